@@ -1,0 +1,71 @@
+//! The web console: which page shows which conversation of which organization.
+
+use http::Uri;
+
+use super::{ConversationReference, OrganizationSpec};
+
+/// The conversation that a page of a console shows: 24 hexadecimal digits after `/admin/conversation/` (guide to
+/// temporary grants, "Request Access").
+#[must_use]
+pub fn conversation_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("/admin/conversation/")?;
+    rest.split(['/', '?', '#']).next().filter(|id| is_conversation_id(id))
+}
+
+/// Whether a text can be the id of a conversation: 24 hexadecimal digits, in lower case.
+#[must_use]
+pub fn is_conversation_id(text: &str) -> bool {
+    text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// The host, and the port if there is one, of a URL, in lower case.
+#[must_use]
+pub fn host(url: &str) -> Option<String> {
+    url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.as_str().to_ascii_lowercase()))
+}
+
+impl OrganizationSpec {
+    /// The base URL of the organization's console.
+    #[must_use]
+    pub fn console(&self) -> String {
+        self.console_url.clone().unwrap_or_else(|| format!("https://{}.amigo.ai", self.organization))
+    }
+
+    /// Whether a URL is a page of the organization's console, by its host.
+    #[must_use]
+    pub fn has_page(&self, url: &str) -> bool {
+        host(url).is_some_and(|host_of_url| Some(host_of_url) == host(&self.console()))
+    }
+}
+
+impl ConversationReference {
+    /// The id of the conversation whose owner must be looked up, if it is named.
+    #[must_use]
+    pub fn conversation_id(&self) -> Option<&str> {
+        self.id.as_deref().or_else(|| self.url.as_deref().and_then(conversation_of))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "abc123def456abc123def456";
+
+    #[test]
+    fn a_page_names_its_conversation() {
+        for tail in ["", "/", "?tab=insights", "#last"] {
+            assert_eq!(conversation_of(&format!("https://acme.amigo.ai/admin/conversation/{ID}{tail}")), Some(ID));
+        }
+        assert_eq!(conversation_of("https://acme.amigo.ai/admin/conversation/abc123"), None);
+        assert_eq!(conversation_of(&format!("https://acme.amigo.ai/conversation/{ID}")), None);
+    }
+
+    #[test]
+    fn a_page_belongs_to_the_console_of_its_host() {
+        let acme = OrganizationSpec { organization: "acme".to_owned(), ..OrganizationSpec::default() };
+        assert!(acme.has_page("https://ACME.amigo.ai/admin"));
+        assert!(!acme.has_page("https://acme.amigo.ai.evil.example/admin"));
+        assert!(!acme.has_page("not a url"));
+    }
+}

@@ -1,0 +1,87 @@
+//! The definitions of all kinds, as `amigo-operator crds` prints them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use kube::{CustomResourceExt, ResourceExt};
+
+use super::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+
+/// The definitions of all kinds.
+#[must_use]
+pub fn all() -> [CustomResourceDefinition; 4] {
+    [Organization::crd(), Role::crd(), RoleAssignment::crd(), TemporaryPermissionGrant::crd()].map(|mut definition| {
+        for version in &mut definition.spec.versions {
+            if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+                adjust(schema);
+            }
+        }
+        definition
+    })
+}
+
+/// One definition as YAML, with the name of the file it belongs into.
+///
+/// # Errors
+/// When the definition cannot be written as YAML.
+pub fn manifest(definition: &CustomResourceDefinition) -> Result<(String, String), serde_saphyr::ser::Error> {
+    Ok((format!("{}.yaml", definition.name_any()), serde_saphyr::to_string(definition)?))
+}
+
+/// What the derive cannot say: see the functions called; and Kubernetes knows no unsigned formats.
+fn adjust(schema: &mut JSONSchemaProps) {
+    schema.format.take_if(|format| format.starts_with("uint"));
+    constrain_condition(schema);
+    constrain_standard_conditions(schema);
+    schema.properties.iter_mut().flat_map(BTreeMap::values_mut).for_each(adjust);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        adjust(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        adjust(values);
+    }
+}
+
+/// Adds to a permission condition which member goes with which `type`. Said by `oneOf`, not by CEL:
+/// `value` may be string, number or boolean, and CEL cannot see a member without a type.
+fn constrain_condition(schema: &mut JSONSchemaProps) {
+    let has = |name: &str| schema.properties.as_ref().is_some_and(|properties| properties.contains_key(name));
+    if has("type") && has("value") && has("values") {
+        schema.one_of = Some(vec![
+            alternative(&["Equals", "NotEquals"], "value", "values"),
+            alternative(&["In"], "values", "value"),
+        ]);
+    }
+}
+
+/// Gives `status.conditions` the limits that the standard type has in Kubernetes' own kinds.
+fn constrain_standard_conditions(schema: &mut JSONSchemaProps) {
+    if schema.x_kubernetes_list_map_keys.as_deref() != Some(&["type".to_owned()]) {
+        return;
+    }
+    schema.max_items = Some(16);
+    let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items else { return };
+    for (name, member) in items.properties.iter_mut().flatten() {
+        match name.as_str() {
+            "type" => (member.min_length, member.max_length) = (Some(1), Some(316)),
+            "reason" => (member.min_length, member.max_length) = (Some(1), Some(1024)),
+            "message" => member.max_length = Some(32_768),
+            "status" => member.enum_ = Some(["True", "False", "Unknown"].map(|name| JSON(name.into())).to_vec()),
+            "observedGeneration" => member.minimum = Some(0.0),
+            _ => {}
+        }
+    }
+}
+
+fn alternative(types: &[&str], needed: &str, forbidden: &str) -> JSONSchemaProps {
+    let kind =
+        JSONSchemaProps { enum_: Some(types.iter().map(|name| JSON((*name).into())).collect()), ..Default::default() };
+    JSONSchemaProps {
+        properties: Some([("type".to_owned(), kind)].into()),
+        required: Some(vec![needed.to_owned()]),
+        not: Some(Box::new(JSONSchemaProps { required: Some(vec![forbidden.to_owned()]), ..Default::default() })),
+        ..Default::default()
+    }
+}
