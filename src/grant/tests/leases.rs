@@ -1,0 +1,107 @@
+//! Stories of `revokeWithin`: short leases, renewed.
+
+use super::{
+    amigo::Fate,
+    fixtures::{grant, minutes, seconds},
+    world::at,
+};
+
+#[test]
+fn a_lease_is_what_revoke_within_leaves() {
+    let world = grant().revoked_within("PT10M").issued();
+    assert_eq!(world.asked(), ["PT8M55S"; 3]);
+}
+
+#[test]
+fn the_next_lease_begins_at_half_the_life_granted() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    assert_eq!(world.effects_for(seconds(267)), "");
+    assert_eq!(world.effects_for(seconds(1)), "reserve read write post write");
+    assert_eq!(world.record().grants.iter().map(|grant| grant.lease).max(), Some(1));
+}
+
+#[test]
+fn long_leases_are_renewed_six_minutes_before_their_end() {
+    let mut world = grant().revoked_within("PT1H1M5S").lasting("P1D").issued();
+    assert_eq!(world.effects_for(seconds(54 * 60 - 1)), "");
+    assert_eq!(world.effects_for(seconds(1)), "reserve read write post write");
+}
+
+#[test]
+fn access_has_no_gap_and_the_last_lease_ends_by_the_deadline() {
+    let mut world = grant().revoked_within("PT10M").lasting("PT1H").issued();
+    for _ in 0..57 {
+        world.run_until(world.now + minutes(1));
+        assert!(world.amigo.live(world.now) >= 3, "a gap at {:?}", world.now);
+    }
+    let last = world.amigo.ours().map(|entry| entry.ends).max().unwrap();
+    assert!(at(last) <= world.deadline());
+    world.run_until(minutes(60));
+    assert!(world.store.is_none());
+}
+
+#[test]
+fn a_deleted_grant_ends_within_the_time_promised() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.run_until(minutes(33));
+    world.delete();
+    world.run_until(minutes(43));
+    assert_eq!(world.amigo.live(world.now), 0);
+}
+
+#[test]
+fn a_lease_cut_by_the_server_is_renewed_by_its_own_end() {
+    let mut world = grant().revoked_within("PT1H").cut_by_server(minutes(10)).issued();
+    assert_eq!(world.effects_for(seconds(299)), "");
+    assert_eq!(world.effects_for(seconds(1)), "reserve read write post write");
+}
+
+#[test]
+fn a_server_far_behind_does_not_make_it_renew_without_end() {
+    let mut world = grant().revoked_within("PT5M").server_ahead(-3_600_000).issued();
+    world.run_until(minutes(10));
+    assert!(world.ledger.posts <= 33, "{} requests", world.ledger.posts);
+}
+
+#[test]
+fn a_lost_renewal_is_made_up_for() {
+    let mut world = grant().revoked_within("PT15M").world().meeting("post", &[Fate::Fine, Fate::LostBefore]);
+    world.run_until(minutes(14));
+    assert_eq!(world.condition("Ready"), "True Active");
+    assert!(world.record().grants.iter().all(|grant| grant.lease == 1));
+}
+
+#[test]
+fn a_lease_partly_filled_is_completed() {
+    let mut world = grant().revoked_within("PT10M").world().meeting("post", &[Fate::Fine, Fate::Mixed]);
+    world.run_until(minutes(5));
+    assert!(world.record().grants.iter().all(|grant| grant.lease == 1));
+    assert_eq!(world.ledger.posts, 3 + 3 + 1);
+}
+
+#[test]
+fn what_was_never_issued_is_given_up_and_the_rest_renewed() {
+    let mut world = grant().revoked_within("PT10M").world();
+    world.script.insert("post", [Fate::Mixed, Fate::Hopeless].into());
+    world.run_until(minutes(30));
+    assert_eq!(world.condition("Ready"), "False PartiallyIssued");
+    assert_eq!(world.condition("Stalled"), "True Refused");
+    let leases: Vec<u32> = world.record().grants.iter().map(|grant| grant.lease).collect();
+    assert_eq!(leases, [6, 6]);
+}
+
+#[test]
+fn a_lease_that_ends_during_an_outage_is_not_called_active() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.script.insert("post", vec![Fate::Forbidden; 100].into());
+    world.run_until(seconds(536));
+    assert!(world.summary().starts_with("Pending"), "{}", world.summary());
+}
+
+#[test]
+fn after_an_outage_the_next_lease_is_issued() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.script.insert("post", vec![Fate::Refused; 20].into());
+    world.run_until(minutes(60));
+    assert_eq!(world.condition("Ready"), "True Active");
+}
