@@ -1,0 +1,187 @@
+//! The client of Amigo's access API: sign-in, rate budgets, batched look-ups, roles and temporary grants.
+//!
+//! # Expected flow
+//! One [`Transport`] for the program. For each organization one [`Budgets`], which stays, and one [`Client`], which
+//! is made anew when the credentials change.
+//!
+//! # Guarantees
+//! - In every sliding minute and endpoint, calls stay within the share of the documented limit ([`budget::Bucket`]).
+//! - A grant is asked for at most once by each call of [`Client::create_grant`]; nothing below it repeats.
+//! - An error says whether the server may have acted ([`Error`]).
+//! - A listing is whole or an error.
+//! - No key, token, header or body appears in a log, an error or a `Debug` text.
+//!
+//! # Assumptions
+//! The API document of 2026; members it does not name are ignored.
+//!
+//! # Caveats
+//! Lists show what the service user may see: an empty answer is no proof of absence.
+//!
+//! # Errors
+//! [`Error`], one type for all calls.
+
+use std::{fmt, sync::Arc};
+
+use crate::clock::SharedClock;
+
+mod access;
+pub mod budget;
+mod budgets;
+mod call;
+mod connector;
+mod conversations;
+mod credentials;
+mod endpoint;
+mod error;
+mod excerpt;
+mod gate;
+mod grants;
+mod lookup;
+mod organization;
+mod paging;
+mod roles;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod users;
+mod wire;
+
+pub use access::{AddressError, DOCUMENTED_HOSTS, UnusableKey, address};
+pub use budgets::{Budgets, Observe, Reservation, Unobserved, Usage};
+pub use conversations::RemoteConversation;
+pub use credentials::{Connection, Credentials};
+pub use endpoint::{Endpoint, UnknownEndpoint};
+pub use error::{Error, ErrorKind};
+pub use excerpt::Excerpt;
+pub use grants::{CreatedGrant, GrantFilter, NewGrant, RemoteGrant};
+pub use lookup::LookupOptions;
+pub use organization::{ApiKey, OrganizationInfo};
+pub use roles::{
+    FrontendView, NewRole, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange,
+    permission_model,
+};
+pub use transport::{Transport, TransportError, TransportOptions};
+pub use users::RemoteUser;
+
+use call::{Core, Request};
+use lookup::Batcher;
+use sign_in::TokenKeeper;
+use transport::Answer;
+
+/// The API of one organization, as one service user. Cheap to clone; clones share token, look-ups and budgets.
+#[derive(Clone)]
+pub struct Client {
+    core: Arc<Core>,
+    lookups: Arc<Lookups>,
+}
+
+struct Lookups {
+    emails: Batcher<Vec<RemoteUser>>,
+    users: Batcher<RemoteUser>,
+    conversations: Batcher<RemoteConversation>,
+}
+
+impl Client {
+    /// A client that has not signed in yet.
+    #[must_use]
+    pub fn new(
+        transport: Transport,
+        connection: Connection,
+        credentials: Credentials,
+        budgets: Arc<Budgets>,
+        clock: SharedClock,
+    ) -> Self {
+        let tokens = TokenKeeper::new(credentials);
+        let core = Arc::new(Core { transport, connection, tokens, budgets, clock });
+        let lookups = Lookups::new(&core, LookupOptions::default());
+        Self { core, lookups: Arc::new(lookups) }
+    }
+
+    /// The same client with other look-ups; call it before cloning.
+    #[must_use]
+    pub fn with_lookup_options(mut self, options: LookupOptions) -> Self {
+        self.lookups = Arc::new(Lookups::new(&self.core, options));
+        self
+    }
+
+    /// The user all calls act as, which is the creator of all grants.
+    #[must_use]
+    pub fn service_user_id(&self) -> &str {
+        &self.core.tokens.credentials().user_id
+    }
+
+    /// The organization's segment in paths.
+    #[must_use]
+    pub fn organization_id(&self) -> &str {
+        &self.core.connection.organization
+    }
+
+    /// Makes sure that a valid token is at hand.
+    ///
+    /// # Errors
+    /// Those of the sign-in; `CredentialsRefused` without a call if the server refused before.
+    pub async fn sign_in(&self) -> Result<(), Error> {
+        self.core.tokens.token(&self.core).await.map(drop)
+    }
+
+    /// Signs in whatever happened before; for a slow timer after credentials were refused.
+    ///
+    /// # Errors
+    /// Those of the sign-in.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.core.tokens.probe(&self.core).await
+    }
+
+    /// Whether both share token, look-ups and budgets.
+    #[must_use]
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.core, &other.core)
+    }
+
+    /// The budgets this client draws on.
+    #[must_use]
+    pub fn budgets(&self) -> &Arc<Budgets> {
+        &self.core.budgets
+    }
+
+    async fn call(&self, request: Request) -> Result<Answer, Error> {
+        self.core.call(request).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("connection", &self.core.connection)
+            .field("tokens", &self.core.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lookups {
+    fn new(core: &Arc<Core>, LookupOptions { window, remember }: LookupOptions) -> Self {
+        let core = || Arc::clone(core);
+        Self {
+            emails: Batcher::new(core(), Endpoint::Users, users::CAPACITY, window, remember, users::fetch_by_email),
+            // The role of a user must be fresh, so nothing is remembered.
+            users: Batcher::new(
+                core(),
+                Endpoint::Users,
+                users::CAPACITY,
+                window,
+                std::time::Duration::ZERO,
+                users::fetch_by_id,
+            ),
+            conversations: Batcher::new(
+                core(),
+                Endpoint::Conversations,
+                conversations::CAPACITY,
+                window,
+                remember,
+                conversations::fetch,
+            ),
+        }
+    }
+}

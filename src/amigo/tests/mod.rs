@@ -1,0 +1,13 @@
+//! The client against small servers in this process: real sockets, no stand-ins for our own code.
+
+mod budget;
+mod budgets;
+mod calls;
+mod connections;
+mod fixtures;
+mod gate;
+mod grants;
+mod lookups;
+mod roles;
+mod secrets;
+mod sign_in;

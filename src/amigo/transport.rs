@@ -1,0 +1,248 @@
+//! HTTP connections: TLS, deadlines, caps. One for all organizations.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
+use jiff::{Timestamp, fmt::rfc2822};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{
+    Endpoint, Error,
+    connector::{ConnectFailure, Connector},
+    excerpt::Excerpt,
+    gate::{Closing, Gate, GatedBody},
+};
+
+/// Of an answer that is no success only this much is read: enough for an excerpt.
+const ERROR_BODY_CAP: usize = 64 * 1024;
+
+/// How connections are made and how long things may take.
+#[derive(Clone, Debug)]
+pub struct TransportOptions {
+    /// For name, connection and TLS handshake together.
+    pub connect_timeout: Duration,
+    /// For one call, from its start to the last byte of the answer, repeats included.
+    pub request_deadline: Duration,
+    /// How long an unused connection is kept. Shorter than what load balancers keep, so that a call seldom meets
+    /// a connection that is just being closed.
+    pub idle_timeout: Duration,
+    /// Certificates (PEM) trusted beside those of the operating system.
+    pub extra_root_certificates: Vec<u8>,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            request_deadline: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(30),
+            extra_root_certificates: Vec::new(),
+        }
+    }
+}
+
+/// The transport cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The extra root certificates are not PEM, or not certificates.
+    #[error("the extra root certificates cannot be read: {0}")]
+    RootCertificates(String),
+    /// The TLS library refuses its configuration.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The HTTP connections, cheap to clone.
+///
+/// # Expected flow
+/// One is made at the start of the program; every client clones it.
+///
+/// # Guarantees
+/// Redirects are not followed. Nothing is retried below the client. Every call ends at its deadline, and every body that is
+/// read has a cap.
+///
+/// # Assumptions
+/// The server speaks HTTP/1.1.
+///
+/// # Caveats
+/// The proxy variables of the environment are not read.
+///
+/// # Errors
+/// Every [`Error`] about connections, deadlines and answers is made here.
+#[derive(Clone)]
+pub struct Transport {
+    http: legacy::Client<Connector, GatedBody>,
+    deadline: Duration,
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) endpoint: Endpoint,
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+}
+
+/// One attempt: what to send, and what must not appear in an error.
+pub(super) struct Attempt<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) request: Request<GatedBody>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) deadline: Duration,
+    pub(super) secrets: Vec<&'a str>,
+    pub(super) now: Timestamp,
+}
+
+impl Transport {
+    /// Sets up TLS and an empty pool of connections.
+    ///
+    /// # Errors
+    /// [`TransportError`] if the extra certificates or the TLS configuration are not usable.
+    pub fn new(options: &TransportOptions) -> Result<Self, TransportError> {
+        let connector = Connector::new(tls_config(&options.extra_root_certificates)?, options.connect_timeout);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .pool_idle_timeout(options.idle_timeout)
+            .pool_max_idle_per_host(16)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { http, deadline: options.request_deadline })
+    }
+
+    /// The total deadline of one call.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Sends one request once and reads the answer.
+    pub(super) async fn send(&self, attempt: Attempt<'_>) -> Result<Answer, Error> {
+        let Attempt { endpoint, request, gate, deadline, secrets, now } = attempt;
+        let _closing = Closing(Arc::clone(&gate));
+        let exchange = async {
+            let response = self.http.request(request).await.map_err(|error| unanswered(endpoint, &gate, &error))?;
+            read(endpoint, response, &secrets, now).await
+        };
+        tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
+            let begun = gate.close();
+            Err(Error::Timeout { endpoint, deadline, begun })
+        })
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Transport").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+async fn read(
+    endpoint: Endpoint,
+    response: Response<Incoming>,
+    secrets: &[&str],
+    now: Timestamp,
+) -> Result<Answer, Error> {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers(), now);
+    let success = endpoint.succeeded(status);
+    let cap = if success { endpoint.body_cap() } else { ERROR_BODY_CAP };
+    let body = Limited::new(response.into_body(), cap).collect().await;
+    if !success {
+        // The status is the answer; a body that is cut or too large only loses the explanation.
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let message = Excerpt::of_error_body(without_secrets(&body, secrets).as_bytes());
+        return Err(Error::Answered { endpoint, status, message, retry_after });
+    }
+    match body {
+        Ok(body) => Ok(Answer { endpoint, status, body: body.to_bytes() }),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { endpoint, status, cap }),
+        Err(error) => Err(Error::Interrupted { endpoint, detail: causes(&*error), begun: true }),
+    }
+}
+
+/// Why there was no answer at all.
+fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
+    let begun = gate.close();
+    if gate.late() {
+        return Error::TooLate { endpoint };
+    }
+    match ConnectFailure::find(error) {
+        Some(ConnectFailure::Tls(detail)) => Error::Tls { endpoint, detail: Excerpt::new(detail) },
+        Some(ConnectFailure::Connect(detail)) => Error::Connect { endpoint, detail: Excerpt::new(detail) },
+        None if error.is_connect() => Error::Connect { endpoint, detail: causes(error) },
+        None => Error::Interrupted { endpoint, detail: causes(error), begun },
+    }
+}
+
+/// `Retry-After` in seconds or as a date; a date in the past is no wait.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+/// A server may echo what it was sent.
+fn without_secrets(body: &[u8], secrets: &[&str]) -> String {
+    let text = String::from_utf8_lossy(body).into_owned();
+    let present = secrets.iter().filter(|secret| !secret.is_empty());
+    present.fold(text, |text, secret| text.replace(secret, "(removed)"))
+}
+
+/// The messages of an error and of what caused it.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> Excerpt {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    Excerpt::new(&chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+fn tls_config(extra_root_certificates: &[u8]) -> Result<rustls::ClientConfig, TransportError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    for certificate in CertificateDer::pem_slice_iter(extra_root_certificates) {
+        let certificate = certificate.map_err(|error| TransportError::RootCertificates(error.to_string()))?;
+        roots.add(certificate).map_err(|error| TransportError::RootCertificates(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        tracing::warn!(errors = native.errors.len(), "no trusted root certificates: no TLS connection will succeed");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(value: &str) -> Option<u64> {
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        retry_after(&headers, now).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        assert_eq!(seconds("12"), Some(12));
+        assert_eq!(seconds("Sun, 22 Nov 2026 10:00:30 GMT"), Some(30));
+        assert_eq!(seconds("Sun, 22 Nov 2026 09:00:00 GMT"), Some(0));
+        assert_eq!(seconds("soon"), None);
+        assert_eq!(seconds("-3"), None);
+    }
+
+    #[test]
+    fn echoed_secrets_are_removed() {
+        assert_eq!(without_secrets(b"bad key s3cret!", &["s3cret", ""]), "bad key (removed)!");
+    }
+}
