@@ -1,0 +1,106 @@
+//! The sandbox's refusals, and what they look like on the wire.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    reply::Reply,
+    switches::{ErrorStyle, RangeError, Switches},
+};
+
+/// One entry of a 422's `detail` list.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Problem {
+    /// Where: `body` or `query` or `path` or `header`, then member names and indices.
+    pub(super) location: Vec<Value>,
+    pub(super) message: String,
+    /// The server framework's name for the kind of problem.
+    pub(super) kind: &'static str,
+    /// A value outside its range, for which another status may be switched on.
+    pub(super) out_of_range: bool,
+}
+
+/// Why a call was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Refusal {
+    BadRequest(&'static str),
+    Unauthorized,
+    /// The permission that is missing.
+    Forbidden(&'static str),
+    /// The caller's role does not outrank what it handles.
+    Outranked,
+    NotFound(&'static str),
+    Conflict(&'static str),
+    Invalid(Vec<Problem>),
+    TooManyRequests {
+        limit: u32,
+        retry_after_seconds: u64,
+    },
+}
+
+impl Refusal {
+    fn status(&self, switches: &Switches) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) | Self::Outranked => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Invalid(problems)
+                if switches.range_error == RangeError::BadRequest && problems.iter().all(|p| p.out_of_range) =>
+            {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::BadRequest(text) | Self::NotFound(text) | Self::Conflict(text) => (*text).to_owned(),
+            Self::Unauthorized => "The credentials are not valid.".to_owned(),
+            Self::Forbidden(permission) => format!("Missing required permission: {permission}"),
+            Self::Outranked => "The caller's role does not have the privileges this needs.".to_owned(),
+            Self::Invalid(_) => "The request is not valid.".to_owned(),
+            Self::TooManyRequests { limit, .. } => format!("More than {limit} requests in a minute."),
+        }
+    }
+
+    /// The reply, in the organization's error style.
+    pub(super) fn render(&self, switches: &Switches) -> Reply {
+        let status = self.status(switches);
+        let reply = match self.body(switches.error_style, status) {
+            Some(body) => Reply::json(status, body),
+            None => Reply::text(status, self.message()),
+        };
+        match self {
+            Self::TooManyRequests { retry_after_seconds, .. } => {
+                reply.with_header("retry-after", retry_after_seconds.to_string())
+            }
+            _ => reply,
+        }
+    }
+
+    fn body(&self, style: ErrorStyle, status: StatusCode) -> Option<Value> {
+        if let Self::Invalid(problems) = self {
+            return Some(json!({ "detail": problems.iter().map(Problem::render).collect::<Vec<_>>() }));
+        }
+        let message = self.message();
+        Some(match (style, self) {
+            (ErrorStyle::PlainText, _) => return None,
+            (ErrorStyle::Detail, _) => json!({ "detail": message }),
+            (ErrorStyle::ErrorAndMessage, _) => {
+                json!({ "error": status.canonical_reason().unwrap_or_default(), "message": message })
+            }
+            (ErrorStyle::MissingPermission, Self::Forbidden(permission)) => json!({ "missing_permission": permission }),
+            (ErrorStyle::MissingPermission, _) => json!({ "message": message }),
+        })
+    }
+}
+
+impl Problem {
+    fn render(&self) -> Value {
+        json!({ "loc": self.location, "msg": self.message, "type": self.kind })
+    }
+}

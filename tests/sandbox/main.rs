@@ -1,0 +1,15 @@
+//! The sandbox as a client sees it.
+
+#![expect(clippy::unwrap_used, reason = "a fixture that fails should fail its test")]
+
+mod api_keys;
+mod conversations;
+mod faults;
+mod grants;
+mod limits;
+mod roles;
+mod seeds;
+mod support;
+mod users;
+mod validation;
+mod wire;
