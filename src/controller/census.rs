@@ -1,0 +1,183 @@
+//! What there is, for the metrics: objects by what their status says, Organizations, budgets.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+
+use super::{
+    context::{Context, Stores},
+    organization::SweepReport,
+};
+use crate::{
+    amigo::{Endpoint, Usage},
+    crd::{
+        Organization, Phase, TemporaryPermissionGrant,
+        conditions::{self, Standing},
+        reasons::{self, condition},
+    },
+    telemetry::{
+        census::{BudgetCensus, Census, ObjectLabels, OrganizationCensus, TakeCensus},
+        labels::Kind,
+    },
+};
+
+impl TakeCensus for Context {
+    fn take_census(&self) -> Census {
+        let grants = self.stores.grants.state();
+        let waiting = oldest_waiting(grants.iter().map(AsRef::as_ref));
+        let all = self.stores.organizations.state();
+        let organizations = all.iter().map(|organization| {
+            let oldest_waiting_since = waiting.get(&*organization.name_any()).copied();
+            OrganizationCensus { oldest_waiting_since, ..self.census_of(organization) }
+        });
+        Census { organizations: organizations.collect(), objects: count(&self.stores, &grants) }
+    }
+}
+
+impl Context {
+    fn census_of(&self, organization: &Organization) -> OrganizationCensus {
+        let status = organization.status.as_ref();
+        let census = OrganizationCensus {
+            name: organization.name_any(),
+            ready: status.is_some_and(|status| conditions::holds(&status.conditions, condition::READY)),
+            last_sweep_at: status.and_then(|status| status.last_sweep_time),
+            ..OrganizationCensus::default()
+        };
+        let link = self.links.get(&census.name).filter(|link| organization.metadata.uid.as_ref() == Some(&link.uid));
+        let Some(link) = link else { return census };
+        let known = link.facts.known();
+        let key = known.api_key.as_ref();
+        let budget = |(endpoint, usage): (Endpoint, Usage)| BudgetCensus {
+            operation: endpoint.as_str(),
+            allowed: usage.allowed,
+            used: usage.used,
+            waiting: usage.waiting,
+        };
+        OrganizationCensus {
+            api_key_created_at: key.and_then(|key| key.created_at),
+            api_key_expires_at: key.map(|key| key.expires_at),
+            grants: known.sweep.as_ref().map(SweepReport::tally),
+            // The status outlives this process, and is written a moment after the sweep.
+            last_sweep_at: known.sweep.as_ref().map(|sweep| sweep.at).or(census.last_sweep_at),
+            budgets: link.usages().map(budget).collect(),
+            ..census
+        }
+    }
+}
+
+/// How many objects there are of each kind and standing.
+fn count(stores: &Stores, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<ObjectLabels, u32> {
+    let organizations = stores.organizations.state();
+    let names: Vec<String> = organizations.iter().map(|organization| organization.name_any()).collect();
+    let mut counts = BTreeMap::new();
+    let mut add = |kind, organization: &str, conditions: Option<&[Condition]>| {
+        // A name that a user made up must not become a series.
+        let organization = names.iter().find(|name| *name == organization).cloned().unwrap_or_default();
+        let (ready, reason) = standing(conditions.unwrap_or_default());
+        *counts.entry(ObjectLabels { kind, organization, ready, reason }).or_default() += 1;
+    };
+    for object in &organizations {
+        let conditions = object.status.as_ref().map(|status| &*status.conditions);
+        add(Kind::Organization, &object.name_any(), conditions);
+    }
+    for object in &stores.roles.state() {
+        let conditions = object.status.as_ref().map(|status| &*status.conditions);
+        add(Kind::Role, &object.spec.organization_ref.name, conditions);
+    }
+    for object in &stores.assignments.state() {
+        let conditions = object.status.as_ref().map(|status| &*status.conditions);
+        add(Kind::RoleAssignment, &object.spec.organization_ref.name, conditions);
+    }
+    for object in grants {
+        let conditions = object.status.as_ref().map(|status| &*status.conditions);
+        add(Kind::TemporaryPermissionGrant, &object.spec.organization_ref.name, conditions);
+    }
+    counts
+}
+
+/// Standing and reason of the Ready condition, as constants. What was never looked at is pending.
+fn standing(all: &[Condition]) -> (&'static str, &'static str) {
+    let Some(ready) = conditions::find(all, condition::READY) else {
+        return (Standing::Unknown.as_str(), reasons::PENDING);
+    };
+    let standings = [Standing::True, Standing::False, Standing::Unknown].map(Standing::as_str);
+    let standing = standings.into_iter().find(|standing| *standing == ready.status);
+    // Another version of the operator may know others.
+    (standing.unwrap_or(Standing::Unknown.as_str()), reasons::known(&ready.reason).unwrap_or("Other"))
+}
+
+/// When the oldest request of each Organization was made that waits and could be served without anybody's help.
+fn oldest_waiting<'a>(grants: impl Iterator<Item = &'a TemporaryPermissionGrant>) -> BTreeMap<&'a str, Timestamp> {
+    let mut oldest = BTreeMap::new();
+    for grant in grants.filter(|grant| is_waiting(grant)) {
+        let Some(created_at) = grant.creation_timestamp().map(|time| time.0) else { continue };
+        let since = oldest.entry(grant.spec.organization_ref.name.as_str()).or_insert(created_at);
+        *since = created_at.min(*since);
+    }
+    oldest
+}
+
+fn is_waiting(grant: &TemporaryPermissionGrant) -> bool {
+    let Some(status) = &grant.status else { return true };
+    let (_, reason) = standing(&status.conditions);
+    matches!(status.phase, None | Some(Phase::Pending | Phase::Issuing))
+        && reason != reasons::SUSPENDED
+        && !conditions::holds(&status.conditions, condition::STALLED)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn grant(created_at: &str, status: &Value) -> TemporaryPermissionGrant {
+        let object = json!({
+            "metadata": {"name": "one", "creationTimestamp": created_at},
+            "spec": {
+                "organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test asks for it",
+                "permissions": [{"permissionName": "Conversation:GetMessage"}],
+            },
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn condition(kind: &str, status: &str, reason: &str) -> Value {
+        let time = "2026-01-01T00:00:00Z";
+        json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": time})
+    }
+
+    fn in_phase(phase: &str, conditions: &[Value]) -> TemporaryPermissionGrant {
+        grant("2026-01-01T10:00:00Z", &json!({"phase": phase, "conditions": conditions}))
+    }
+
+    #[test]
+    fn the_oldest_that_waits_counts() {
+        let waiting = [grant("2026-01-01T10:00:02Z", &Value::Null), grant("2026-01-01T10:00:01Z", &json!({}))];
+        let active = grant("2026-01-01T10:00:00Z", &json!({"phase": "Active"}));
+        let oldest = oldest_waiting(waiting.iter().chain([&active]));
+        assert_eq!(oldest["acme"], "2026-01-01T10:00:01Z".parse().unwrap());
+    }
+
+    #[test]
+    fn what_waits_for_somebody_is_not_waiting_for_the_operator() {
+        assert!(is_waiting(&in_phase("Pending", &[condition("Ready", "False", "Queued")])));
+        assert!(!is_waiting(&in_phase("Pending", &[condition("Ready", "False", "Suspended")])));
+        let stalled = [condition("Ready", "False", "UserNotFound"), condition("Stalled", "True", "UserNotFound")];
+        assert!(!is_waiting(&in_phase("Pending", &stalled)));
+    }
+
+    #[test]
+    fn only_constants_become_labels() {
+        let said = |status: &str, reason: &str| {
+            let conditions = in_phase("Pending", &[condition("Ready", status, reason)]).status.unwrap().conditions;
+            standing(&conditions)
+        };
+        assert_eq!(said("False", "Queued"), ("False", "Queued"));
+        assert_eq!(said("Maybe", "SomethingElse"), ("Unknown", "Other"));
+        assert_eq!(standing(&[]), ("Unknown", "Pending"));
+    }
+}

@@ -1,0 +1,182 @@
+//! What every reconciler is given.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::PostParams,
+    runtime::reflector::{ObjectRef, Store},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    audit::Audit,
+    events::Announcer,
+    organization::{Link, Links},
+    settings::Settings,
+    triggers::Triggers,
+    watch::Filled,
+};
+use crate::{
+    clock::SharedClock,
+    crd::{Organization, Role, RoleAssignment, TemporaryPermissionGrant},
+    telemetry::{
+        Metrics,
+        labels::{Kind, Verb},
+    },
+};
+
+pub use super::events::Announcement;
+
+/// What every reconciler is given.
+pub struct Context {
+    /// Watches.
+    pub client: Client,
+    /// Reads and writes that must end in time and never be repeated below us.
+    pub careful: Client,
+    /// Time.
+    pub clock: SharedClock,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What the operator was told.
+    pub settings: Settings,
+    /// The identity of this cluster: the uid of `kube-system`, 32 hexadecimal digits.
+    pub cluster: String,
+    /// The connections to Amigo.
+    pub links: Links,
+    /// Reasons to look again.
+    pub triggers: Arc<Triggers>,
+    /// Where audit lines go.
+    pub audit: Audit,
+    /// Kubernetes Events.
+    pub announcer: Announcer,
+    /// How many passes may wait for answers to their look-ups at a time.
+    pub questions: Semaphore,
+    /// Every object of every kind.
+    pub stores: Stores,
+    /// Whether the first list of Organizations is there.
+    pub organizations_filled: Filled,
+    /// Whether the first list of Roles is there.
+    pub roles_filled: Filled,
+    /// Cancelled when nothing new may begin.
+    pub stop: CancellationToken,
+}
+
+/// The stores behind the watches.
+#[derive(Clone)]
+pub struct Stores {
+    /// Every Organization.
+    pub organizations: Store<Organization>,
+    /// Every Role.
+    pub roles: Store<Role>,
+    /// Every `RoleAssignment`.
+    pub assignments: Store<RoleAssignment>,
+    /// Every `TemporaryPermissionGrant`.
+    pub grants: Store<TemporaryPermissionGrant>,
+}
+
+/// Why a reconciliation failed. What an object's status can say is no failure.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The Kubernetes API did not do as asked.
+    #[error("cannot {verb} {kind} {name}: {source}")]
+    Kubernetes {
+        /// What was tried.
+        verb: &'static str,
+        /// The object's kind.
+        kind: String,
+        /// The object's name.
+        name: String,
+        /// What the API server, or the way to it, said.
+        source: Box<kube::Error>,
+    },
+    /// The pass took longer than it may.
+    #[error("the pass over {name} did not end within {deadline:?}")]
+    TimedOut {
+        /// The object's name.
+        name: String,
+        /// How long it may take.
+        deadline: Duration,
+    },
+}
+
+impl ReconcileError {
+    /// The Kubernetes API did not do as asked.
+    pub fn kubernetes<K: Resource<DynamicType = ()>>(verb: &'static str, object: &K, source: kube::Error) -> Self {
+        Self::Kubernetes {
+            verb,
+            kind: K::kind(&()).into_owned(),
+            name: super::seniority::label(object),
+            source: Box::new(source),
+        }
+    }
+
+    /// Whether somebody else wrote in between, which another look settles.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Kubernetes { source, .. } if is_status(source, 409))
+    }
+}
+
+/// Whether the API server answered with this HTTP status.
+#[must_use]
+pub fn is_status(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+impl Context {
+    /// What is known of an Organization. Waits for the first list of Organizations, so that a start does not
+    /// take all of them for missing. A connection whose object went is not used any more, whoever made it.
+    pub async fn organization(&self, name: &str) -> Named {
+        if !self.organizations_filled.wait().await {
+            return Named::Coming;
+        }
+        let Some(object) = self.stores.organizations.get(&ObjectRef::new(name)) else { return Named::Nowhere };
+        let link = self.links.get(name).filter(|link| object.metadata.uid.as_ref() == Some(&link.uid));
+        link.map_or(Named::Coming, Named::Here)
+    }
+
+    /// A scoped API for the object's kind and namespace.
+    pub fn api_of<K>(&self, object: &K) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.careful.clone(), &object.namespace().unwrap_or_default())
+    }
+
+    /// Writes a whole object's status under the version it was read at.
+    ///
+    /// # Errors
+    /// Those of the Kubernetes API.
+    pub async fn write_status<K>(&self, api: &Api<K>, object: &K, kind: Kind) -> Result<K, ReconcileError>
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let written = api.replace_status(&object.name_any(), &PostParams::default(), object).await;
+        self.metrics.kubernetes_written(kind, Verb::ReplaceStatus);
+        written.map_err(|source| ReconcileError::kubernetes("write the status of", object, source))
+    }
+
+    /// Tells of something about an object in a Kubernetes Event, without waiting for it.
+    pub fn announce<K: Resource<DynamicType = ()>>(&self, object: &K, announcement: Announcement) {
+        self.announcer.announce(object.object_ref(&()), announcement);
+    }
+}
+
+/// What is known of an Organization that an object names.
+pub enum Named {
+    /// It is there.
+    Here(Arc<Link>),
+    /// Its object is there, and was not looked at yet.
+    Coming,
+    /// There is no such object.
+    Nowhere,
+}
+
+/// How long an Organization that was not looked at yet is waited for; its first look is announced earlier.
+pub const COMING: Duration = Duration::from_secs(1);
+
+/// Shared by all reconcilers.
+pub type SharedContext = Arc<Context>;

@@ -1,0 +1,77 @@
+//! Finalizers that Role and `RoleAssignment` share.
+
+use std::{fmt::Debug, sync::Arc};
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Resource, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::context::{Context, ReconcileError};
+use crate::{
+    grant::Setback,
+    telemetry::labels::{Kind, Verb},
+};
+
+/// Whether the object carries the finalizer.
+pub fn has<K: Resource>(object: &K, finalizer: &str) -> bool {
+    object.finalizers().iter().any(|one| one == finalizer)
+}
+
+/// Whether somebody set the annotation that lets the object go as it is.
+pub fn is_escaped<K: Resource>(object: &K, annotation: &str) -> bool {
+    object.annotations().get(annotation).is_some_and(|value| value == "true")
+}
+
+/// The object with the finalizer if it is wanted, and without it if not.
+///
+/// # Errors
+/// Those of the Kubernetes API.
+pub async fn keep_in_step<K>(
+    object: Arc<K>,
+    (finalizer, wanted): (&str, bool),
+    kind: Kind,
+    context: &Context,
+) -> Result<Arc<K>, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    if has(&*object, finalizer) == wanted {
+        return Ok(object);
+    }
+    set(&*object, (finalizer, wanted), kind, context).await.map(Arc::new)
+}
+
+/// Puts the finalizer on, or takes it off.
+///
+/// # Errors
+/// Those of the Kubernetes API.
+pub async fn set<K>(
+    object: &K,
+    (finalizer, wanted): (&str, bool),
+    kind: Kind,
+    context: &Context,
+) -> Result<K, ReconcileError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.retain(|one| one != finalizer);
+    if wanted {
+        finalizers.push(finalizer.to_owned());
+    }
+    let metadata = json!({ "finalizers": finalizers, "resourceVersion": object.resource_version() });
+    let patch = Patch::Merge(json!({ "metadata": metadata }));
+    context.metrics.kubernetes_written(kind, Verb::Patch);
+    let patched = context.api_of(object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
+    patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
+}
+
+/// The setback that holds an object back, with the way out.
+pub fn held_back(what: &str, annotation: &str, setback: &Setback) -> Setback {
+    let message = format!("{what}: {}; annotation {annotation}=true lets the object go as it is", setback.message);
+    Setback { message, ..setback.clone() }
+}

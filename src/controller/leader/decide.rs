@@ -1,0 +1,135 @@
+//! What to do about the lease, as a function of what is known of it. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
+
+/// What a candidate does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// There is no lease: create it.
+    Create,
+    /// It is ours: renew it.
+    Renew,
+    /// Nobody holds it any more: take it.
+    Take,
+    /// Somebody else holds it.
+    Follow,
+}
+
+/// `unchanged_for` is how long this process has seen this very record; `ours` the duration of a record without one.
+pub fn decide(lease: Option<&LeaseSpec>, unchanged_for: Duration, me: &str, ours: Duration) -> Decision {
+    let Some(lease) = lease else { return Decision::Create };
+    match lease.holder_identity.as_deref() {
+        None | Some("") => Decision::Take,
+        Some(holder) if holder == me => Decision::Renew,
+        Some(_) if unchanged_for >= promised(lease).unwrap_or(ours) => Decision::Take,
+        Some(_) => Decision::Follow,
+    }
+}
+
+/// The record to write for a decision to lead. Its times are for people: no candidate compares them.
+pub fn claim(lease: Option<&LeaseSpec>, me: &str, duration: Duration, now: Timestamp) -> LeaseSpec {
+    let mut claim = lease.cloned().unwrap_or_default();
+    if claim.holder_identity.as_deref() != Some(me) {
+        claim.acquire_time = Some(MicroTime(now));
+        claim.lease_transitions = Some(lease.map_or(0, |lease| lease.lease_transitions.unwrap_or(0).saturating_add(1)));
+    }
+    claim.holder_identity = Some(me.to_owned());
+    claim.lease_duration_seconds = Some(whole_seconds(duration));
+    claim.renew_time = Some(MicroTime(now));
+    claim
+}
+
+/// The record to write when we go: anybody may take it at once.
+pub fn release(lease: &LeaseSpec, now: Timestamp) -> LeaseSpec {
+    LeaseSpec {
+        holder_identity: Some(String::new()),
+        lease_duration_seconds: Some(1),
+        renew_time: Some(MicroTime(now)),
+        ..lease.clone()
+    }
+}
+
+fn promised(lease: &LeaseSpec) -> Option<Duration> {
+    let seconds = u64::try_from(lease.lease_duration_seconds?).ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Rounded up: followers must not wait for less than we count on.
+fn whole_seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Duration = Duration::from_secs(15);
+
+    fn held_by(holder: &str, seconds: i32) -> LeaseSpec {
+        LeaseSpec {
+            holder_identity: Some(holder.into()),
+            lease_duration_seconds: Some(seconds),
+            lease_transitions: Some(3),
+            ..LeaseSpec::default()
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn each_lease_has_its_decision() {
+        let nameless = LeaseSpec { holder_identity: None, ..held_by("", 15) };
+        let endless = LeaseSpec { lease_duration_seconds: None, ..held_by("other", 0) };
+        let table = [
+            (None, 0, Decision::Create),
+            (Some(nameless), 0, Decision::Take),
+            (Some(held_by("", 1)), 0, Decision::Take),
+            (Some(held_by("me", 15)), 0, Decision::Renew),
+            (Some(held_by("me", 15)), 99, Decision::Renew),
+            (Some(held_by("other", 15)), 0, Decision::Follow),
+            (Some(held_by("other", 15)), 14, Decision::Follow),
+            (Some(held_by("other", 15)), 15, Decision::Take),
+            (Some(held_by("other", 60)), 59, Decision::Follow),
+            (Some(endless.clone()), 14, Decision::Follow),
+            (Some(endless), 15, Decision::Take),
+        ];
+        for (lease, seconds, expected) in table {
+            let decision = decide(lease.as_ref(), Duration::from_secs(seconds), "me", OURS);
+            assert_eq!(decision, expected, "{lease:?} unchanged for {seconds} s");
+        }
+    }
+
+    #[test]
+    fn wall_clock_times_in_the_record_decide_nothing() {
+        let long_ago = LeaseSpec { renew_time: Some(MicroTime(at(0))), ..held_by("other", 15) };
+        assert_eq!(decide(Some(&long_ago), Duration::ZERO, "me", OURS), Decision::Follow);
+    }
+
+    #[test]
+    fn taking_over_counts_a_transition_and_renewing_does_not() {
+        let taken = claim(Some(&held_by("other", 15)), "me", OURS, at(10));
+        assert_eq!((taken.lease_transitions, taken.acquire_time.clone()), (Some(4), Some(MicroTime(at(10)))));
+        let renewed = claim(Some(&taken), "me", OURS, at(20));
+        assert_eq!((renewed.lease_transitions, renewed.acquire_time), (Some(4), Some(MicroTime(at(10)))));
+        assert_eq!(renewed.renew_time, Some(MicroTime(at(20))));
+    }
+
+    #[test]
+    fn a_fraction_of_a_second_is_promised_whole() {
+        let claim = claim(None, "me", Duration::from_millis(1_200), at(0));
+        assert_eq!((claim.lease_duration_seconds, claim.lease_transitions), (Some(2), Some(0)));
+    }
+
+    #[test]
+    fn a_released_lease_is_free_at_once() {
+        let released = release(&held_by("me", 15), at(10));
+        assert_eq!(decide(Some(&released), Duration::ZERO, "other", OURS), Decision::Take);
+        assert_eq!((released.lease_duration_seconds, released.lease_transitions), (Some(1), Some(3)));
+    }
+}

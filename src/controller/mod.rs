@@ -1,0 +1,33 @@
+//! The controllers, and who of several replicas runs them.
+
+pub mod audit;
+mod census;
+mod context;
+mod events;
+mod finalizers;
+pub mod leader;
+mod organization;
+mod role;
+mod role_assignment;
+mod run;
+mod seniority;
+mod setbacks;
+mod settings;
+mod standing;
+mod temporary_grant;
+mod triggers;
+mod watch;
+
+use std::time::Duration;
+
+use rand::Rng as _;
+
+pub use audit::{Audit, AuditLine};
+pub use run::{Environment, RunError, run};
+pub use settings::Settings;
+pub use watch::RESYNC_ANNOTATION;
+
+/// Up to a tenth less: what began together must not come back together for ever.
+fn jitter(interval: Duration) -> Duration {
+    interval.mul_f64(rand::rng().random_range(0.9..=1.0))
+}

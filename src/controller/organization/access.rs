@@ -1,0 +1,64 @@
+//! Where an Organization's API is and who signs in, or what its status says instead.
+
+use http::Uri;
+use k8s_openapi::api::core::v1::Secret;
+
+use crate::{
+    amigo::{self, AddressError, Credentials},
+    controller::{setbacks, settings::Settings},
+    crd::{OrganizationSpec, reasons},
+    grant::{Setback, SetbackClass},
+};
+
+/// The API's address, if the operator allows it.
+///
+/// # Errors
+/// When the URL has another scheme than https (or http, where allowed) or a host that is not on the allow-list.
+pub fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Setback> {
+    let refuse = |error: AddressError| {
+        let remedy = error.remedy("the operator's").map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        setbacks::found(reasons::API_URL_NOT_ALLOWED, SetbackClass::Persistent, format!("{error}{remedy}"))
+    };
+    amigo::address(&spec.api_url, &settings.allowed_hosts, settings.allow_plain_http).map_err(refuse)
+}
+
+/// The credentials in a Secret.
+///
+/// # Errors
+/// When the Secret is missing or incomplete; the message names the Secret and the key, never a value.
+pub fn credentials(secret: Option<&Secret>, name: &str, namespace: &str) -> Result<Credentials, Setback> {
+    let Some(secret) = secret else {
+        let message =
+            format!("Secret {namespace}/{name} does not exist: create it with the keys apiKey, apiKeyId and userId");
+        return Err(setbacks::found(reasons::SECRET_NOT_FOUND, SetbackClass::Persistent, message));
+    };
+    Credentials::read(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice())).map_err(|unusable| {
+        let message = format!("Secret {namespace}/{name} {unusable}");
+        setbacks::found(reasons::SECRET_INCOMPLETE, SetbackClass::Persistent, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_allowed_names_the_operators_flag() {
+        let settings = Settings::new("amigo-system", "me");
+        for (url, flag) in
+            [("http://api.amigo.ai", "--allow-plain-http"), ("https://evil.example", "--allowed-api-host")]
+        {
+            let spec = OrganizationSpec { api_url: url.to_owned(), ..OrganizationSpec::default() };
+            let refusal = address(&spec, &settings).unwrap_err();
+            assert_eq!(refusal.reason, reasons::API_URL_NOT_ALLOWED);
+            assert!(refusal.message.contains(url) && refusal.message.contains(flag), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn an_incomplete_secret_is_named() {
+        let setback = credentials(Some(&Secret::default()), "acme", "amigo-system").unwrap_err();
+        assert_eq!(setback.reason, reasons::SECRET_INCOMPLETE);
+        assert!(setback.message.contains("Secret amigo-system/acme") && setback.message.contains("apiKey"));
+    }
+}

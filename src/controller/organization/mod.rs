@@ -1,0 +1,346 @@
+//! The Organization: observe → validate → connect → status, and the sweep on its side.
+
+mod access;
+mod directory;
+mod facts;
+mod link;
+mod listing;
+mod secret;
+mod status;
+mod sweep;
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
+
+pub use link::{Link, Links, existing};
+pub use listing::Roles;
+pub use secret::SecretWatches;
+pub use sweep::SweepReport;
+
+use super::{
+    context::{Announcement, Context, ReconcileError, SharedContext, is_status},
+    jitter,
+    seniority::senior_to,
+    setbacks,
+};
+use crate::{
+    amigo::{Client, PermissionModel},
+    crd::{
+        Organization, OrganizationStatus, PermissionModelStatus, RoleCounts, conditions, reasons, reasons::condition,
+    },
+    grant::{Setback, SetbackClass},
+    telemetry::labels::{Kind, Outcome},
+};
+
+/// How often the API keys are listed for the end of ours.
+const KEYS_INTERVAL: Duration = Duration::from_hours(1);
+
+/// When they are listed again after that failed, which it does for ever where the service user may not see them.
+const KEYS_RETRY: Duration = Duration::from_mins(10);
+
+/// One pass over one Organization.
+///
+/// # Errors
+/// Those of the Kubernetes API; whatever Amigo says goes into the status.
+pub async fn reconcile(
+    organization: Arc<Organization>,
+    context: SharedContext,
+) -> Result<(Action, Outcome), ReconcileError> {
+    let secret = observe_secret(&organization, &context).await;
+    let unread = secret.as_ref().err().cloned();
+    let (link, renewed) = context.links.renew(parts(&organization, &secret, &context));
+    let outcome = look(&link, &context).await;
+    let (link, judged) = context.links.judge(&link, outcome.as_ref().err().filter(|setback| closes(setback)).cloned());
+    if renewed || judged {
+        context.triggers.organization_changed();
+    }
+    let swept_in = start_sweep_if_due(&link, &context);
+    report(&organization, &link, (&outcome, unread.as_ref()), &context).await?;
+    let told = match &outcome {
+        Ok(()) => Outcome::Done,
+        Err(setback) if setback.class == SetbackClass::Transient => Outcome::Failed,
+        Err(_) => Outcome::Refused,
+    };
+    let mut rest = next_look(&link, &outcome, &context).min(swept_in);
+    if let Some(unread) = &unread {
+        rest = rest.min(rest_after(unread, &context));
+    }
+    Ok((Action::requeue(rest), told))
+}
+
+/// What the connection is to be made of.
+fn parts(organization: &Organization, secret: &Result<Option<Secret>, Setback>, context: &Context) -> link::Parts {
+    let (name, uid) = (organization.name_any(), organization.uid().unwrap_or_default());
+    let secret_name = &organization.spec.credentials_secret_ref.name;
+    let access = alone(organization, context).and_then(|()| {
+        let address = access::address(&organization.spec, &context.settings)?;
+        let credentials = match secret {
+            Ok(secret) => access::credentials(secret.as_ref(), secret_name, &context.settings.namespace)?,
+            // What was read before stands until the Secret can be read again.
+            Err(unread) => {
+                let known = context.links.get(&name).and_then(|link| link.credentials_for(&uid, secret_name));
+                known.ok_or_else(|| unread.clone())?
+            }
+        };
+        Ok((address, credentials))
+    });
+    link::Parts { name, uid, spec: Arc::new(organization.spec.clone()), access }
+}
+
+/// The Organization's object is gone: whatever used it must notice.
+pub fn gone(organization: &Organization, context: &Context) {
+    forget(&organization.name_any(), &organization.uid().unwrap_or_default(), context);
+}
+
+/// Forgets connections that have no object: a pass that was under way when its object went makes one last.
+pub fn prune(context: &Context) {
+    for link in context.links.all() {
+        let object = context.stores.organizations.get(&ObjectRef::new(&link.name));
+        if object.is_none_or(|object| object.metadata.uid.as_ref() != Some(&link.uid)) {
+            forget(&link.name, &link.uid, context);
+        }
+    }
+}
+
+fn forget(name: &str, uid: &str, context: &Context) {
+    context.links.remove(name, uid);
+    context.triggers.organizations.pull();
+    context.triggers.organization_changed();
+}
+
+/// What must not be asked again by every object: the rest may pass by itself.
+fn closes(setback: &Setback) -> bool {
+    ![
+        reasons::UNREACHABLE,
+        reasons::UNAVAILABLE,
+        reasons::RATE_LIMITED,
+        reasons::QUEUED,
+        reasons::BAD_ANSWER,
+        reasons::FORBIDDEN,
+    ]
+    .contains(&setback.reason)
+}
+
+/// The rate limits are the remote organization's: two objects for one would use them twice.
+fn alone(organization: &Organization, context: &Context) -> Result<(), Setback> {
+    let organizations = context.stores.organizations.state();
+    let place = |one: &Organization| {
+        (one.spec.api_url.trim_end_matches('/').to_ascii_lowercase(), one.spec.organization.clone())
+    };
+    let rivals = organizations.iter().map(AsRef::as_ref).filter(|rival| place(rival) == place(organization));
+    match senior_to(organization, rivals) {
+        None => Ok(()),
+        Some(senior) => {
+            let message = format!(
+                "organization {} is connected by the older Organization {}: use that one, and admit your namespaces there",
+                organization.spec.organization,
+                senior.name_any()
+            );
+            Err(setbacks::found(reasons::CONFLICT, SetbackClass::Persistent, message))
+        }
+    }
+}
+
+async fn observe_secret(organization: &Organization, context: &Context) -> Result<Option<Secret>, Setback> {
+    let namespace = &context.settings.namespace;
+    let secrets: Api<Secret> = Api::namespaced(context.careful.clone(), namespace);
+    let name = &organization.spec.credentials_secret_ref.name;
+    secrets.get_opt(name).await.map_err(|error| {
+        tracing::warn!(%error, secret = name, organization = organization.name_any(), "a Secret cannot be read");
+        let (class, remedy) = if is_status(&error, 403) {
+            (SetbackClass::Persistent, "permit the operator's service account to get it")
+        } else {
+            (SetbackClass::Transient, "it is tried again")
+        };
+        let message = format!("Secret {namespace}/{name} cannot be read: {error}; {remedy}");
+        setbacks::found(reasons::SECRET_UNREADABLE, class, message)
+    })
+}
+
+/// Asks Amigo, unless it is too early after a setback: whatever else makes a pass must not make a call.
+async fn look(link: &Arc<Link>, context: &SharedContext) -> Result<(), Setback> {
+    let now = context.clock.boot();
+    if let Some((setback, _)) = link.facts.known().setback.filter(|(_, until)| now < *until) {
+        return Err(setback);
+    }
+    let outcome = connect(link, context).await;
+    let asks_again_at = |setback: &Setback| context.clock.boot() + rest_after(setback, context);
+    let setback = outcome.as_ref().err().map(|setback| (setback.clone(), asks_again_at(setback)));
+    link.facts.learn(|known| known.setback = setback);
+    outcome
+}
+
+fn rest_after(setback: &Setback, context: &Context) -> Duration {
+    // Amigo is not asked again for that, and no watch shows when the Secret can be read.
+    let costs_nothing = setback.reason == reasons::SECRET_UNREADABLE;
+    let rest = if closes(setback) && !costs_nothing {
+        context.settings.probe_interval
+    } else {
+        context.settings.timing.tick * 2
+    };
+    jitter(rest).max(setback.retry_after.unwrap_or_default())
+}
+
+/// Signs in and learns what is due: nothing, on most passes.
+async fn connect(link: &Arc<Link>, context: &SharedContext) -> Result<(), Setback> {
+    let Some(client) = &link.client else {
+        return Err(link.closed.clone().unwrap_or_else(|| unreachable_without_client(link)));
+    };
+    sign_in(link, client).await.map_err(|setback| with_remedy(setback, link, context))?;
+    if link.facts.known().info.is_none() {
+        let info = client.organization_info().await.map_err(|error| setbacks::of(&error))?;
+        link.facts.learn(|known| known.info = Some(info));
+    }
+    let age = link.resync_interval().mul_f64(0.9);
+    link.listing.get(client, &context.clock, age).await.map_err(|error| setbacks::of(&error))?;
+    learn_key_end(link, client, context).await;
+    Ok(())
+}
+
+/// What to change, where it is the Organization or its Secret.
+fn with_remedy(setback: Setback, link: &Link, context: &Context) -> Setback {
+    // While calls are held back the client only says so; the answer that was the cause says more.
+    if let Some(closed) = link.closed.as_ref().filter(|closed| closed.reason == setback.reason) {
+        return closed.clone();
+    }
+    let spec = &link.spec;
+    let remedy = match setback.reason {
+        reasons::CREDENTIALS_REFUSED => {
+            format!("put a valid key into Secret {}/{}", context.settings.namespace, spec.credentials_secret_ref.name)
+        }
+        reasons::NOT_FOUND => format!("check apiUrl {} and organization {}", spec.api_url, spec.organization),
+        _ => return setback,
+    };
+    Setback { message: format!("{}; {remedy}", setback.message.trim_end_matches('.')), ..setback }
+}
+
+fn unreachable_without_client(link: &Link) -> Setback {
+    setbacks::found(
+        reasons::PENDING,
+        SetbackClass::Transient,
+        format!("Organization {} has no connection yet", link.name),
+    )
+}
+
+/// A cached token costs no call. Credentials known to be refused are tried again: looks at them are far apart.
+async fn sign_in(link: &Link, client: &Client) -> Result<(), Setback> {
+    let refused = link.closed.as_ref().is_some_and(|closed| closed.reason == reasons::CREDENTIALS_REFUSED);
+    let signed_in = if refused { client.probe().await } else { client.sign_in().await };
+    signed_in.map_err(|error| setbacks::of(&error))
+}
+
+/// The key's end, where the operator's user may see it. Not seeing it is no fault.
+async fn learn_key_end(link: &Link, client: &Client, context: &Context) {
+    let now = context.clock.boot();
+    if link.facts.known().keys_due.is_some_and(|due| now < due) {
+        return;
+    }
+    // Until the answer is there: a pass that is cut off must not ask again at once.
+    link.facts.learn(|known| known.keys_due = Some(now + KEYS_RETRY));
+    match client.api_keys().await {
+        Ok(keys) => {
+            let own = keys.into_iter().find(|key| Some(&key.key_id) == link.api_key_id());
+            link.facts.learn(|known| {
+                known.api_key = own;
+                known.keys_due = Some(now + KEYS_INTERVAL);
+            });
+        }
+        Err(error) => tracing::debug!(%error, organization = link.name, "the API keys cannot be listed"),
+    }
+}
+
+/// Starts the sweep when it is due and none is under way; says when the next one is.
+fn start_sweep_if_due(link: &Arc<Link>, context: &SharedContext) -> Duration {
+    let interval = context.settings.sweep_interval;
+    if link.client.is_none() || link.closed.is_some() {
+        return interval;
+    }
+    let now = context.clock.boot();
+    let mut due = now;
+    link.facts.learn(|known| due = *known.sweep_due.get_or_insert(now + interval / 10));
+    if due > now {
+        return due.saturating_sub(now);
+    }
+    // Of thousands of records a listing takes longer than the interval.
+    let Some(alone) = link.facts.begin_sweep() else { return interval };
+    let (link, context) = (Arc::clone(link), Arc::clone(context));
+    tokio::spawn(async move {
+        sweep::run(&link, &context).await;
+        link.facts.learn(|known| known.sweep_due = Some(context.clock.boot() + interval));
+        drop(alone);
+    });
+    interval
+}
+
+fn next_look(link: &Link, outcome: &Result<(), Setback>, context: &Context) -> Duration {
+    let until = link.facts.known().setback.map(|(_, until)| until.saturating_sub(context.clock.boot()));
+    match (outcome, until) {
+        // A millisecond more: a timer that fires early would find it too early to ask.
+        (Err(_), Some(wait)) => wait + Duration::from_millis(1),
+        _ => jitter(link.resync_interval()),
+    }
+}
+
+/// Writes the status if it says anything new, and tells of a changed readiness.
+async fn report(
+    organization: &Organization,
+    link: &Link,
+    (outcome, unread): (&Result<(), Setback>, Option<&Setback>),
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    let before = organization.status.clone().unwrap_or_default();
+    let mut after = before.clone();
+    describe(link, &mut after, context).await;
+    status::conclude(organization, &mut after, (outcome, unread), context.clock.now());
+    if after == before {
+        return Ok(());
+    }
+    let object = Organization { status: Some(after.clone()), ..organization.clone() };
+    context.write_status(&Api::all(context.careful.clone()), &object, Kind::Organization).await?;
+    let mut told = None;
+    for kind in [condition::READY, condition::CREDENTIALS_VALID] {
+        let (then, now) = (conditions::find(&before.conditions, kind), conditions::find(&after.conditions, kind));
+        if let Some(now) = now.filter(|now| then.is_none_or(|then| then.reason != now.reason)) {
+            let reason = reasons::known(&now.reason).unwrap_or(reasons::PENDING);
+            let warning = now.status != "True" || reason == reasons::CREDENTIALS_EXPIRE_SOON;
+            let announcement = Announcement { reason, message: now.message.clone(), warning };
+            // Both conditions often have the same cause, which is told once.
+            if told.as_ref() != Some(&announcement) {
+                context.announce(organization, announcement.clone());
+            }
+            told = Some(announcement);
+        }
+    }
+    Ok(())
+}
+
+async fn describe(link: &Link, status: &mut OrganizationStatus, context: &Context) {
+    let known = link.facts.known();
+    if let Some(info) = known.info {
+        status.org_id = Some(info.org_id);
+        status.org_name = Some(info.org_name);
+    }
+    status.service_user_id = link.client.as_ref().map(|client| client.service_user_id().to_owned());
+    status.api_key_expires_at = known.api_key.map(|key| key.expires_at);
+    if let Some(sweep) = known.sweep {
+        status.grants = Some(sweep.counts);
+        status.last_sweep_time = Some(conditions::whole_second(sweep.at));
+    }
+    if let Some(roles) = link.listing.last().await {
+        status.permission_model = Some(match roles.model(link.spec.permission_model) {
+            PermissionModel::AllowDeny => PermissionModelStatus::AllowDeny,
+            PermissionModel::AllowOnly => PermissionModelStatus::AllowOnly,
+        });
+        let managed =
+            context.stores.roles.state().iter().filter(|role| role.spec.organization_ref.name == link.name).count();
+        status.roles = Some(RoleCounts {
+            visible: u32::try_from(roles.listed.len()).unwrap_or(u32::MAX),
+            managed: u32::try_from(managed).unwrap_or(u32::MAX),
+        });
+    }
+}

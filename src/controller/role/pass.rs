@@ -1,0 +1,365 @@
+//! One pass over one role, and what its status says afterwards.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+
+use super::{
+    advice,
+    plan::{self, Desired, Plan, plan},
+};
+use crate::{
+    amigo::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange},
+    controller::{
+        audit::AuditLine,
+        context::{Announcement, Context, ReconcileError},
+        organization::{Link, Roles},
+        setbacks, standing,
+    },
+    crd::{
+        DenyRecord, Role, RoleStatus, conditions,
+        reasons::{self, condition},
+    },
+    grant::{Setback, SetbackClass},
+    role,
+    telemetry::labels::Kind,
+};
+
+/// How old a listing may be that proves that a Deny may be sent.
+const EVIDENCE: Duration = Duration::from_secs(5);
+
+/// How often a name that is taken by a role that is not listed makes the roles be listed anew.
+const LISTING_OF_THE_TAKEN: Duration = Duration::from_secs(30);
+
+/// What a pass came to: reason and message, or why not.
+pub type Came = Result<(&'static str, String), Setback>;
+
+/// One pass over one role.
+pub struct Pass<'a> {
+    role: &'a Role,
+    context: &'a Context,
+    /// The status as it is to be written.
+    status: RoleStatus,
+    /// The status as it was last read or written, and the object's version then.
+    written: (RoleStatus, Option<String>),
+    /// How many Deny grants the role at Amigo does without.
+    compiled_away: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass over the object as it was read.
+    pub fn new(role: &'a Role, context: &'a Context) -> Self {
+        let status = role.status.clone().unwrap_or_default();
+        Self { role, context, status: status.clone(), written: (status, role.resource_version()), compiled_away: 0 }
+    }
+
+    /// Makes the role at Amigo what the spec says.
+    ///
+    /// # Errors
+    /// Those of the Kubernetes API, before anything was sent.
+    pub async fn pursue(&mut self, link: &Link, client: &Client) -> Result<Came, ReconcileError> {
+        if self.status.organization.as_deref() != Some(client.organization_id()) {
+            // Ids, marks and digests were another organization's.
+            let conditions = std::mem::take(&mut self.status.conditions);
+            let organization = Some(client.organization_id().to_owned());
+            self.status = RoleStatus { organization, conditions, ..RoleStatus::default() };
+        }
+        let known = self.status.clone();
+        let name = self.role.remote_name();
+        let interval = link.resync_interval().mul_f64(0.9);
+        let mut decided = self.decide((&name, &known), (link, client), interval).await;
+        if decided.as_ref().is_ok_and(|(desired, plan, _)| desired.deny_record(plan).is_some()) {
+            // What was true an interval ago is not enough to send a Deny.
+            decided = self.decide((&name, &known), (link, client), EVIDENCE).await;
+        }
+        match decided {
+            Ok((desired, plan, observed)) => {
+                let sends = matches!(plan, Plan::Create(_) | Plan::Change { .. });
+                let change = format!("role {name} {}", desired.digest());
+                // A refusal stands for a while: whatever else wakes the object must make neither call nor mark.
+                if let Some(refusal) = link.facts.refusal(&change, self.context.clock.boot()).filter(|_| sends) {
+                    return Ok(Err(refusal));
+                }
+                let came = self.carry_out(&desired, plan, observed, (link, client)).await?;
+                if let Some(setback) = came.as_ref().err().filter(|_| sends) {
+                    let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
+                    link.facts.refused(change, setback, until);
+                }
+                Ok(came)
+            }
+            Err(setback) => Ok(Err(setback)),
+        }
+    }
+
+    /// What to do, by a listing no older than `age`; with it the id of the role that is there.
+    async fn decide<'d>(
+        &self,
+        (name, status): (&'d str, &'d RoleStatus),
+        (link, client): (&Link, &Client),
+        age: Duration,
+    ) -> Result<(Desired<'d>, Plan, Option<String>), Setback>
+    where
+        'a: 'd,
+    {
+        let roles = link.listing.get(client, &self.context.clock, age).await.map_err(|error| setbacks::of(&error))?;
+        let desired = self.desired(name, status, link, &roles);
+        let observed = present(&roles.listed, name, status.role_id.as_deref());
+        let plan = plan(&desired, observed);
+        Ok((desired, plan, observed.map(|role| role.id.clone())))
+    }
+
+    fn desired<'d>(&self, name: &'d str, status: &'d RoleStatus, link: &Link, roles: &Roles) -> Desired<'d>
+    where
+        'a: 'd,
+    {
+        let spec = &self.role.spec;
+        let model = roles.model(link.spec.permission_model);
+        Desired {
+            name,
+            spec,
+            model,
+            wanted: role::wanted(spec, model),
+            deny_shown: roles.detected == crate::amigo::PermissionModel::AllowDeny,
+            drift_policy: spec.drift_policy.unwrap_or_else(|| link.drift_policy()),
+            status,
+            suspended: spec.suspend || link.spec.suspend,
+        }
+    }
+
+    async fn carry_out(
+        &mut self,
+        desired: &Desired<'_>,
+        plan: Plan,
+        observed: Option<String>,
+        (link, client): (&Link, &Client),
+    ) -> Result<Came, ReconcileError> {
+        let deny = desired.deny_record(&plan);
+        let connection = (link, client);
+        Ok(match plan {
+            Plan::Keep { id } => {
+                self.settle(desired, id);
+                if desired.is_managed() {
+                    return Ok(Ok((reasons::READY, ready(desired.name, self.compiled_away))));
+                }
+                let message =
+                    format!("role {} was at Amigo as the spec says, and is managed from here on", desired.name);
+                Ok((reasons::ADOPTED, message))
+            }
+            Plan::Leave(setback) => {
+                if desired.is_managed() && observed.is_some() {
+                    self.status.role_id = observed;
+                }
+                Err(setback)
+            }
+            Plan::Empty => Err(self.empty(desired, connection).await),
+            Plan::Create(new) => {
+                self.write_ahead(true, deny).await?;
+                let answer = client.create_role(&new).await;
+                if answer.as_ref().is_err_and(|error| !error.ambiguous()) {
+                    self.status.creating = desired.status.creating;
+                }
+                if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
+                    self.status.deny.clone_from(&desired.status.deny);
+                    return Ok(Err(self.name_taken(desired.name, (link, client)).await));
+                }
+                self.applied(answer, desired, "created", (link, client)).await
+            }
+            Plan::Change { change, differs } => {
+                self.write_ahead(desired.status.creating, deny).await?;
+                let answer = client.modify_role(desired.name, &change).await;
+                self.applied(answer, desired, &format!("changed in {}", differs.join(", ")), (link, client)).await
+            }
+        })
+    }
+
+    /// Writes down what is about to be sent, where the next pass must know of it even if the answer is lost.
+    async fn write_ahead(&mut self, creating: bool, deny: Option<DenyRecord>) -> Result<(), ReconcileError> {
+        if (creating && !self.status.creating) || deny.is_some() {
+            self.status.creating = creating;
+            self.status.deny = deny.or_else(|| self.status.deny.take());
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    async fn applied(
+        &mut self,
+        answer: Result<String, Error>,
+        desired: &Desired<'_>,
+        what: &str,
+        (link, client): (&Link, &Client),
+    ) -> Came {
+        let id = match answer {
+            Ok(id) => id,
+            Err(error) => {
+                if !error.ambiguous() {
+                    self.status.deny.clone_from(&desired.status.deny);
+                }
+                // What was listed is no longer true, or never was: look again before the next attempt.
+                if error.ambiguous() || error.kind() == ErrorKind::NotFound {
+                    link.listing.forget().await;
+                }
+                return Err(setbacks::of(&error));
+            }
+        };
+        self.status.role_id = Some(id.clone());
+        self.status.creating = false;
+        let message = format!("role {} was {what} at Amigo", desired.name);
+        self.tell(reasons::APPLIED, &message);
+        if self.status.deny.is_some() {
+            self.verify(desired, &id, (link, client)).await?;
+        } else {
+            link.listing.put(plan::after(desired, id.clone())).await;
+        }
+        self.settle(desired, id);
+        Ok((reasons::APPLIED, message))
+    }
+
+    /// Makes sure that a Deny that was sent is a Deny at Amigo.
+    async fn verify(
+        &mut self,
+        desired: &Desired<'_>,
+        id: &str,
+        (link, client): (&Link, &Client),
+    ) -> Result<(), Setback> {
+        link.listing.forget().await;
+        let roles = link.listing.get(client, &self.context.clock, EVIDENCE).await.map_err(|error| {
+            let setback = setbacks::of(&error);
+            let message =
+                format!("role {} was sent with a Deny that is still to be seen: {}", desired.name, setback.message);
+            Setback { message, ..setback }
+        })?;
+        let Some(there) = roles.listed.iter().find(|role| role.id == id) else {
+            link.listing.forget().await;
+            let message = format!("role {} was sent with a Deny, and Amigo does not list it yet", desired.name);
+            return Err(setbacks::found(reasons::PENDING, SetbackClass::Transient, message));
+        };
+        if desired.has_dropped_deny(there) { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
+    }
+
+    /// Takes away what a Deny that became an Allow gives.
+    async fn empty(&mut self, desired: &Desired<'_>, (link, client): (&Link, &Client)) -> Setback {
+        self.status.deny = Some(DenyRecord { digest: desired.written_digest(), dropped: true });
+        let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
+        match client.modify_role(desired.name, &change).await {
+            Ok(id) => {
+                self.status.role_id = Some(id.clone());
+                let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..plan::after(desired, id) };
+                link.listing.put(emptied).await;
+                plan::deny_dropped(desired.name)
+            }
+            Err(error) => {
+                link.listing.forget().await;
+                let setback = setbacks::of(&error);
+                let message = format!(
+                    "Amigo made Allows of the Deny grants of role {}, and the role could not be emptied: {}",
+                    desired.name, setback.message
+                );
+                Setback { message, ..setback }
+            }
+        }
+    }
+
+    /// The name is taken, and the listing that was planned with does not show by whom.
+    async fn name_taken(&self, name: &str, (link, client): (&Link, &Client)) -> Setback {
+        let roles = match link.listing.get(client, &self.context.clock, LISTING_OF_THE_TAKEN).await {
+            Ok(roles) => roles,
+            Err(error) => return setbacks::of(&error),
+        };
+        if present(&roles.listed, name, None).is_some() {
+            let message = format!("role {name} came to be at Amigo in between and is looked at again");
+            return setbacks::found(reasons::PENDING, SetbackClass::Transient, message);
+        }
+        let message = format!(
+            "role {name} cannot be created: its name is taken by a role that the operator's user may not see: give that \
+             user Role:GetRole for it, or choose another roleName"
+        );
+        setbacks::found(reasons::NAME_TAKEN, SetbackClass::Persistent, message)
+    }
+
+    /// The role at Amigo is as the spec says.
+    fn settle(&mut self, desired: &Desired<'_>, id: String) {
+        self.status.role_id = Some(id);
+        self.status.applied_digest = Some(desired.digest());
+        self.compiled_away = desired.wanted.as_ref().map_or(0, |wanted| wanted.compiled_away);
+        self.status.creating = false;
+        self.status.deny = None;
+    }
+
+    /// Writes the status if it says anything new, and tells of what changed.
+    ///
+    /// # Errors
+    /// Those of the Kubernetes API.
+    pub async fn report(mut self, came: Came) -> Result<(), ReconcileError> {
+        let stamp = (self.role.metadata.generation.unwrap_or_default(), self.context.clock.now());
+        let name = self.role.remote_name();
+        // "Applied" and "Adopted" are told once; the condition says the lasting thing.
+        let told = match &came {
+            Ok((reasons::ADOPTED, message)) => {
+                self.tell(reasons::ADOPTED, message);
+                true
+            }
+            Ok((reason, _)) => *reason == reasons::APPLIED,
+            Err(_) => false,
+        };
+        let result = came.as_ref().map(|_| (reasons::READY, ready(&name, self.compiled_away)));
+        standing::conclude(&mut self.status.conditions, result, stamp);
+        advice::set(self.role, &mut self.status.conditions, stamp);
+        self.status.observed_generation = self.role.metadata.generation;
+        self.status.role_name = Some(name);
+        if self.status != self.written.0 {
+            self.write().await?;
+        }
+        let before = self.role.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        // Assignments wait for roles to be ready. Nothing else wakes them: each may make a call.
+        if conditions::holds(before, condition::READY) != conditions::holds(&self.status.conditions, condition::READY) {
+            self.context.triggers.assignments.pull();
+        }
+        if let Some(news) = standing::news(before, &self.status.conditions).filter(|news| !told || news.warning) {
+            standing::tell(self.role, news, about(self.role), self.context);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, reason: &'static str, message: &str) {
+        let announcement = Announcement { reason, message: message.to_owned(), warning: false };
+        standing::tell(self.role, announcement, about(self.role), self.context);
+    }
+
+    async fn write(&mut self) -> Result<(), ReconcileError> {
+        let mut object = Role { status: Some(self.status.clone()), ..self.role.clone() };
+        object.metadata.resource_version.clone_from(&self.written.1);
+        let written = self.context.write_status(&self.context.api_of(self.role), &object, Kind::Role).await?;
+        self.written = (self.status.clone(), written.resource_version());
+        Ok(())
+    }
+}
+
+/// The role's document: for a day after a change the API may list two of one name.
+fn present<'a>(roles: &'a [RemoteRole], name: &str, known: Option<&str>) -> Option<&'a RemoteRole> {
+    let mut named = roles.iter().filter(|role| role.name == name);
+    named.clone().find(|role| Some(role.id.as_str()) == known).or_else(|| named.next_back())
+}
+
+/// What is said of a role that is as it should be.
+fn ready(name: &str, compiled_away: usize) -> String {
+    let as_wanted = format!("role {name} is as the spec says");
+    let count = match compiled_away {
+        0 => return as_wanted,
+        1 => "1 Deny grant was".to_owned(),
+        count => format!("{count} Deny grants were"),
+    };
+    format!(
+        "{as_wanted}; {count} compiled away, since this organization's API knows only Allow: temporary grants are not \
+         barred by them"
+    )
+}
+
+/// What an audit line says of every role.
+pub fn about(role: &Role) -> AuditLine {
+    AuditLine {
+        organization: role.spec.organization_ref.name.clone(),
+        access: vec![role.remote_name()],
+        ..AuditLine::default()
+    }
+}

@@ -1,0 +1,92 @@
+//! What becomes of a user's role when the assignment goes.
+
+use kube::runtime::controller::Action;
+
+use super::{Came, Desk, RECENT, about, report, usable};
+use crate::{
+    controller::{
+        context::{Announcement, Context, ReconcileError},
+        finalizers, jitter,
+        organization::Link,
+        setbacks, standing,
+    },
+    crd::{RoleAssignment, reasons},
+    grant::{Setback, SetbackClass},
+    telemetry::labels::{Kind, Outcome},
+};
+
+/// Holds the object back until the fallback role was assigned.
+pub const NAME: &str = "permissions.amigo.ai/assign-fallback-role";
+
+/// Lets an object go although the fallback role could not be assigned.
+const ESCAPE: &str = "permissions.amigo.ai/skip-fallback";
+
+/// Gives the user the fallback role, where that is wanted, and lets the object go.
+pub async fn let_go(
+    assignment: &RoleAssignment,
+    link: Option<&Link>,
+    context: &Context,
+) -> Result<(Action, Outcome), ReconcileError> {
+    if !finalizers::has(assignment, NAME) {
+        return Ok((Action::await_change(), Outcome::Done));
+    }
+    match fall_back(assignment, link, context).await {
+        Ok(told) => {
+            if let Some(announcement) = told {
+                let status = assignment.status.clone().unwrap_or_default();
+                standing::tell(assignment, announcement, about(assignment, &status), context);
+            }
+            finalizers::set(assignment, (NAME, false), Kind::RoleAssignment, context).await?;
+            Ok((Action::await_change(), Outcome::Done))
+        }
+        Err(setback) => {
+            let (wait, outcome) = standing::rest_after(Err(&setback), link, context);
+            let fallback = assignment.spec.fallback_role_name.as_deref().unwrap_or_default();
+            let what = format!("the fallback role {fallback} could not be assigned");
+            let setback = finalizers::held_back(&what, ESCAPE, &setback);
+            report(assignment, Came::default(), &Err(setback), context).await?;
+            Ok((Action::requeue(jitter(wait)), outcome))
+        }
+    }
+}
+
+/// What is to be told of a user whose role may have been changed; `None` where this object never gave one.
+async fn fall_back(
+    assignment: &RoleAssignment,
+    link: Option<&Link>,
+    context: &Context,
+) -> Result<Option<Announcement>, Setback> {
+    let status = assignment.status.clone().unwrap_or_default();
+    let (Some(fallback), Some(role_name), false) =
+        (&assignment.spec.fallback_role_name, &status.role_name, finalizers::is_escaped(assignment, ESCAPE))
+    else {
+        return Ok(None);
+    };
+    let (link, client) = usable(assignment, link)?;
+    if status.organization.as_deref() != Some(client.organization_id()) {
+        // The user it gave a role is in another organization, which this connection does not reach.
+        return Ok(None);
+    }
+    let desk = Desk { assignment, link, client: &client, context };
+    let user = desk.user(RECENT).await?;
+    if let Err(conflict) = desk.yield_to_senior(&user) {
+        return Ok(Some(released(&conflict.message)));
+    }
+    let (user, has_role) = desk.compare(user, role_name).await?;
+    if !has_role {
+        let message = format!("user {} has another role than {role_name} by now", user.user_id);
+        return Ok(Some(released(&message)));
+    }
+    if link.spec.suspend {
+        let message = format!("Organization {} is suspended", link.name);
+        return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message));
+    }
+    desk.client.assign_role(fallback, &user.user_id).await.map_err(|error| setbacks::of(&error))?;
+    let message = format!("user {} was given the fallback role {fallback}", user.user_id);
+    Ok(Some(Announcement { reason: reasons::ASSIGNED, message, warning: false }))
+}
+
+fn released(why: &str) -> Announcement {
+    let message = format!("the fallback role was not assigned: {why}");
+    Announcement { reason: reasons::RELEASED, message, warning: false }
+}

@@ -1,0 +1,258 @@
+//! Role assignments: observe → validate → plan → apply → status.
+
+mod finalizer;
+mod user;
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{
+    Resource as _, ResourceExt as _,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
+
+use super::{
+    audit::AuditLine,
+    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext},
+    finalizers, jitter,
+    organization::{Link, existing},
+    setbacks, standing,
+};
+use crate::{
+    amigo::{Client, RemoteRole, RemoteUser},
+    crd::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition},
+    grant::{Setback, SetbackClass},
+    telemetry::labels::{Kind, Outcome},
+};
+
+/// How old a listing may be that shows that a role is missing, or that a user has another one.
+const RECENT_LISTING: Duration = Duration::from_secs(30);
+
+/// How old a look at a user may be right before the role is changed.
+const RECENT: Duration = Duration::from_secs(2);
+
+/// What a pass came to.
+#[derive(Default)]
+struct Came {
+    organization: Option<String>,
+    user_id: Option<String>,
+    role_name: Option<String>,
+    assigned: Option<String>,
+}
+
+/// One connection, and the object that uses it.
+#[derive(Clone, Copy)]
+struct Desk<'a> {
+    assignment: &'a RoleAssignment,
+    link: &'a Link,
+    client: &'a Client,
+    context: &'a Context,
+}
+
+/// One pass over one assignment.
+///
+/// # Errors
+/// Those of the Kubernetes API; whatever Amigo says goes into the status.
+pub async fn reconcile(
+    assignment: Arc<RoleAssignment>,
+    context: SharedContext,
+) -> Result<(Action, Outcome), ReconcileError> {
+    let link = match context.organization(&assignment.spec.organization_ref.name).await {
+        Named::Here(link) => Some(link),
+        Named::Nowhere => None,
+        Named::Coming => return Ok((Action::requeue(COMING), Outcome::Waiting)),
+    };
+    if assignment.meta().deletion_timestamp.is_some() {
+        return finalizer::let_go(&assignment, link.as_deref(), &context).await;
+    }
+    // A start must not take all Roles for missing.
+    if assignment.spec.role_ref.is_some() && !context.roles_filled.wait().await {
+        return Ok((Action::requeue(COMING), Outcome::Waiting));
+    }
+    let wanted = assignment.spec.fallback_role_name.is_some();
+    let kept = finalizers::keep_in_step(assignment, (finalizer::NAME, wanted), Kind::RoleAssignment, &context);
+    let assignment = kept.await?;
+    let mut came = Came::default();
+    let result = match usable(&assignment, link.as_deref()) {
+        Ok((link, client)) => {
+            pursue(Desk { assignment: &assignment, link, client: &client, context: &context }, &mut came).await
+        }
+        Err(setback) => Err(setback),
+    };
+    let (wait, outcome) = standing::rest_after(result.as_ref().copied(), link.as_deref(), &context);
+    report(&assignment, came, &result, &context).await?;
+    Ok((Action::requeue(jitter(wait)), outcome))
+}
+
+fn usable<'a>(assignment: &RoleAssignment, link: Option<&'a Link>) -> Result<(&'a Link, Client), Setback> {
+    let link = existing(link, &assignment.spec.organization_ref.name)?;
+    let client = link.client_for(&assignment.namespace().unwrap_or_default())?.clone();
+    Ok((link, client))
+}
+
+async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<(), Setback> {
+    came.organization = Some(desk.client.organization_id().to_owned());
+    let role_name = wanted_role(desk.assignment, desk.context)?;
+    let interval = desk.link.resync_interval().mul_f64(0.9);
+    let user = desk.user(interval).await?;
+    came.user_id = Some(user.user_id.clone());
+    desk.yield_to_senior(&user)?;
+    let (user, has_role) = desk.compare(user, &role_name).await?;
+    if !has_role {
+        came.assigned = Some(desk.assign(user, &role_name).await?);
+    }
+    came.role_name = Some(role_name);
+    Ok(())
+}
+
+impl Desk<'_> {
+    /// Whether the user has the role. What was read for all may be an interval old, and the role may have been made
+    /// anew since: "no" is said only after another look at both.
+    async fn compare(&self, user: RemoteUser, role_name: &str) -> Result<(RemoteUser, bool), Setback> {
+        let has = |documents: &[RemoteRole], user: &RemoteUser| documents.iter().any(|role| role.id == user.role_id);
+        let interval = self.link.resync_interval().mul_f64(0.9);
+        let documents = self.documents(role_name, interval).await?;
+        if has(&documents, &user) {
+            return Ok((user, true));
+        }
+        let user = self.observe(&user.user_id, RECENT).await?.ok_or_else(|| self.not_visible())?;
+        let documents = self.documents(role_name, RECENT_LISTING.min(interval)).await?;
+        if has(&documents, &user) || self.is_listed(&user.role_id).await {
+            let has_role = has(&documents, &user);
+            return Ok((user, has_role));
+        }
+        // The user's role is in no listing: one of the two looks was before a change that the other one saw.
+        let user = self.observe(&user.user_id, Duration::ZERO).await?.ok_or_else(|| self.not_visible())?;
+        let documents = self.documents(role_name, Duration::ZERO).await?;
+        let has_role = has(&documents, &user);
+        Ok((user, has_role))
+    }
+
+    /// Whether the last listing has a role of this id, under whatever name.
+    async fn is_listed(&self, role_id: &str) -> bool {
+        self.link.listing.last().await.is_some_and(|roles| roles.listed.iter().any(|role| role.id == role_id))
+    }
+
+    /// Gives the user the role and says so.
+    async fn assign(&self, user: RemoteUser, role_name: &str) -> Result<String, Setback> {
+        if self.link.spec.suspend {
+            let message = format!(
+                "user {} has another role, and nothing is changed while Organization {} is suspended",
+                user.user_id, self.link.name
+            );
+            return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message));
+        }
+        let role_id = self.change(&user.user_id, role_name).await?;
+        let told = format!("user {} was given role {role_name}", user.user_id);
+        self.link.directory.put(RemoteUser { role_id, ..user }, &self.context.clock).await;
+        Ok(told)
+    }
+
+    /// Changes the user's role. A refusal stands for a while: roles and Organizations wake all assignments.
+    async fn change(&self, user_id: &str, role_name: &str) -> Result<String, Setback> {
+        let change = format!("{user_id} {role_name}");
+        if let Some(refusal) = self.link.facts.refusal(&change, self.context.clock.boot()) {
+            return Err(refusal);
+        }
+        self.client.assign_role(role_name, user_id).await.map_err(|error| {
+            let setback = setbacks::of(&error);
+            let message = format!("cannot assign role {role_name} to user {user_id}: {}", setback.message);
+            let setback = Setback { message, ..setback };
+            self.link.facts.refused(
+                change,
+                &setback,
+                self.context.clock.boot() + self.context.settings.timing.tick * 5,
+            );
+            setback
+        })
+    }
+
+    /// The role's documents: more than one of a name may be listed for a day after a change.
+    async fn documents(&self, name: &str, age: Duration) -> Result<Vec<RemoteRole>, Setback> {
+        for age in [age, age.min(RECENT_LISTING)] {
+            let roles = self.link.listing.get(self.client, &self.context.clock, age).await;
+            let roles = roles.map_err(|error| setbacks::of(&error))?;
+            let named: Vec<RemoteRole> = roles.listed.iter().filter(|role| role.name == name).cloned().collect();
+            if !named.is_empty() {
+                return Ok(named);
+            }
+        }
+        let organization = self.client.organization_id();
+        let message = format!("role {name} does not exist in {organization} or is not visible to the operator's user");
+        Err(setbacks::found(reasons::NOT_FOUND, SetbackClass::Persistent, message))
+    }
+}
+
+/// The name of the role at Amigo: named directly, or by a Role object that is ready.
+fn wanted_role(assignment: &RoleAssignment, context: &Context) -> Result<String, Setback> {
+    let Some(reference) = &assignment.spec.role_ref else {
+        return Ok(assignment.spec.role_name.clone().unwrap_or_default());
+    };
+    let namespace = assignment.namespace().unwrap_or_default();
+    let role = context.stores.roles.get(&ObjectRef::<Role>::new(&reference.name).within(&namespace));
+    let not_ready = |message: String| setbacks::found(reasons::ROLE_NOT_READY, SetbackClass::Transient, message);
+    let Some(role) = role else {
+        return Err(not_ready(format!("Role {namespace}/{} does not exist", reference.name)));
+    };
+    if role.spec.organization_ref != assignment.spec.organization_ref {
+        let message =
+            format!("Role {namespace}/{} belongs to Organization {}", reference.name, role.spec.organization_ref.name);
+        return Err(setbacks::found(reasons::INVALID_SPEC, SetbackClass::Persistent, message));
+    }
+    let ready = role.status.as_ref().is_some_and(|status| conditions::holds(&status.conditions, condition::READY));
+    if ready {
+        Ok(role.remote_name())
+    } else {
+        Err(not_ready(format!("Role {namespace}/{} is not ready", reference.name)))
+    }
+}
+
+async fn report(
+    assignment: &RoleAssignment,
+    came: Came,
+    result: &Result<(), Setback>,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    let before = assignment.status.clone().unwrap_or_default();
+    let known = match &came.organization {
+        // Ids of another organization mean nothing in this one.
+        Some(organization) if before.organization.as_ref() != Some(organization) => RoleAssignmentStatus::default(),
+        _ => before.clone(),
+    };
+    let mut after = RoleAssignmentStatus {
+        observed_generation: assignment.metadata.generation,
+        organization: came.organization.or(known.organization),
+        user_id: came.user_id.or(known.user_id),
+        role_name: came.role_name.or(known.role_name),
+        conditions: before.conditions.clone(),
+    };
+    let role_name = after.role_name.clone().unwrap_or_default();
+    let message = format!("user {} has role {role_name}", assignment.spec.user.label());
+    let stamp = (assignment.metadata.generation.unwrap_or_default(), context.clock.now());
+    standing::conclude(&mut after.conditions, result.as_ref().map(|()| (reasons::READY, message)), stamp);
+    let told = came.assigned.map(|message| Announcement { reason: reasons::ASSIGNED, message, warning: false });
+    let news = standing::news(&before.conditions, &after.conditions).filter(|news| told.is_none() || news.warning);
+    let about = about(assignment, &after);
+    // What was done is told even if the status cannot be written: the next pass finds it done.
+    if let Some(told) = told {
+        standing::tell(assignment, told, about.clone(), context);
+    }
+    if after != before {
+        let object = RoleAssignment { status: Some(after), ..assignment.clone() };
+        context.write_status(&context.api_of(assignment), &object, Kind::RoleAssignment).await?;
+    }
+    if let Some(news) = news {
+        standing::tell(assignment, news, about, context);
+    }
+    Ok(())
+}
+
+/// What an audit line says of every assignment.
+fn about(assignment: &RoleAssignment, status: &RoleAssignmentStatus) -> AuditLine {
+    AuditLine {
+        organization: assignment.spec.organization_ref.name.clone(),
+        user: Some(assignment.spec.user.label().to_owned()),
+        user_id: status.user_id.clone(),
+        access: status.role_name.iter().cloned().collect(),
+        ..AuditLine::default()
+    }
+}

@@ -1,0 +1,309 @@
+//! The effects of the grant protocol, performed.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, stream};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, Preconditions},
+};
+
+use super::Held;
+use crate::{
+    amigo::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation},
+    controller::{
+        context::{Context, ReconcileError, is_status},
+        organization::Link,
+        setbacks,
+    },
+    crd::{TemporaryPermissionGrant, reasons},
+    grant::{
+        Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, Setback, SetbackClass, UID, WriteOutcome,
+        condensed,
+    },
+    permission::{Condition, Conditions},
+    telemetry::labels::{Kind, Verb},
+};
+
+/// How long a look-up may wait for its budget within one pass.
+const LONGEST_QUEUE: Duration = Duration::from_secs(10);
+
+/// How many requests of one bundle are under way at a time.
+const POSTS_AT_ONCE: usize = 5;
+
+/// What performing an effect came to.
+#[expect(clippy::large_enum_variant, reason = "made once an effect and handed over at once")]
+pub enum Performed {
+    /// The next input.
+    Input(Input),
+    /// The object is gone: nothing is left to do.
+    Gone,
+    /// The Organization changed since the pass began.
+    Overtaken,
+    /// The operator stops, and this was only a question: the next process asks it again.
+    Stopped,
+}
+
+/// One pass over one object.
+pub struct Pass<'a> {
+    /// What every reconciler is given.
+    pub context: &'a Context,
+    /// The object as last read or written.
+    pub object: TemporaryPermissionGrant,
+    /// The connection, where there is one and the namespace may use it.
+    pub client: Option<Client>,
+    /// The Organization as it was when the pass began.
+    pub link: Option<Arc<Link>>,
+    /// What this process remembers of the object.
+    pub held: Held,
+}
+
+impl Pass<'_> {
+    /// Whether the Organization is another than when the pass began: what it admits must be judged anew.
+    pub fn is_overtaken(&self) -> bool {
+        let now = self.context.links.get(&self.object.spec.organization_ref.name);
+        match (&self.link, &now) {
+            (Some(then), Some(now)) => !Arc::ptr_eq(then, now),
+            (then, now) => then.is_some() != now.is_some(),
+        }
+    }
+
+    /// Asks within bounds: a pass that waits for budget must not keep others from expiring in time.
+    async fn asked<T>(&self, question: impl Future<Output = Result<T, Setback>>) -> Result<T, Setback> {
+        let queued =
+            || setbacks::found(reasons::QUEUED, SetbackClass::Transient, "waits for its turn under Amigo's rate limit");
+        let Ok(_permit) = self.context.questions.try_acquire() else { return Err(queued()) };
+        let within = self.context.settings.call_deadline + LONGEST_QUEUE;
+        tokio::time::timeout(within, question).await.unwrap_or_else(|_| Err(queued()))
+    }
+
+    /// The user's id, and the conversation's owner.
+    pub async fn resolve(&self) -> Result<Resolved, Setback> {
+        self.asked(self.look_up_ids()).await
+    }
+
+    async fn look_up_ids(&self) -> Result<Resolved, Setback> {
+        let client = self.client()?;
+        client.sign_in().await.map_err(|error| setbacks::of(&error))?;
+        // Both at once: each is one of many in a batch.
+        let (user_id, owner_user_id) = tokio::try_join!(self.user(client), self.owner(client))?;
+        Ok(Resolved { user_id, owner_user_id })
+    }
+
+    async fn user(&self, client: &Client) -> Result<String, Setback> {
+        let user = &self.object.spec.user;
+        let Some(email) = user.email.as_deref() else {
+            return Ok(user.user_id.clone().unwrap_or_default());
+        };
+        let found = client.user_by_email(email).await.map_err(|error| setbacks::of(&error))?;
+        found.map(|user| user.user_id).ok_or_else(|| {
+            let message = format!(
+                "no user with e-mail {email} is visible in {}: check the address, or invite the user first",
+                client.organization_id()
+            );
+            setbacks::found(reasons::USER_NOT_FOUND, SetbackClass::Persistent, message)
+        })
+    }
+
+    async fn owner(&self, client: &Client) -> Result<Option<String>, Setback> {
+        let Some(conversation) = &self.object.spec.conversation else { return Ok(None) };
+        if conversation.owner_user_id.is_some() {
+            return Ok(conversation.owner_user_id.clone());
+        }
+        let id = conversation.conversation_id().unwrap_or_default();
+        let found = client.conversation(id).await.map_err(|error| setbacks::of(&error))?;
+        found.map(|conversation| Some(conversation.user_id)).ok_or_else(|| {
+            let message = format!(
+                "conversation {id} does not exist in {} or is not visible to the operator's user: check the id, give that user \
+                 Conversation:GetConversation, or set conversation.ownerUserId",
+                client.organization_id()
+            );
+            setbacks::found(reasons::CONVERSATION_NOT_VISIBLE, SetbackClass::Persistent, message)
+        })
+    }
+
+    /// Reserves the budget of the bundle, one call each so that they can leave together.
+    pub fn reserve(&mut self, posts: u32) -> Result<(), jiff::Timestamp> {
+        let Some(client) = &self.client else { return Ok(()) };
+        let reservations = &mut self.held.reservations;
+        let wanted = usize::try_from(posts).unwrap_or(usize::MAX);
+        reservations.retain(|reservation| reservation.remaining() > 0);
+        reservations.truncate(wanted);
+        while reservations.len() < wanted {
+            reservations.push(client.reserve_grant_posts(1));
+        }
+        let now = self.context.clock.boot();
+        let ready_at = reservations.iter().map(Reservation::ready_at).max().unwrap_or(now);
+        if ready_at <= now {
+            return Ok(());
+        }
+        let wait = jiff::SignedDuration::try_from(ready_at.saturating_sub(now)).unwrap_or(jiff::SignedDuration::ZERO);
+        Err(self.context.clock.now().saturating_add(wait).unwrap_or(jiff::Timestamp::MAX))
+    }
+
+    /// A quorum read.
+    pub async fn read(&mut self) -> Performed {
+        let began = self.context.clock.boot();
+        let api = self.context.api_of(&self.object);
+        match api.get_opt(&self.object.name_any()).await {
+            Ok(Some(object)) if object.uid() == self.object.uid() => {
+                self.object = object;
+                let record = self.object.status.clone().unwrap_or_default();
+                let generation = self.object.metadata.generation.unwrap_or_default();
+                Performed::Input(Input::Read(Ok(Fresh { generation, record, began })))
+            }
+            Ok(_) => Performed::Gone,
+            Err(error) => {
+                complain(&ReconcileError::kubernetes("read", &self.object, error));
+                Performed::Input(Input::Read(Err(ReadFailed)))
+            }
+        }
+    }
+
+    /// Writes the status under the version last read.
+    pub async fn write(&mut self, record: crate::crd::TemporaryPermissionGrantStatus) -> Performed {
+        let mut object = self.object.clone();
+        object.status = Some(record);
+        let api = self.context.api_of(&object);
+        match self.context.write_status(&api, &object, Kind::TemporaryPermissionGrant).await {
+            Ok(mut written) => {
+                written.managed_fields_mut().clear();
+                self.object = written;
+                Performed::Input(Input::Written(WriteOutcome::Done))
+            }
+            Err(error) => Self::unwritten(&error),
+        }
+    }
+
+    /// Deletes the object, if it is still the one last seen.
+    pub async fn delete(&mut self) -> Performed {
+        let preconditions = Preconditions { uid: self.object.uid(), resource_version: self.object.resource_version() };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let api = self.context.api_of(&self.object);
+        let deleted = api.delete(&self.object.name_any(), &parameters).await;
+        self.context.metrics.kubernetes_written(Kind::TemporaryPermissionGrant, Verb::Delete);
+        match deleted {
+            Ok(_) => Performed::Gone,
+            Err(error) => Self::unwritten(&ReconcileError::kubernetes("delete", &self.object, error)),
+        }
+    }
+
+    fn unwritten(error: &ReconcileError) -> Performed {
+        match error {
+            ReconcileError::Kubernetes { source, .. } if is_status(source, 404) => Performed::Gone,
+            _ if error.is_conflict() => Performed::Input(Input::Written(WriteOutcome::Conflict)),
+            _ => {
+                complain(error);
+                Performed::Input(Input::Written(WriteOutcome::Unknown))
+            }
+        }
+    }
+
+    /// Sends each request at most once, and none after the window has closed.
+    pub async fn post(&mut self, posts: Vec<Post>, window_closes: Duration) -> Vec<(u32, PostOutcome)> {
+        let reservations = std::mem::take(&mut self.held.reservations);
+        let justification = self.object.spec.justification.trim();
+        let client = self.client();
+        let mut reservations = reservations.into_iter();
+        let requests = posts.into_iter().map(|post| {
+            let ready = client
+                .clone()
+                .map(|client| (client, reservations.next().unwrap_or_else(|| client.reserve_grant_posts(1))));
+            async move { (post.slot, create(ready, post, justification, window_closes).await) }
+        });
+        let requests: Vec<_> = requests.collect();
+        stream::iter(requests).buffer_unordered(POSTS_AT_ONCE).collect().await
+    }
+
+    /// Refused credentials are the Organization's matter: it looks at once.
+    pub fn mind_credentials(&self, setback: Option<&Setback>) {
+        if setback.is_some_and(|setback| setback.reason == reasons::CREDENTIALS_REFUSED) {
+            self.context.triggers.organizations.pull();
+        }
+    }
+
+    /// All records that carry the object's uid.
+    pub async fn look_up(&self) -> Result<Vec<Found>, Setback> {
+        let uid = condensed(&self.object.uid().unwrap_or_default());
+        let filter = GrantFilter { tags: vec![(UID.to_owned(), uid)], ..GrantFilter::default() };
+        let client = self.client()?;
+        let listing = async { client.grants(&filter).await.map_err(|error| setbacks::of(&error)) };
+        let grants = self.asked(listing).await?;
+        Ok(grants.into_iter().map(found).collect())
+    }
+
+    fn client(&self) -> Result<&Client, Setback> {
+        let closed = || {
+            setbacks::found(
+                reasons::ORGANIZATION_NOT_READY,
+                SetbackClass::Persistent,
+                "the Organization cannot be used at present",
+            )
+        };
+        self.client.as_ref().ok_or_else(closed)
+    }
+}
+
+fn complain(error: &ReconcileError) {
+    tracing::warn!(%error, "the Kubernetes API did not do as asked; trying again");
+}
+
+async fn create(
+    ready: Result<(&Client, Reservation), Setback>,
+    post: Post,
+    justification: &str,
+    window_closes: Duration,
+) -> PostOutcome {
+    let (client, mut reservation) = match ready {
+        Ok(ready) => ready,
+        Err(setback) => return PostOutcome::NotSent(setback),
+    };
+    reservation.set_send_before(window_closes);
+    let Post { slot: _, user_id, permission, duration, tags } = post;
+    let asked = format!("{} for user {user_id}", permission.permission_name);
+    let grant = NewGrant {
+        user_id,
+        duration,
+        permission_name: permission.permission_name,
+        conditions: permission.conditions,
+        tags,
+        justification: justification.to_owned(),
+    };
+    match client.create_grant(&grant, &mut reservation).await {
+        Ok(created) => PostOutcome::Created { id: created.id, expires_at: created.expires_at },
+        Err(error) => classify(&error, &asked),
+    }
+}
+
+fn classify(error: &Error, asked: &str) -> PostOutcome {
+    let setback = setbacks::of(error);
+    let setback = Setback { message: format!("{asked}: {}", setback.message), ..setback };
+    if error.never_sent() {
+        PostOutcome::NotSent(setback)
+    } else if error.refused() {
+        PostOutcome::Refused(setback)
+    } else {
+        // Whatever the error is otherwise, it may have come after the grant was made: time will tell.
+        PostOutcome::Ambiguous(Setback { class: SetbackClass::Transient, ..setback })
+    }
+}
+
+fn found(grant: RemoteGrant) -> Found {
+    let tags: BTreeMap<String, String> =
+        grant.tags.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect();
+    Found {
+        id: grant.id,
+        user_id: grant.user_id,
+        permission_name: grant.permission_name,
+        conditions: grant.conditions.unwrap_or_else(unreadable),
+        expires_at: grant.expires_at,
+        created_at: grant.created_at,
+        creator_user_id: grant.creator,
+        tags,
+    }
+}
+
+/// Conditions that equal nothing anybody can ask for.
+fn unreadable() -> Conditions {
+    [(String::new(), Condition::In { values: Vec::new() })].into()
+}

@@ -1,0 +1,159 @@
+//! From a grant's object and its Organization to what the protocol works on.
+
+use jiff::SignedDuration;
+use kube::ResourceExt as _;
+
+use crate::{
+    controller::{
+        context::Context,
+        organization::{Link, existing},
+        setbacks,
+    },
+    crd::{TemporaryPermissionGrant, console, duration, reasons},
+    grant::{Origin, Request, Setback, SetbackClass, Spec, condensed},
+};
+
+const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
+const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Builds the protocol's view of an object. Whatever stands in the way becomes its obstacle; what is live goes
+/// on to its end all the same.
+pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &Context) -> Spec {
+    let spec = &object.spec;
+    let mut problems = Problems::default();
+    let namespace = object.namespace().unwrap_or_default();
+    problems.note(usable(object, link, &namespace));
+    let rule = |rule: fn(&crate::crd::GrantRules) -> Option<&str>, default| {
+        link.map_or(default, |link| link.grant_rule(rule, default))
+    };
+    let default = rule(|rules| rules.default_duration.as_deref(), DEFAULT_DURATION);
+    let most = rule(|rules| rules.max_duration.as_deref(), duration::LONGEST_GRANT);
+    let asked = problems.duration("duration", spec.duration.as_deref()).unwrap_or(default);
+    problems.note(within_bounds(asked));
+    let duration_text = spec.duration.clone().filter(|_| asked <= most);
+    let duration = asked.min(most);
+    let revoke_within = spec.revoke_within.as_deref();
+    let default_revoke = link.and_then(|link| link.spec.grants.as_ref()?.revoke_within.as_deref());
+    problems.note(link.and_then(|link| moved(object, link)));
+    let request = request(object, &mut problems);
+    if let (Some(link), Some(url)) =
+        (link, spec.conversation.as_ref().and_then(|conversation| conversation.url.as_deref()))
+    {
+        problems.note(belongs(url, link));
+    }
+    Spec {
+        origin: Origin {
+            cluster: context.cluster.clone(),
+            uid: condensed(&object.uid().unwrap_or_default()),
+            namespace,
+            name: object.name_any(),
+        },
+        holder: context.settings.identity.clone(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        created_at: object.creation_timestamp().map_or_else(|| context.clock.now(), |time| time.0),
+        request,
+        org_id: link.map(|link| link.spec.organization.clone()).unwrap_or_default(),
+        service_user_id: link
+            .and_then(|link| link.client.as_ref())
+            .map(|client| client.service_user_id().to_owned())
+            .unwrap_or_default(),
+        duration,
+        duration_text: duration_text.unwrap_or_else(|| duration::format(duration)),
+        revoke_within: problems.duration("revokeWithin", revoke_within.or(default_revoke)),
+        activation_deadline: problems
+            .duration("activationDeadline", spec.activation_deadline.as_deref())
+            .unwrap_or_else(|| rule(|rules| rules.activation_deadline.as_deref(), DEFAULT_ACTIVATION_DEADLINE)),
+        not_after: spec.not_after,
+        ttl_after_expiry: problems
+            .duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
+            .unwrap_or(SignedDuration::ZERO),
+        obstacle: problems.worst(),
+        timing: context.settings.timing,
+    }
+}
+
+/// What stands in the way, the most lasting first.
+#[derive(Default)]
+struct Problems(Vec<Setback>);
+
+impl Problems {
+    fn note(&mut self, problem: Option<Setback>) {
+        self.0.extend(problem);
+    }
+
+    fn duration(&mut self, field: &str, text: Option<&str>) -> Option<SignedDuration> {
+        match duration::parse(text?) {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                let message = format!("{field}: {error}");
+                self.0.push(setbacks::found(reasons::INVALID_DURATION, SetbackClass::Permanent, message));
+                None
+            }
+        }
+    }
+
+    fn worst(self) -> Option<Setback> {
+        let rank = |problem: &Setback| match problem.class {
+            SetbackClass::Permanent => 0,
+            SetbackClass::Persistent => 1,
+            SetbackClass::Transient => 2,
+        };
+        self.0.into_iter().min_by_key(rank)
+    }
+}
+
+fn usable(object: &TemporaryPermissionGrant, link: Option<&Link>, namespace: &str) -> Option<Setback> {
+    let link = match existing(link, &object.spec.organization_ref.name) {
+        Ok(link) => link,
+        Err(missing) => return Some(missing),
+    };
+    if let Err(closed) = link.client_for(namespace) {
+        return Some(closed);
+    }
+    let message = format!("Organization {} is suspended; nothing is issued", link.name);
+    link.spec.suspend.then(|| setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message))
+}
+
+/// What was asked of one remote organization is not asked of another: its ids mean nothing there.
+fn moved(object: &TemporaryPermissionGrant, link: &Link) -> Option<Setback> {
+    let asked = object.status.as_ref()?.organization.as_ref()?;
+    let message = format!(
+        "Organization {} now connects to {}, and this grant was asked of {asked}: create another object",
+        link.name, link.spec.organization
+    );
+    let reason = reasons::CONVERSATION_OF_ANOTHER_ORGANIZATION;
+    (*asked != link.spec.organization).then(|| setbacks::found(reason, SetbackClass::Permanent, message))
+}
+
+fn within_bounds(asked: SignedDuration) -> Option<Setback> {
+    let bounds = duration::SHORTEST_GRANT..=duration::LONGEST_GRANT;
+    let message = format!(
+        "duration must be at least {} and at most {}",
+        duration::format(*bounds.start()),
+        duration::format(*bounds.end())
+    );
+    (!bounds.contains(&asked)).then(|| setbacks::found(reasons::INVALID_DURATION, SetbackClass::Permanent, message))
+}
+
+fn request(object: &TemporaryPermissionGrant, problems: &mut Problems) -> Request {
+    Request::of(&object.spec).unwrap_or_else(|| {
+        let message = "set exactly one of conversation and permissions";
+        problems.note(Some(setbacks::found(reasons::INVALID_SPEC, SetbackClass::Permanent, message)));
+        Request::Permissions(Vec::new())
+    })
+}
+
+/// A conversation's page must be one of the Organization's console.
+fn belongs(url: &str, link: &Link) -> Option<Setback> {
+    let console = link.spec.console();
+    if console::conversation_of(url).is_none() {
+        let message = format!("conversation.url {url} does not end in /admin/conversation/ and 24 hexadecimal digits");
+        return Some(setbacks::found(reasons::INVALID_SPEC, SetbackClass::Permanent, message));
+    }
+    let message = format!(
+        "conversation.url {url} is not a page of Organization {}, whose console is {console}: name the Organization it belongs to",
+        link.name
+    );
+    let reason = reasons::CONVERSATION_OF_ANOTHER_ORGANIZATION;
+    (!link.spec.has_page(url)).then(|| setbacks::found(reason, SetbackClass::Permanent, message))
+}

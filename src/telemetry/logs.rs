@@ -1,0 +1,128 @@
+//! Logs to standard error: text for people, JSON for collectors; times are RFC 3339, in UTC.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, ParseError, filter_fn},
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+// In detail these libraries may write what goes over the wire, credentials included.
+const WIRE: [&str; 5] = ["hyper", "hyper_util", "hyper_rustls", "rustls", "tower"];
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logs from now on, for the whole process. `filter` is in the syntax of `RUST_LOG`, such as
+/// `info,amigo_operator=debug`; the HTTP and TLS libraries stay at `info` or above whatever it says.
+///
+/// # Errors
+/// When the filter cannot be read, or logging was set up before.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    subscriber(format, filter, colour, io::stderr)?.try_init().map_err(Error::SetUp)
+}
+
+/// Why there are no logs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter cannot be read.
+    #[error("cannot read the log filter: {0}")]
+    Filter(#[from] ParseError),
+    /// Logging was set up before.
+    #[error("cannot set up logging: {0}")]
+    SetUp(tracing_subscriber::util::TryInitError),
+}
+
+type BoxSubscriber = Box<dyn Subscriber + Send + Sync>;
+
+fn subscriber<W>(format: LogFormat, filter: &str, colour: bool, writer: W) -> Result<BoxSubscriber, Error>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(filter)?.and(filter_fn(is_safe));
+    let lines = fmt::layer().with_writer(writer).with_ansi(colour);
+    Ok(match format {
+        LogFormat::Text => Box::new(tracing_subscriber::registry().with(lines.with_filter(filter))),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
+        }
+    })
+}
+
+fn is_safe(metadata: &Metadata<'_>) -> bool {
+    let library = metadata.target().split("::").next().unwrap_or_default();
+    *metadata.level() <= Level::INFO || !WIRE.contains(&library)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> String {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_flat_object_a_line_with_an_rfc_3339_time() {
+        let line = logged(LogFormat::Json, "info", || tracing::info!(grant = "a/b", "issued"));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["message"], &line["grant"]), (&"issued".into(), &"a/b".into()));
+        assert!(line["timestamp"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    }
+
+    #[test]
+    fn text_reads_alone() {
+        let line = logged(LogFormat::Text, "info", || tracing::info!(grant = "a/b", "issued"));
+        assert!(line.ends_with("issued grant=\"a/b\"\n"), "{line}");
+    }
+
+    #[test]
+    fn what_goes_over_the_wire_is_never_logged() {
+        let lines = logged(LogFormat::Text, "trace,hyper::proto=trace", || {
+            tracing::trace!(target: "hyper::proto::h1", "authorization: Bearer secret");
+            tracing::debug!(target: "rustls::client", "secret");
+            tracing::trace!("ours");
+        });
+        assert!(lines.contains("ours") && !lines.contains("secret"), "{lines}");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_refused() {
+        assert!(matches!(subscriber(LogFormat::Text, "a=b=c", false, io::sink), Err(Error::Filter(_))));
+    }
+}

@@ -1,0 +1,12 @@
+//! What the operator tells those who run it: logs, metrics, health.
+
+pub mod census;
+pub mod health;
+pub mod labels;
+pub mod logs;
+pub mod metrics;
+pub mod probe;
+
+pub use health::Health;
+pub use logs::LogFormat;
+pub use metrics::Metrics;
