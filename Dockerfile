@@ -1,0 +1,42 @@
+# syntax=docker/dockerfile:1
+# Both programs, static, in an image that holds nothing else but certificates. Builds for the platform it runs on;
+# a multi-platform build runs once a platform.
+ARG RUST_VERSION=1.95
+
+FROM rust:${RUST_VERSION}-alpine AS build
+RUN apk add --no-cache build-base ca-certificates
+WORKDIR /build
+# Dependencies alone first, under programs that do nothing: this layer lasts until Cargo.lock changes.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src/bin/amigo-operator src/bin/kubectl-amigo benches \
+    && touch src/lib.rs \
+    && for program in src/bin/*/; do echo 'fn main() {}' > "$program/main.rs"; done \
+    && for bench in $(sed -n '/^\[\[bench\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
+    && cargo build --locked --release --bins \
+    && rm -r src benches
+COPY benches benches
+COPY examples examples
+COPY src src
+# Copied files may be older than what the layer before built from its own.
+RUN find src -name '*.rs' -exec touch {} + \
+    && cargo build --locked --release --bins \
+    && mkdir -p /image/usr/local/bin /image/etc/ssl/certs \
+    && cp target/release/amigo-operator target/release/kubectl-amigo /image/usr/local/bin/ \
+    && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
+COPY LICENSE /image/LICENSE
+
+FROM scratch
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="amigo-operator" \
+      org.opencontainers.image.description="Kubernetes operator that makes roles and temporary access on the Amigo platform declarative" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /image/ /
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# A number, so that a cluster that insists on non-root users can tell.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/amigo-operator"]
+CMD ["run"]

@@ -1,0 +1,135 @@
+{{/* Names and labels. All helpers are called with the root context unless they say otherwise. */}}
+
+{{- define "amigo-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Room is left for the longest suffix, "-sandbox", and for what the Deployment adds to its pods. */}}
+{{- define "amigo-operator.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Cluster-scoped objects of two releases must not meet. */}}
+{{- define "amigo-operator.clusterName" -}}
+{{- $full := include "amigo-operator.fullname" . -}}
+{{- ternary $full (printf "%s-%s" .Release.Namespace $full) (eq .Release.Namespace $full) -}}
+{{- end -}}
+
+{{- define "amigo-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "amigo-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "amigo-operator.sandboxSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "amigo-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: sandbox
+{{- end -}}
+
+{{/* What every object carries besides what selects it. */}}
+{{- define "amigo-operator.commonLabels" -}}
+{{- with .Values.extraLabels }}
+{{- toYaml . }}
+{{ end -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: amigo-operator
+{{- end -}}
+
+{{- define "amigo-operator.labels" -}}
+{{ include "amigo-operator.commonLabels" . }}
+{{ include "amigo-operator.selectorLabels" . }}
+{{- end -}}
+
+{{- define "amigo-operator.sandboxLabels" -}}
+{{ include "amigo-operator.commonLabels" . }}
+{{ include "amigo-operator.sandboxSelectorLabels" . }}
+{{- end -}}
+
+{{- define "amigo-operator.serviceAccountName" -}}
+{{- $default := ternary (include "amigo-operator.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- default $default .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "amigo-operator.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "amigo-operator.sandboxHost" -}}
+{{ include "amigo-operator.fullname" . }}-sandbox.{{ .Release.Namespace }}.svc
+{{- end -}}
+
+{{/* The Secrets that Organizations of this release name, and those of `rbac.secretNames`: a JSON list. */}}
+{{- define "amigo-operator.secretNames" -}}
+{{- $names := .Values.rbac.secretNames -}}
+{{- range $name, $spec := .Values.organizations -}}
+{{- $names = append $names (dig "credentialsSecretRef" "name" $name $spec) -}}
+{{- end -}}
+{{- if .Values.sandbox.enabled -}}
+{{- $names = append $names .Values.sandbox.organizationName -}}
+{{- end -}}
+{{- $names | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{/*
+One Organization: (dict "root" $ "name" NAME "spec" SPEC "labels" LABELS).
+
+Helm looks up the kinds of all objects before it makes the first, so an Organization cannot be in the release that
+brings its CRD. As long as the CRD is not there it is a hook, made after everything else; its annotations and labels
+let the next upgrade, where it is an ordinary object of the release, take it over. Until then it is removed by the
+hook of `helm uninstall`.
+*/}}
+{{- define "amigo-operator.organization" -}}
+{{- $is_coming := and .root.Values.crds.install (not (.root.Capabilities.APIVersions.Has "permissions.amigo.ai/v1alpha1")) -}}
+{{- $events := ternary (list "post-install,post-upgrade,post-rollback" "pre-delete") (list "") $is_coming -}}
+{{- range $event := $events }}
+---
+apiVersion: permissions.amigo.ai/v1alpha1
+kind: Organization
+metadata:
+  name: {{ $.name }}
+  labels: {{- $.labels | nindent 4 }}
+  {{- if $event }}
+  annotations:
+    meta.helm.sh/release-name: {{ $.root.Release.Name }}
+    meta.helm.sh/release-namespace: {{ $.root.Release.Namespace }}
+    helm.sh/hook: {{ $event }}
+    helm.sh/hook-delete-policy: {{ ternary "before-hook-creation,hook-succeeded" "before-hook-creation" (eq $event "pre-delete") }}
+  {{- end }}
+spec: {{- toYaml $.spec | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Security of one container, and the image. */}}
+{{- define "amigo-operator.container" -}}
+image: {{ include "amigo-operator.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+{{- end -}}
+
+{{/* Where and how pods run: shared by the operator, the sandbox and the test. */}}
+{{- define "amigo-operator.placement" -}}
+securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

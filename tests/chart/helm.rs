@@ -1,0 +1,99 @@
+//! helm and the other tools, and the sets of values the chart is tested with.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use amigo_operator::demo::ControlPlane;
+use serde_json::Value;
+
+use crate::support::Run;
+
+/// The names of the files in `values/`.
+pub const VALUE_SETS: [&str; 10] = [
+    "defaults",
+    "sandbox",
+    "organizations",
+    "everything",
+    "no-crds",
+    "one-replica",
+    "no-network-policy",
+    "monitors",
+    "digest",
+    "oddities",
+];
+
+/// The namespace charts are rendered for where it does not matter.
+pub const NAMESPACE: &str = "amigo-system";
+
+/// A file or folder of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The chart.
+pub fn chart() -> PathBuf {
+    repository("charts/amigo-operator")
+}
+
+/// The file of a set of values.
+pub fn values(set: &str) -> String {
+    repository(&format!("tests/chart/values/{set}.yaml")).display().to_string()
+}
+
+/// The folder of helm, kubeconform and helm-docs; built on first use.
+pub fn tools() -> &'static Path {
+    static TOOLS: OnceLock<PathBuf> = OnceLock::new();
+    TOOLS.get_or_init(|| {
+        let script = repository("tests/tools/build.sh");
+        let printed = Run::of(Command::new("sh").arg(script).arg("chart"), "").expect("the tools of the chart");
+        PathBuf::from(printed.trim())
+    })
+}
+
+/// Runs helm without a cluster.
+pub fn helm(arguments: &[&str]) -> Run {
+    Run::of(&mut helm_command(arguments), "")
+}
+
+/// Runs helm against a cluster.
+pub fn helm_on(plane: &ControlPlane, arguments: &[&str]) -> Run {
+    let mut command = helm_command(arguments);
+    Run::of(command.env("KUBECONFIG", plane.kubeconfig_path()).env("NO_PROXY", "127.0.0.1"), "")
+}
+
+fn helm_command(arguments: &[&str]) -> Command {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm");
+    let mut command = Command::new(tools().join("helm"));
+    for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        command.env(variable, &folder);
+    }
+    command.args(arguments);
+    command
+}
+
+// What helm asks a cluster for, where it has one.
+const KNOWN_KINDS: &[&str] = &[
+    "--api-versions=permissions.amigo.ai/v1alpha1",
+    "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+];
+
+/// The manifest of a set of values, for a cluster that knows the kinds of this operator.
+pub fn render(set: &str, namespace: &str) -> String {
+    let chart = chart().display().to_string();
+    let release = ["template", "amigo-operator", &chart, "--namespace", namespace, "--values", &values(set)];
+    helm(&[release.as_slice(), KNOWN_KINDS].concat()).expect(&format!("values {set} are rendered"))
+}
+
+/// The objects of a manifest.
+pub fn objects(manifest: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).expect("objects as YAML");
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+/// The objects of one kind.
+pub fn of_kind<'a>(objects: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    objects.iter().filter(move |object| object["kind"] == kind)
+}

@@ -1,0 +1,83 @@
+//! Values that make no sense, and what helm says of them.
+
+use crate::{
+    helm::{chart, helm, values},
+    support::Run,
+};
+
+fn template(flags: &[&str]) -> Run {
+    let chart = chart().display().to_string();
+    helm(&[&["template", "amigo-operator", &chart], flags].concat())
+}
+
+fn assert_refused(flags: &[&str], message: &str) {
+    let run = template(flags);
+    assert!(!run.success, "{flags:?} were taken");
+    assert!(run.stderr.contains(message), "{flags:?}: {}", run.stderr);
+}
+
+#[test]
+fn a_budget_for_no_replica_is_refused() {
+    assert_refused(
+        &["--set=replicas=0"],
+        "at '/podDisruptionBudget/enabled': value must be 'false, because replicas is 0: nothing is there to protect'",
+    );
+    template(&["--set=replicas=0,podDisruptionBudget.enabled=false"]).expect("no replica and no budget");
+}
+
+#[test]
+fn an_empty_list_of_hosts_is_refused() {
+    assert_refused(&["--set-json=api.allowedHosts=[]"], "at '/api/allowedHosts': minItems: got 0, want 1");
+}
+
+#[test]
+fn a_host_with_a_scheme_is_refused() {
+    assert_refused(
+        &["--set=api.allowedHosts={https://api.amigo.ai}"],
+        "value must be 'a host alone, such as api.amigo.ai, without scheme, port and path'",
+    );
+}
+
+#[test]
+fn bad_durations_are_refused() {
+    for name in ["sweepInterval", "api.callDeadline", "leaderElection.leaseDuration", "test.within"] {
+        let path = name.replace('.', "/");
+        let message = format!("at '/{path}': value must be 'a duration such as 500ms, 90s, 10m or 1h30m'");
+        assert_refused(&[&format!("--set={name}=soon")], &message);
+        // The words of the message are no way out.
+        assert_refused(
+            &[&format!("--set={name}=a duration such as 500ms\\, 90s\\, 10m or 1h30m")],
+            &format!("at '/{path}'"),
+        );
+    }
+    for name in ["grants.maxDuration", "roles.resyncInterval"] {
+        assert_refused(&[&format!("--set=organizations.acme.{name}=2h")], "such as PT30M, P1D or P1DT12H");
+    }
+}
+
+#[test]
+fn unknown_names_are_refused() {
+    for (flag, message) in [
+        ("--set=replicaCount=2", "additional properties 'replicaCount' not allowed"),
+        ("--set=networkPolicy.enable=false", "additional properties 'enable' not allowed"),
+        ("--set=organizations.acme.allowedNamespace=x", "additional properties 'allowedNamespace' not allowed"),
+    ] {
+        assert_refused(&[flag], message);
+    }
+}
+
+#[test]
+fn a_monitor_without_a_service_is_refused() {
+    assert_refused(
+        &["--set=serviceMonitor.enabled=true,metrics.service.enabled=false"],
+        "serviceMonitor.enabled needs metrics.service.enabled",
+    );
+}
+
+#[test]
+fn an_organization_called_like_the_sandboxs_is_refused() {
+    assert_refused(
+        &["--set=sandbox.enabled=true", "--values", &values("organizations")],
+        "organizations.acme is also the name of the sandbox's Organization",
+    );
+}
