@@ -78,6 +78,15 @@ chart-test: ## Test the Helm chart with helm, kubeconform and a real API server
 	@tests/tools/build.sh chart >/dev/null
 	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test chart
 
+# Without KUBECONFIG the suite starts a control plane of its own; `make test` always does.
+e2e: ## Install the chart where KUBECONFIG says, walk every kind through its life, uninstall (E2E_IMAGE=name:tag)
+	@tests/tools/build.sh chart >/dev/null
+	@[ -n "$(KUBECONFIG)" ] || assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$${assets:-$$KUBEBUILDER_ASSETS} && \
+	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test e2e -- --nocapture
+
+e2e-kind: ## Make a kind cluster, load the image, run the same suite, delete the cluster (KUBERNETES=v1.36.1)
+	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" KUBERNETES="$(KUBERNETES)" tests/e2e/kind.sh
+
 # The engine: docker, or podman.
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))
 IMAGE ?= amigo-operator:dev

@@ -1,6 +1,8 @@
 //! helm and the other tools, and the sets of values the chart is tested with.
 
 use std::{
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -8,6 +10,7 @@ use std::{
 
 use amigo_operator::demo::ControlPlane;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::Run;
 
@@ -60,8 +63,29 @@ pub fn helm(arguments: &[&str]) -> Run {
 
 /// Runs helm against a cluster.
 pub fn helm_on(plane: &ControlPlane, arguments: &[&str]) -> Run {
+    helm_at(plane.kubeconfig_path().as_os_str(), arguments)
+}
+
+/// Runs helm against the cluster of a kubeconfig.
+pub fn helm_at(kubeconfig: &OsStr, arguments: &[&str]) -> Run {
     let mut command = helm_command(arguments);
-    Run::of(command.env("KUBECONFIG", plane.kubeconfig_path()).env("NO_PROXY", "127.0.0.1"), "")
+    Run::of(command.env("KUBECONFIG", kubeconfig).env("NO_PROXY", "127.0.0.1"), "")
+}
+
+/// A copy of the chart as a version before this one may have been: a kind lacks its short name.
+pub fn older_chart() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("chart");
+    Run::of(Command::new("cp").arg("-r").args([&chart(), &copy]), "").expect("a copy of the chart");
+    without(&copy.join("files/crds/roles.permissions.amigo.ai.yaml"), "    shortNames:\n    - amrole\n");
+    folder
+}
+
+fn without(path: &Path, part: &str) {
+    let text = fs::read_to_string(path).expect("a file of the chart");
+    let less = text.replace(part, "");
+    assert_ne!(text, less, "{} has no {part:?}", path.display());
+    fs::write(path, less).expect("an older file");
 }
 
 fn helm_command(arguments: &[&str]) -> Command {

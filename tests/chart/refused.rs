@@ -27,15 +27,38 @@ fn a_budget_for_no_replica_is_refused() {
 
 #[test]
 fn an_empty_list_of_hosts_is_refused() {
-    assert_refused(&["--set-json=api.allowedHosts=[]"], "at '/api/allowedHosts': minItems: got 0, want 1");
+    assert_refused(
+        &["--set-json=api.allowedHosts=[]"],
+        "at '/api/allowedHosts': value must be 'at least one host, such as [api.amigo.ai]'",
+    );
 }
 
 #[test]
-fn a_host_with_a_scheme_is_refused() {
-    assert_refused(
-        &["--set=api.allowedHosts={https://api.amigo.ai}"],
-        "value must be 'a host alone, such as api.amigo.ai, without scheme, port and path'",
-    );
+fn a_host_with_a_scheme_or_a_port_is_refused() {
+    for host in ["https://api.amigo.ai", "api.amigo.ai:443", ":", "api.amigo.ai/v1"] {
+        assert_refused(
+            &[&format!("--set=api.allowedHosts={{{host}}}")],
+            "value must be 'a host alone, such as api.amigo.ai, without scheme, port and path'",
+        );
+    }
+    template(&["--set=api.allowedHosts={127.0.0.1,localhost,fd00::1}"]).expect("hosts");
+}
+
+#[test]
+fn what_has_a_default_cannot_be_taken_away() {
+    for (name, at) in [("api.allowedHosts", "/api"), ("sweepInterval", ""), ("networkPolicy.from", "/networkPolicy")] {
+        let property = name.rsplit('.').next().unwrap();
+        assert_refused(&[&format!("--set={name}=null")], &format!("at '{at}': missing property '{property}'"));
+    }
+    template(&["--set=resources=null,podSecurityContext=null,nodeSelector=null"]).expect("what a cluster may not want");
+}
+
+#[test]
+fn an_empty_list_that_would_let_everything_through_is_refused() {
+    for name in ["from", "dns.to", "dns.ports", "apiServer.cidrs", "apiServer.ports", "amigo.cidrs", "amigo.ports"] {
+        let message = "value must be 'something: an empty list here means everything'";
+        assert_refused(&[&format!("--set-json=networkPolicy.{name}=[]")], message);
+    }
 }
 
 #[test]
@@ -43,7 +66,10 @@ fn bad_durations_are_refused() {
     for name in ["sweepInterval", "api.callDeadline", "leaderElection.leaseDuration", "test.within"] {
         let path = name.replace('.', "/");
         let message = format!("at '/{path}': value must be 'a duration such as 500ms, 90s, 10m or 1h30m'");
-        assert_refused(&[&format!("--set={name}=soon")], &message);
+        for senseless in ["soon", "0s", "30m1h", "1m1m", "10"] {
+            assert_refused(&[&format!("--set-string={name}={senseless}")], &message);
+        }
+        template(&[&format!("--set={name}=1h30m")]).expect("a duration");
         // The words of the message are no way out.
         assert_refused(
             &[&format!("--set={name}=a duration such as 500ms\\, 90s\\, 10m or 1h30m")],

@@ -137,14 +137,7 @@ impl OperatorProcess {
 
     /// A page it serves; empty if it does not.
     pub async fn page(&self, path: &str) -> String {
-        let Ok(mut connection) = TcpStream::connect(("127.0.0.1", self.port)).await else { return String::new() };
-        let request = format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n");
-        let mut page = String::new();
-        if connection.write_all(request.as_bytes()).await.is_ok() {
-            // Whatever came before an error is what there is.
-            let _ = connection.read_to_string(&mut page).await;
-        }
-        page
+        page(self.port, path).await
     }
 
     /// What it logged.
@@ -188,12 +181,25 @@ impl Drop for OperatorProcess {
     }
 }
 
+/// A page that somebody serves on this machine, headers first; empty if nobody does.
+pub async fn page(port: u16, path: &str) -> String {
+    let Ok(mut connection) = TcpStream::connect(("127.0.0.1", port)).await else { return String::new() };
+    let request = format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n");
+    let mut page = String::new();
+    if connection.write_all(request.as_bytes()).await.is_ok() {
+        // Whatever came before an error is what there is.
+        let _ = connection.read_to_string(&mut page).await;
+    }
+    page
+}
+
 /// Whether the operator under test is a release build.
 pub fn is_release() -> bool {
     !cfg!(debug_assertions) || env::var_os("OPERATOR_BINARY").is_some()
 }
 
-fn binary() -> PathBuf {
+/// The operator under test.
+pub fn binary() -> PathBuf {
     env::var_os("OPERATOR_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_amigo-operator")), PathBuf::from)
 }
 
@@ -208,7 +214,8 @@ fn kubeconfig_of_operator(plane: &ControlPlane) -> String {
     plane.kubeconfig().replace("current-context: admin", &format!("current-context: {OPERATOR}"))
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on at the moment.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }

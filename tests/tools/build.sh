@@ -1,16 +1,16 @@
 #!/bin/sh
 # Builds tools of the tests from their Go modules, once, into a cache folder outside the checkout, and prints that
 # folder. `build.sh chart`: helm, kubeconform, helm-docs, and the CRDs of monitoring.coreos.com in `crds/`.
-# `build.sh promtool`: promtool. AMIGO_OPERATOR_TOOLS names a ready-made folder.
+# `build.sh promtool`: promtool. `build.sh kind`: kind. AMIGO_OPERATOR_TOOLS names a ready-made folder.
 set -eu
 tests=$(cd "$(dirname "$0")/.." && pwd)
 . "$tests/control-plane/cache.sh"
 
 case "${1:-}" in
 chart) programs="helm kubeconform helm-docs" ;;
-promtool) programs="promtool" ;;
+promtool | kind) programs=$1 ;;
 *)
-    echo "usage: tests/tools/build.sh chart|promtool" >&2
+    echo "usage: tests/tools/build.sh chart|promtool|kind" >&2
     exit 1
     ;;
 esac

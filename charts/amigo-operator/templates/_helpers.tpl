@@ -29,6 +29,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: sandbox
 {{- end -}}
 
+{{- define "amigo-operator.testSelectorLabels" -}}
+app.kubernetes.io/name: {{ include "amigo-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end -}}
+
 {{/* What every object carries besides what selects it. */}}
 {{- define "amigo-operator.commonLabels" -}}
 {{- with .Values.extraLabels }}
@@ -65,8 +71,10 @@ app.kubernetes.io/part-of: amigo-operator
 {{- end -}}
 {{- end -}}
 
-{{- define "amigo-operator.sandboxHost" -}}
-{{ include "amigo-operator.fullname" . }}-sandbox.{{ .Release.Namespace }}.svc
+{{/* Where the operator reaches the sandbox. */}}
+{{- define "amigo-operator.sandboxUrl" -}}
+{{- $service := printf "http://%s-sandbox.%s.svc:8090" (include "amigo-operator.fullname" .) .Release.Namespace -}}
+{{- default $service .Values.sandbox.apiUrl -}}
 {{- end -}}
 
 {{/* The Secrets that Organizations of this release name, and those of `rbac.secretNames`: a JSON list. */}}
