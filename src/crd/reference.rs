@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
-use super::{GROUP, VERSION, all};
+use super::{GROUP, VERSION, advice, all, reasons};
 
 const INTRODUCTION: &str = "\
 Every field of every kind, as `kubectl explain` tells it too. Written by `make crds` from the definitions in `crds/`: \
@@ -19,7 +19,19 @@ pub fn reference() -> String {
     for definition in &all() {
         kind(&mut page, definition);
     }
+    every_reason(&mut page);
     page
+}
+
+/// What `kubectl amigo explain` says of a reason, for those who have only the reason.
+fn every_reason(page: &mut String) {
+    page.push_str(
+        "\n## Reasons\n\nOf conditions and Events.\n\n| reason | meaning | what to do |\n| --- | --- | --- |\n",
+    );
+    for reason in reasons::ALL {
+        let (meaning, remedy) = (reasons::meaning(reason), advice::remedy(reason));
+        let _ = writeln!(page, "| `{reason}` | {} | {} |", prose(meaning), prose(remedy));
+    }
 }
 
 fn kind(page: &mut String, definition: &CustomResourceDefinition) {
@@ -117,6 +129,13 @@ mod tests {
         assert!(page.contains("| `permissionGrants[].conditions.*.values` | list of any scalar |"), "{page}");
         assert!(page.contains("`Correct` or `Report`") && page.contains("Default `\"Correct\"`."), "{page}");
         assert!(page.contains("- set exactly one of conversation and permissions"), "{page}");
+    }
+
+    #[test]
+    fn every_reason_is_there_with_what_to_do() {
+        let page = reference();
+        let rows = page.lines().skip_while(|line| *line != "## Reasons").filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.filter(|row| !row.contains("|  |")).count(), reasons::ALL.len());
     }
 
     #[test]

@@ -93,12 +93,17 @@ impl Ground {
         Some(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
-    /// kubectl with the plugin on its path.
     fn command(&self) -> Command {
-        let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-amigo")).parent().expect("a folder").to_owned();
+        self.with_programs(Command::new(&self.kubectl), Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// A command that works on this cluster and finds kubectl and the programs under test; those in `first` win.
+    pub fn with_programs(&self, mut command: Command, first: &Path) -> Command {
+        let own = Path::new(env!("CARGO_BIN_EXE_kubectl-amigo")).parent().expect("a folder");
+        let folders = [Some(first), Some(own), self.kubectl.parent()];
+        let folders = folders.into_iter().flatten().filter(|folder| **folder != *"").map(Path::to_owned);
         let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths([plugin].into_iter().chain(env::split_paths(&path))).expect("a path");
-        let mut command = Command::new(&self.kubectl);
+        let path = env::join_paths(folders.chain(env::split_paths(&path))).expect("a path");
         command.env("PATH", path).env("KUBECONFIG", &self.kubeconfig).env_remove("AMIGO_USER_EMAIL");
         if let Some(plane) = &self.plane {
             command.env("KUBECACHEDIR", plane.folder().join("kubectl-cache")).env("NO_PROXY", "127.0.0.1");

@@ -134,7 +134,7 @@ impl Story {
         for series in [
             "amigo_operator_leader 1",
             "amigo_operator_organization_ready{organization=\"acme\"} 1",
-            "amigo_operator_amigo_calls_total{operation=\"create_grant\",outcome=\"success\",status=\"201\"}",
+            "amigo_operator_amigo_calls_total{operation=\"create_grant\",outcome=\"ok\",status=\"201\"} 12",
         ] {
             assert!(page.contains(series), "no {series} in\n{page}");
         }

@@ -32,19 +32,30 @@ fn place(panel: &Value) -> [u64; 4] {
     [x, y, x + w, y + h]
 }
 
-#[test]
-fn prometheus_understands_every_query() {
-    let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
-    for (index, panel) in charts().iter().enumerate() {
-        for target in panel["targets"].as_array().unwrap() {
-            let query = Value::from(filled_in(target["expr"].as_str().unwrap()));
-            writeln!(rules, "      - {{ record: panel:{index}:{}, expr: {query} }}", target["refId"].as_str().unwrap())
-                .unwrap();
-        }
+/// Has Prometheus read queries, as rules that record them.
+fn prometheus_understands(queries: impl IntoIterator<Item = String>) {
+    let mut rules = "groups:\n  - name: queries\n    rules:\n".to_owned();
+    for (index, query) in queries.into_iter().enumerate() {
+        writeln!(rules, "      - {{ record: query:{index}, expr: {} }}", Value::from(query)).unwrap();
     }
+    assert!(rules.contains("query:0"), "no queries");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), rules).unwrap();
     promtool(&["check", "rules", file.path().to_str().unwrap()]);
+}
+
+#[test]
+fn prometheus_understands_every_query_of_the_dashboard() {
+    let charts = charts();
+    let targets = charts.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    prometheus_understands(targets.map(|target| filled_in(target["expr"].as_str().unwrap())));
+}
+
+#[test]
+fn prometheus_understands_every_query_of_the_page() {
+    let page = text("docs/metrics.md");
+    let blocks = page.split("```promql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    prometheus_understands(blocks.map(|block| block.trim().to_owned()));
 }
 
 #[test]
