@@ -4,6 +4,8 @@
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-alpine AS build
+# Such as "otlp", for traces.
+ARG FEATURES=""
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build
 # Dependencies alone first, under programs that do nothing: this layer lasts until Cargo.lock changes.
@@ -12,14 +14,14 @@ RUN mkdir -p src/bin/amigo-operator src/bin/kubectl-amigo benches \
     && touch src/lib.rs \
     && for program in src/bin/*/; do echo 'fn main() {}' > "$program/main.rs"; done \
     && for bench in $(sed -n '/^\[\[bench\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
-    && cargo build --locked --release --bins \
+    && cargo build --locked --release --bins --features "$FEATURES" \
     && rm -r src benches
 COPY benches benches
 COPY examples examples
 COPY src src
 # Copied files may be older than what the layer before built from its own.
 RUN find src -name '*.rs' -exec touch {} + \
-    && cargo build --locked --release --bins \
+    && cargo build --locked --release --bins --features "$FEATURES" \
     && mkdir -p /image/usr/local/bin /image/etc/ssl/certs \
     && cp target/release/amigo-operator target/release/kubectl-amigo /image/usr/local/bin/ \
     && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/

@@ -29,7 +29,8 @@ promtool: ## Build promtool, once, and print its folder
 test: ## Run all tests, those against a real API server included
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
-	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked $(ARGS)
+	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && $(CARGO) test --locked $(ARGS) && \
+	{ [ -n "$(ARGS)" ] || $(CARGO) test --locked --all-features --test otlp; }
 
 budgets: ## Measure what a release build costs: requests, memory, delays
 	$(CARGO) build --locked --release --bin amigo-operator
@@ -49,6 +50,7 @@ sdk-test: ## Check the sandbox with Amigo's official Python SDK (needs Python 3.
 lint: ## Check format, lints, and that generated files are up to date
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	@$(MAKE) --no-print-directory check-crds
 
 check-crds: ## Check that crds/, the chart's copies and docs/reference.md are what the types say
@@ -91,9 +93,10 @@ e2e-kind: ## Make a kind cluster, load the image, run the same suite, delete the
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))
 IMAGE ?= amigo-operator:dev
 
-image: ## Build the container image (IMAGE=name:tag) and print its size; needs docker or podman
+image: ## Build the container image (IMAGE=name:tag, FEATURES=otlp) and print its size; needs docker or podman
 	@[ -n "$(ENGINE)" ] || { echo "no container engine answers: start docker or podman, or name one with ENGINE" >&2; exit 1; }
-	$(ENGINE) build --tag "$(IMAGE)" --build-arg REVISION="$$(git rev-parse HEAD)" .
+	$(ENGINE) build --tag "$(IMAGE)" --build-arg REVISION="$$(git rev-parse HEAD)" \
+	--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" --build-arg FEATURES="$(FEATURES)" .
 	@$(ENGINE) image inspect --format '$(IMAGE): {{.Size}} bytes' "$(IMAGE)"
 
 clean-cache: ## Remove the control planes and tools built so far

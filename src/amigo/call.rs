@@ -7,6 +7,7 @@ use http::{HeaderValue, Uri, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use tracing::{Instrument as _, field::Empty, info_span};
 
 use super::{
     Budgets, Connection, Credentials, Endpoint, Error, Reservation,
@@ -114,7 +115,7 @@ impl Core {
             if permit.take().is_none() {
                 // Without a token there is no point in queueing; after a long queue the token may be another.
                 self.token_for(&request).await?;
-                self.budgets.acquire(endpoint).await;
+                self.budgets.acquire(endpoint).instrument(info_span!("wait for the rate budget", %endpoint)).await;
             }
             let token = self.token_for(&request).await?;
             let started = self.clock.boot();
@@ -220,11 +221,13 @@ impl Core {
         let secrets = vec![api_key, token.map_or("", Token::expose)];
         let started = self.clock.boot();
         let attempt = Attempt { endpoint, request, gate, deadline, secrets, now: self.clock.now() };
-        let result = self.transport.send(attempt).await;
+        let span = info_span!("call Amigo", otel.kind = "client", %endpoint, status = Empty, outcome = Empty);
+        let result = self.transport.send(attempt).instrument(span.clone()).await;
         let took = self.clock.boot().saturating_sub(started);
         self.budgets.observer().call(endpoint, result.as_ref().map(|answer| answer.status), took);
         let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
         let status = result.as_ref().map_or_else(Error::status, |answer| Some(answer.status));
+        span.record("status", status).record("outcome", outcome);
         tracing::debug!(%endpoint, status, outcome, ?took, "called the Amigo API");
         match &result {
             Ok(_) => self.budgets.succeeded(endpoint),

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
+use super::traces::Extra;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -30,8 +31,16 @@ pub enum LogFormat {
 /// # Errors
 /// When the filter cannot be read, or logging was set up before.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
+    init_with(format, filter, None)
+}
+
+/// As [`init`], with something else that hears of spans.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_with(format: LogFormat, filter: &str, extra: Option<Extra>) -> Result<(), Error> {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    subscriber(format, filter, colour, io::stderr)?.try_init().map_err(Error::SetUp)
+    subscriber(format, filter, colour, (io::stderr, extra))?.try_init().map_err(Error::SetUp)
 }
 
 /// Why there are no logs.
@@ -47,18 +56,21 @@ pub enum Error {
 
 type BoxSubscriber = Box<dyn Subscriber + Send + Sync>;
 
-fn subscriber<W>(format: LogFormat, filter: &str, colour: bool, writer: W) -> Result<BoxSubscriber, Error>
+fn subscriber<W>(
+    format: LogFormat,
+    filter: &str,
+    colour: bool,
+    (writer, extra): (W, Option<Extra>),
+) -> Result<BoxSubscriber, Error>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(filter)?.and(filter_fn(is_safe));
     let lines = fmt::layer().with_writer(writer).with_ansi(colour);
+    let registry = tracing_subscriber::registry().with(extra);
     Ok(match format {
-        LogFormat::Text => Box::new(tracing_subscriber::registry().with(lines.with_filter(filter))),
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true);
-            Box::new(tracing_subscriber::registry().with(lines.with_filter(filter)))
-        }
+        LogFormat::Text => Box::new(registry.with(lines.with_filter(filter))),
+        LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true).with_filter(filter))),
     })
 }
 
@@ -91,7 +103,7 @@ mod tests {
     fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> String {
         let page = Page::default();
         let writer = page.clone();
-        let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+        let subscriber = subscriber(format, filter, false, (move || writer.clone(), None)).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -123,6 +135,6 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_read_is_refused() {
-        assert!(matches!(subscriber(LogFormat::Text, "a=b=c", false, io::sink), Err(Error::Filter(_))));
+        assert!(matches!(subscriber(LogFormat::Text, "a=b=c", false, (io::sink, None)), Err(Error::Filter(_))));
     }
 }

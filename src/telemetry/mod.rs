@@ -6,7 +6,9 @@ pub mod labels;
 pub mod logs;
 pub mod metrics;
 pub mod probe;
+pub mod traces;
 
 pub use health::Health;
 pub use logs::LogFormat;
 pub use metrics::Metrics;
+pub use traces::Traces;

@@ -36,12 +36,13 @@ fn place(panel: &Value) -> [u64; 4] {
 fn prometheus_understands(queries: impl IntoIterator<Item = String>) {
     let mut rules = "groups:\n  - name: queries\n    rules:\n".to_owned();
     for (index, query) in queries.into_iter().enumerate() {
-        writeln!(rules, "      - {{ record: query:{index}, expr: {} }}", Value::from(query)).unwrap();
+        writeln!(rules, "      - {{ record: query:{index}, expr: {} }}", Value::from(query))
+            .expect("a String takes all");
     }
     assert!(rules.contains("query:0"), "no queries");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), rules).unwrap();
-    promtool(&["check", "rules", file.path().to_str().unwrap()]);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), rules).expect("a file");
+    promtool(&["check", "rules", file.path().to_str().expect("a path")]);
 }
 
 #[test]

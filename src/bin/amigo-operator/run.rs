@@ -8,7 +8,7 @@ use amigo_operator::{
     controller::{self, Audit, Environment, Settings, leader},
     grant::Timing,
     kubernetes::careful_client,
-    telemetry::{Health, LogFormat, Metrics, health, logs},
+    telemetry::{Health, LogFormat, Metrics, Traces, health, logs},
 };
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -114,6 +114,11 @@ pub struct RunOptions {
     /// What is logged, in the syntax of RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log_filter: String,
+
+    /// Where traces go: a collector that takes OTLP over HTTP, such as `http://collector:4318`.
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
 }
 
 /// Reads a duration given as a flag.
@@ -131,7 +136,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// When it cannot start, or another replica took the lead: the process then ends, so that nothing it remembers is
 /// mistaken for knowledge later.
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
-    logs::init(options.log_format, &options.log_filter)?;
+    let traces = options.traces()?;
+    logs::init_with(options.log_format, &options.log_filter, traces.layer())?;
+    let ended = work(&options).await;
+    traces.finish().await;
+    ended
+}
+
+async fn work(options: &RunOptions) -> anyhow::Result<()> {
     let clock = SystemClock::shared();
     let config = Config::infer().await.context("no way to the Kubernetes API: set KUBECONFIG, or run in a cluster")?;
     let settings = options.settings(config.default_namespace.clone())?;
@@ -265,6 +277,18 @@ impl RunOptions {
             call_deadline: self.call_deadline,
             ..Settings::new(namespace, identity)
         })
+    }
+
+    #[cfg(feature = "otlp")]
+    fn traces(&self) -> anyhow::Result<Traces> {
+        let to = |endpoint: &String| Traces::to(endpoint, &self.identity);
+        Ok(self.otlp_endpoint.as_ref().map(to).transpose()?.unwrap_or_default())
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with the feature")]
+    fn traces(&self) -> anyhow::Result<Traces> {
+        Ok(Traces::default())
     }
 
     fn transport(&self) -> anyhow::Result<Transport> {
