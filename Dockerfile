@@ -10,10 +10,11 @@ RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build
 # Dependencies alone first, under programs that do nothing: this layer lasts until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src/bin/amigo-operator src/bin/kubectl-amigo benches \
+RUN mkdir -p src/bin/amigo-operator src/bin/kubectl-amigo benches tests \
     && touch src/lib.rs \
     && for program in src/bin/*/; do echo 'fn main() {}' > "$program/main.rs"; done \
     && for bench in $(sed -n '/^\[\[bench\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
+    && for test in $(sed -n '/^\[\[test\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml); do touch "tests/$test.rs"; done \
     && cargo build --locked --release --bins --features "$FEATURES" \
     && rm -r src benches
 COPY benches benches

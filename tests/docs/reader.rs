@@ -73,8 +73,20 @@ impl Reader {
         }
     }
 
-    /// Types commands into a shell that stops at the first that fails. What they leave running ends with the block.
-    fn types(&self, commands: &str, why: &str) {
+    /// Applies the page's first manifest, and sees what the page says it shows.
+    fn sees(&self, name: &str) {
+        let blocks = blocks(&page(name));
+        let first = |kind: &str| &blocks.iter().find(|block| block.kind == kind).expect("a block").text;
+        self.types(&format!("kubectl apply -f - <<'END'\n{}END", first("yaml")), name);
+        self.types("kubectl wait --for=condition=Ready tpg/sup-4711 --timeout=1m", name);
+        let (command, expected) = first("console").split_once('\n').expect("a command and its output");
+        let printed = self.types(command.strip_prefix("$ ").expect("a command"), name);
+        assert_eq!(shape(&printed), shape(expected), "{printed}");
+    }
+
+    /// Types commands into a shell that stops at the first that fails, and returns what they print. What they leave
+    /// running ends with the block.
+    fn types(&self, commands: &str, why: &str) -> String {
         let output = self.folder.path().join("output");
         let file = File::create(&output).expect("a file");
         let mut shell = self.ground.with_programs(Command::new("sh"), &self.folder.path().join("bin"));
@@ -87,6 +99,7 @@ impl Reader {
         let _ = kill_process_group(group, Signal::TERM);
         let printed = fs::read_to_string(&output).expect("what it printed");
         assert!(status.success(), "{why}:\n{commands}\n{status}\n{printed}");
+        printed
     }
 
     /// Leaves the cluster as it was before the page. Objects with finalizers go while somebody takes those off.
@@ -148,6 +161,12 @@ fn helm(sandbox: &str) -> String {
     )
 }
 
+/// Words of a table, with times and ages left out.
+fn shape(table: &str) -> Vec<&str> {
+    let varies = |word: &&str| word.starts_with(|letter: char| letter.is_ascii_digit());
+    table.split_whitespace().filter(|word| !varies(word)).collect()
+}
+
 fn program(path: &Path, text: &str) {
     fs::write(path, text).expect("a program");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("one that runs");
@@ -157,10 +176,11 @@ fn program(path: &Path, text: &str) {
 async fn a_reader_can_type_the_commands_of_the_front_pages() {
     assert!(binary().ends_with("amigo-operator"), "the shell finds the programs by their names");
     let reader = Reader::new().await;
-    for name in ["charts/amigo-operator/README.md", "README.md"] {
-        reader.follows(name);
-        reader.tidies_up().await;
-    }
+    reader.follows("charts/amigo-operator/README.md");
+    reader.tidies_up().await;
+    reader.follows("README.md");
+    reader.sees("README.md");
+    reader.tidies_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
