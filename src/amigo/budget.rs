@@ -10,8 +10,6 @@ pub const WINDOW: Duration = Duration::from_mins(1);
 
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// A server that asks for more is asked again after this.
-const LONGEST_ASKED_PAUSE: Duration = Duration::from_mins(10);
 
 /// The budget of one endpoint.
 ///
@@ -25,7 +23,8 @@ const LONGEST_ASKED_PAUSE: Duration = Duration::from_mins(10);
 /// order. `B` booked calls are through after `B / allowed + 1` windows, plus one for the cautious start.
 ///
 /// # Assumptions
-/// Times are boot times that do not go back; one that does is taken as the latest one seen.
+/// Times are boot times that do not go back; one that does is taken as the latest one seen. What a server asks for in
+/// `Retry-After` is within bounds where it is read.
 ///
 /// # Caveats
 /// `begin` is the authority, a booking only a plan: somebody who begins late moves the turn of those after. Freed turns
@@ -181,7 +180,7 @@ impl Bucket {
     pub fn limited(&mut self, retry_after: Option<Duration>, now: Duration) {
         let now = self.advance(now);
         let pause = match retry_after {
-            Some(pause) => pause.min(LONGEST_ASKED_PAUSE),
+            Some(pause) => pause,
             // Calls that were under way together are one event, not several.
             None if now < self.paused_until => return,
             None => {

@@ -23,6 +23,10 @@ use super::{
 /// Of an answer that is no success only this much is read: enough for an excerpt.
 const ERROR_BODY_CAP: usize = 64 * 1024;
 
+/// A server that asks for a longer wait is asked again after this: one odd answer must not stop an organization for days,
+/// and whatever is added to a time later stays a time.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
+
 /// How connections are made and how long things may take.
 #[derive(Clone, Debug)]
 pub struct TransportOptions {
@@ -180,14 +184,17 @@ fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
     }
 }
 
-/// `Retry-After` in seconds or as a date; a date in the past is no wait.
+/// `Retry-After` in seconds or as a date, at most [`LONGEST_RETRY_AFTER`]; a date in the past is no wait.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    let asked = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are a long wait, too.
+        value.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else {
+        let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
 /// A server may echo what it was sent.
@@ -239,6 +246,15 @@ mod tests {
         assert_eq!(seconds("Sun, 22 Nov 2026 09:00:00 GMT"), Some(0));
         assert_eq!(seconds("soon"), None);
         assert_eq!(seconds("-3"), None);
+        assert_eq!(seconds(""), None);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_ten_minutes() {
+        for long in ["601", "86400", "18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(seconds(long), Some(600), "{long}");
+        }
+        assert_eq!(seconds("Wed, 22 Nov 2028 10:00:00 GMT"), Some(600));
     }
 
     #[test]
