@@ -40,6 +40,7 @@ mod lookup;
 mod organization;
 mod paging;
 mod roles;
+mod secrets;
 mod sign_in;
 #[cfg(test)]
 mod tests;
