@@ -7,6 +7,7 @@ mod events;
 mod finalizers;
 pub mod leader;
 mod organization;
+mod questions;
 mod role;
 mod role_assignment;
 mod run;

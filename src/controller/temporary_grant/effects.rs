@@ -68,13 +68,20 @@ impl Pass<'_> {
         }
     }
 
-    /// Asks within bounds: a pass that waits for budget must not keep others from expiring in time.
+    /// Asks within bounds: a pass that waits for Amigo must not keep others from expiring in time, nor those of another
+    /// Organization from asking.
     async fn asked<T>(&self, question: impl Future<Output = Result<T, Setback>>) -> Result<T, Setback> {
-        let queued =
-            || setbacks::found(reasons::QUEUED, SetbackClass::Transient, "waits for its turn under Amigo's rate limit");
-        let Ok(_permit) = self.context.questions.try_acquire() else { return Err(queued()) };
+        let put_off = |why| setbacks::found(reasons::QUEUED, SetbackClass::Transient, why);
+        let Some(_place) = self.context.questions.ask(self.link_uid()) else {
+            return Err(put_off("waits until Amigo has answered earlier look-ups"));
+        };
         let within = self.context.settings.call_deadline + LONGEST_QUEUE;
-        tokio::time::timeout(within, question).await.unwrap_or_else(|_| Err(queued()))
+        let answer = tokio::time::timeout(within, question).await;
+        answer.unwrap_or_else(|_| Err(put_off("waits for its turn under Amigo's rate limit")))
+    }
+
+    fn link_uid(&self) -> &str {
+        self.link.as_ref().map_or("", |link| &link.uid)
     }
 
     /// The user's id, and the conversation's owner.
@@ -202,6 +209,7 @@ impl Pass<'_> {
     /// Sends each request at most once, and none after the window has closed.
     pub async fn post(&mut self, posts: Vec<Post>, window_closes: Duration) -> Vec<(u32, PostOutcome)> {
         let reservations = std::mem::take(&mut self.held.reservations);
+        let _place = self.context.questions.count(self.link_uid());
         let justification = self.object.spec.justification.trim();
         let client = self.client();
         let mut reservations = reservations.into_iter();
