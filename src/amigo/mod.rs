@@ -43,7 +43,7 @@ mod roles;
 mod secrets;
 mod sign_in;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod users;
 mod wire;

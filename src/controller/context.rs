@@ -60,6 +60,8 @@ pub struct Context {
     pub organizations_filled: Filled,
     /// Whether the first list of Roles is there.
     pub roles_filled: Filled,
+    /// Whether the first list of grants is there.
+    pub grants_filled: Filled,
     /// Cancelled when nothing new may begin.
     pub stop: CancellationToken,
 }

@@ -121,6 +121,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         stores: Stores { organizations, roles, assignments, grants },
         organizations_filled: organizations_filled.clone(),
         roles_filled: roles_filled.clone(),
+        grants_filled: grants_filled.clone(),
         triggers: Arc::default(),
         client,
         careful,
