@@ -1,5 +1,6 @@
 //! The controllers, and who of several replicas runs them.
 
+mod assumptions;
 pub mod audit;
 mod census;
 mod context;

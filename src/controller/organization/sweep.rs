@@ -146,8 +146,9 @@ fn some_of(names: &BTreeSet<String>) -> String {
 }
 
 fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
-    let SweepReport { counts, duplicates, residual, over_granted, overdue, unlisted, retagged, at: _ } = report;
+    let SweepReport { counts, duplicates, residual, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
     let violations = [
+        (*late, Assumption::CommitsInTime),
         (*unlisted, Assumption::ListsSoon),
         (*retagged, Assumption::KeepsTags),
         (*overdue, Assumption::EndsGrants),
@@ -157,7 +158,7 @@ fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
     }
     tracing::info!(
         organization = link.name, managed = counts.managed, residual = counts.residual, unmanaged = counts.unmanaged,
-        duplicates = ?duplicates, over_granted = ?over_granted, residual_of = ?residual, overdue, unlisted, retagged,
+        duplicates = ?duplicates, over_granted = ?over_granted, residual_of = ?residual, late, overdue, unlisted, retagged,
         "swept the live grants"
     );
 }

@@ -12,8 +12,10 @@ use super::Held;
 use crate::{
     amigo::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation},
     controller::{
+        assumptions::{committed_late, went_back},
         context::{Context, ReconcileError, is_status},
         organization::Link,
+        seniority::label,
         setbacks,
     },
     crd::{TemporaryPermissionGrant, reasons},
@@ -22,7 +24,7 @@ use crate::{
         condensed,
     },
     permission::{Condition, Conditions},
-    telemetry::labels::{Kind, Verb},
+    telemetry::labels::{Assumption, Kind, Verb},
 };
 
 /// How long a look-up may wait for its budget within one pass.
@@ -154,6 +156,9 @@ impl Pass<'_> {
         let api = self.context.api_of(&self.object);
         match api.get_opt(&self.object.name_any()).await {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
+                if went_back(&self.object, &object) {
+                    self.complain_of(Assumption::Linearizable, "a read shows an older version than was seen before");
+                }
                 self.object = object;
                 let record = self.object.status.clone().unwrap_or_default();
                 let generation = self.object.metadata.generation.unwrap_or_default();
@@ -237,7 +242,16 @@ impl Pass<'_> {
         let client = self.client()?;
         let listing = async { client.grants(&filter).await.map_err(|error| setbacks::of(&error)) };
         let grants = self.asked(listing).await?;
+        let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing);
+        if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
+            self.complain_of(Assumption::CommitsInTime, "Amigo made a record later than assumed");
+        }
         Ok(grants.into_iter().map(found).collect())
+    }
+
+    fn complain_of(&self, assumption: Assumption, what: &str) {
+        self.context.metrics.assumption_violated(assumption);
+        tracing::warn!(object = label(&self.object), assumption = assumption.as_str(), "{what}");
     }
 
     fn client(&self) -> Result<&Client, Setback> {

@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     amigo::RemoteGrant,
+    controller::assumptions::committed_late,
     crd::{GrantCounts, IssuedGrant, TemporaryPermissionGrant},
     grant::{CLUSTER, MANAGED_BY, MANAGED_BY_VALUE, Timing, UID, condensed},
     telemetry::census,
@@ -30,6 +31,8 @@ pub struct SweepReport {
     pub over_granted: BTreeSet<String>,
     /// Live by the listing, although they had ended before it began.
     pub overdue: u32,
+    /// Made later than their attempt could still take effect.
+    pub late: u32,
     /// Known from an object's status, live from the listing's beginning to its end, and not in it.
     pub unlisted: u32,
     /// Known from an object's status and listed under other tags.
@@ -121,6 +124,7 @@ impl Listing<'_> {
         if latest.is_some_and(|latest| grant.expires_at > latest) {
             report.over_granted.insert(name());
         }
+        report.late += u32::from(committed_late(status, grant, &self.timing));
     }
 
     fn find_unlisted(
@@ -333,6 +337,13 @@ mod tests {
     fn what_is_of_another_cluster_or_program_is_unmanaged() {
         assert_eq!(issued().tagged(CLUSTER, "another").counted(), [1, 0, 0, 1]);
         assert_eq!(issued().tagged(MANAGED_BY, "somebody").counted(), [1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn what_was_made_long_after_its_attempt_is_late() {
+        let mut late = issued().tagged("attempt", "1");
+        late.grants[0].created_at = Some(at("09:02"));
+        assert_eq!((late.swept().late, issued().swept().late), (1, 0));
     }
 
     #[test]
