@@ -10,22 +10,23 @@ pub const WINDOW: Duration = Duration::from_mins(1);
 
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// A server that asks for more is asked again after this.
-const LONGEST_ASKED_PAUSE: Duration = Duration::from_mins(10);
 
 /// The budget of one endpoint.
 ///
 /// # Expected flow
 /// [`Bucket::book`] tells at once when the calls have their turn; at that time [`Bucket::begin`] records each call, or
-/// says when to come back; [`Bucket::cancel`] gives back what was not used. A 429 goes to [`Bucket::limited`].
+/// says when to come back; [`Bucket::cancel`] gives back what was not used. A 429 goes to [`Bucket::limited`], another
+/// number of calls to [`Bucket::resize`].
 ///
 /// # Guarantees
 /// Whatever the order of operations, at most `allowed` calls begin in every window of [`WINDOW`], and at most a
-/// quarter of that (rounded up) in the first one, so that a restart stays within the limit. Bookings are served in
+/// quarter of that (rounded up) in the first one, so that a restart stays within the limit. After a change of `allowed`
+/// a call begins only where the window that ends with it holds no more than is allowed then. Bookings are served in
 /// order. `B` booked calls are through after `B / allowed + 1` windows, plus one for the cautious start.
 ///
 /// # Assumptions
-/// Times are boot times that do not go back; one that does is taken as the latest one seen.
+/// Times are boot times that do not go back; one that does is taken as the latest one seen. What a server asks for in
+/// `Retry-After` is within bounds where it is read.
 ///
 /// # Caveats
 /// `begin` is the authority, a booking only a plan: somebody who begins late moves the turn of those after. Freed turns
@@ -82,7 +83,7 @@ impl Bucket {
     #[must_use]
     pub fn new(allowed: u32, now: Duration) -> Self {
         Self {
-            allowed: usize::try_from(allowed).unwrap_or(usize::MAX).max(1),
+            allowed: at_least_one(allowed),
             opened: now,
             latest: now,
             used: VecDeque::new(),
@@ -98,6 +99,24 @@ impl Bucket {
     #[must_use]
     pub fn allowed(&self) -> usize {
         self.allowed
+    }
+
+    /// Allows another number of calls a window (at least 1); says whether that is news. What was used goes on counting;
+    /// all bookings keep their order and are planned again.
+    pub fn resize(&mut self, allowed: u32, now: Duration) -> bool {
+        let now = self.advance(now);
+        let before = std::mem::replace(&mut self.allowed, at_least_one(allowed));
+        let is_news = before != self.allowed;
+        if is_news {
+            self.plan_again(now);
+        }
+        is_news
+    }
+
+    /// Whether it holds nobody back: a new bucket would not allow more.
+    pub fn is_at_rest(&mut self, now: Duration) -> bool {
+        let now = self.advance(now);
+        self.used.is_empty() && self.planned.is_empty() && self.paused_until <= now
     }
 
     /// Calls begun in the window that ends at `now`.
@@ -181,7 +200,7 @@ impl Bucket {
     pub fn limited(&mut self, retry_after: Option<Duration>, now: Duration) {
         let now = self.advance(now);
         let pause = match retry_after {
-            Some(pause) => pause.min(LONGEST_ASKED_PAUSE),
+            Some(pause) => pause,
             // Calls that were under way together are one event, not several.
             None if now < self.paused_until => return,
             None => {
@@ -303,4 +322,8 @@ impl Bucket {
             self.planned.push_back(Slot { at, ..slot });
         }
     }
+}
+
+fn at_least_one(calls: u32) -> usize {
+    usize::try_from(calls).unwrap_or(usize::MAX).max(1)
 }

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Notify;
+
 use super::{
     Endpoint, Error,
     budget::{Booking, Bucket, NotBefore, WINDOW},
@@ -32,8 +34,8 @@ impl Observe for Unobserved {
     fn budget_wait(&self, _: Endpoint, _: Duration) {}
 }
 
-/// The rate budgets of one organization. They outlive a change of credentials, because the documented limits are
-/// those of the organization (rate-limit page; the API document says "user", so the stricter reading holds).
+/// The rate budgets of one organization. They outlive a change of credentials and of limits, because the documented limits
+/// are those of the organization (rate-limit page; the API document says "user", so the stricter reading holds).
 ///
 /// # Expected flow
 /// The client takes one call from a budget before each HTTP call. Grants are booked ahead with [`Budgets::reserve`].
@@ -52,6 +54,7 @@ impl Observe for Unobserved {
 pub struct Budgets {
     buckets: BTreeMap<Endpoint, Mutex<Bucket>>,
     paced: tokio::sync::Mutex<Duration>,
+    resized: Notify,
     observer: Arc<dyn Observe>,
     clock: SharedClock,
 }
@@ -86,14 +89,11 @@ impl Budgets {
     #[must_use]
     pub fn new(share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, clock: SharedClock) -> Self {
         let now = clock.boot();
-        let share = share_percent.clamp(1, 100);
-        let bucket = |endpoint: Endpoint| {
-            let allowed = overrides.get(&endpoint).copied().unwrap_or(endpoint.limit() * share / 100);
-            (endpoint, Mutex::new(Bucket::new(allowed, now)))
-        };
+        let bucket = |endpoint| (endpoint, Mutex::new(Bucket::new(allowed(endpoint, share_percent, overrides), now)));
         Self {
             buckets: Endpoint::ALL.into_iter().map(bucket).collect(),
             paced: tokio::sync::Mutex::new(Duration::ZERO),
+            resized: Notify::new(),
             observer: Arc::new(Unobserved),
             clock,
         }
@@ -104,6 +104,23 @@ impl Budgets {
     pub fn with_observer(mut self, observer: Arc<dyn Observe>) -> Self {
         self.observer = observer;
         self
+    }
+
+    /// Other limits from now on, in the words of [`Budgets::new`]; what was used and booked goes on counting.
+    pub fn resize(&self, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) {
+        let now = self.clock.boot();
+        for endpoint in Endpoint::ALL {
+            if self.bucket(endpoint).resize(allowed(endpoint, share_percent, overrides), now) {
+                self.resized.notify_waiters();
+            }
+        }
+    }
+
+    /// Whether no call counts any more, none is booked and no pause lasts.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let now = self.clock.boot();
+        Endpoint::ALL.into_iter().all(|endpoint| self.bucket(endpoint).is_at_rest(now))
     }
 
     /// Books `calls` calls and does not wait.
@@ -124,12 +141,15 @@ impl Budgets {
     /// Waits for the turn of one call, in order of asking. Dropping the future gives the turn back.
     pub(super) async fn acquire(self: &Arc<Self>, endpoint: Endpoint) -> Permit {
         let mut reservation = self.reserve(endpoint, 1);
-        while let Err(NotBefore(at)) = reservation.try_begin() {
+        loop {
+            // Listening before the turn is asked for, so that no change is missed in between.
+            let resized = self.resized.notified();
+            let Err(NotBefore(at)) = reservation.try_begin() else { return Permit(()) };
             // At least a moment, so that a clock that stands still cannot make this spin.
             let wait = at.saturating_sub(self.clock.boot()).max(Duration::from_millis(1));
-            tokio::time::sleep(wait).await;
+            // With more calls a minute the turn may come earlier.
+            tokio::time::timeout(wait, resized).await.ok();
         }
-        Permit(())
     }
 
     /// Waits so that all paced calls together use at most `share_percent` of the endpoint's budget.
@@ -159,6 +179,11 @@ impl Budgets {
         // A bucket is whole between any two statements, so a panic elsewhere cannot have spoilt it.
         self.buckets[&endpoint].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Calls a minute of one endpoint.
+fn allowed(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) -> u32 {
+    overrides.get(&endpoint).copied().unwrap_or(endpoint.limit() * share_percent.clamp(1, 100) / 100)
 }
 
 impl fmt::Debug for Budgets {

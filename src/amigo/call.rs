@@ -14,6 +14,7 @@ use super::{
     budgets::Permit,
     excerpt::Excerpt,
     gate::{Gate, GatedBody},
+    secrets::Secrets,
     sign_in::{Token, TokenKeeper},
     transport::{Answer, Attempt, Transport},
 };
@@ -191,7 +192,7 @@ impl Core {
         let endpoint = request.endpoint;
         let mut http = self.http_request(request, &gate)?;
         if let Some(token) = token {
-            let bearer = format!("Bearer {}", token.expose());
+            let bearer = format!("Bearer {}", token.secret().expose_secret());
             let mut value = HeaderValue::from_str(&bearer)
                 .map_err(|_| Error::InvalidInput { endpoint, detail: "the token does not fit into a header".into() })?;
             value.set_sensitive(true);
@@ -217,8 +218,8 @@ impl Core {
         deadline: Duration,
         token: Option<&Token>,
     ) -> Result<Answer, Error> {
-        let api_key = self.tokens.credentials().api_key.expose_secret();
-        let secrets = vec![api_key, token.map_or("", Token::expose)];
+        let api_key = &self.tokens.credentials().api_key;
+        let secrets = Secrets::new([Some(api_key), token.map(Token::secret)].into_iter().flatten().cloned());
         let started = self.clock.boot();
         let attempt = Attempt { endpoint, request, gate, deadline, secrets, now: self.clock.now() };
         let span = info_span!("call Amigo", otel.kind = "client", %endpoint, status = Empty, outcome = Empty);

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::secrets::Secrets;
+
 /// A piece of text from outside, fit for a log, a condition or an event: at most 300 characters, no control
 /// characters, no line breaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,18 +40,22 @@ impl Excerpt {
         Self(excerpt)
     }
 
-    /// What an error body says. The document gives no schema for errors, so: the first non-empty of `message`,
-    /// `error`, `detail` (a list of `{loc, msg}` in the case of 422), else the text itself.
+    /// What an error body says, without the secrets. The document gives no schema for errors, so: the first non-empty of
+    /// `message`, `error`, `detail` (a list of `{loc, msg}` in the case of 422), else the text itself.
     #[must_use]
-    pub fn of_error_body(body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body);
-        let Ok(Value::Object(members)) = serde_json::from_slice(body) else { return Self::new(&text) };
-        let message = ["message", "error", "detail"]
-            .into_iter()
-            .filter_map(|name| members.get(name))
-            .map(readable)
-            .find(|message| !message.trim().is_empty());
-        Self::new(message.as_deref().unwrap_or(&text))
+    pub(super) fn of_error_body(body: &[u8], secrets: &Secrets) -> Self {
+        let text = match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => {
+                let named = ["message", "error", "detail"].into_iter().filter_map(|name| members.get(name));
+                let message = named.map(readable).find(|message| !message.trim().is_empty());
+                message.unwrap_or_else(|| Value::Object(members).to_string())
+            }
+            // Written anew: in another spelling a secret would not be found.
+            Ok(other) => other.to_string(),
+            Err(_) => String::from_utf8_lossy(body).into_owned(),
+        };
+        // Before it is cut, or half a secret would be left.
+        Self::new(&secrets.removed_from(&text))
     }
 
     /// The text.
@@ -118,7 +124,16 @@ mod tests {
             (r#"{"other":1}"#, r#"{"other":1}"#),
             ("", ""),
         ] {
-            assert_eq!(Excerpt::of_error_body(body.as_bytes()).as_str(), expected, "{body}");
+            assert_eq!(Excerpt::of_error_body(body.as_bytes(), &Secrets::default()).as_str(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_removed_however_it_is_written() {
+        let secrets = Secrets::new(["/k\"ey".into()]);
+        for body in [r#"{"message":"\/k\"ey"}"#, r#"{"other":["\u002fk\u0022ey"]}"#, r#""\/k\"ey""#, "bad /k\"ey"] {
+            let excerpt = Excerpt::of_error_body(body.as_bytes(), &secrets);
+            assert!(excerpt.as_str().contains("(removed)") && !excerpt.as_str().contains("ey"), "{excerpt}");
         }
     }
 

@@ -53,7 +53,7 @@ pub struct GrantFilter {
 }
 
 /// A temporary grant as listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteGrant {
     /// The grant's id.
     pub id: String,
@@ -155,6 +155,14 @@ impl Client {
         let mut seen = BTreeSet::new();
         let ours = grants.into_iter().filter(|grant| filter.admits(grant) && seen.insert(grant.id.clone()));
         Ok((ours.collect(), whole))
+    }
+}
+
+impl RemoteGrant {
+    /// The value of a tag; empty where there is none.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> &str {
+        self.tags.get(key).and_then(|value| value.as_deref()).unwrap_or_default()
     }
 }
 

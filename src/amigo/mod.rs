@@ -40,9 +40,10 @@ mod lookup;
 mod organization;
 mod paging;
 mod roles;
+mod secrets;
 mod sign_in;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod users;
 mod wire;

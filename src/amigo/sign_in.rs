@@ -8,7 +8,7 @@ use std::{
 
 use http::HeaderValue;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{Credentials, Endpoint, Error, call::Core, excerpt::Excerpt, transport::Answer};
@@ -226,8 +226,8 @@ impl TokenKeeper {
 }
 
 impl Token {
-    pub(super) fn expose(&self) -> &str {
-        self.secret.expose_secret()
+    pub(super) fn secret(&self) -> &SecretString {
+        &self.secret
     }
 }
 

@@ -18,10 +18,15 @@ use super::{
     connector::{ConnectFailure, Connector},
     excerpt::Excerpt,
     gate::{Closing, Gate, GatedBody},
+    secrets::Secrets,
 };
 
 /// Of an answer that is no success only this much is read: enough for an excerpt.
 const ERROR_BODY_CAP: usize = 64 * 1024;
+
+/// A server that asks for a longer wait is asked again after this: one odd answer must not stop an organization for days,
+/// and whatever is added to a time later stays a time.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 
 /// How connections are made and how long things may take.
 #[derive(Clone, Debug)]
@@ -83,20 +88,21 @@ pub struct Transport {
 }
 
 /// A successful answer.
-#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) endpoint: Endpoint,
     pub(super) status: u16,
     pub(super) body: Bytes,
+    /// What must not appear in an error about it.
+    pub(super) secrets: Secrets,
 }
 
 /// One attempt: what to send, and what must not appear in an error.
-pub(super) struct Attempt<'a> {
+pub(super) struct Attempt {
     pub(super) endpoint: Endpoint,
     pub(super) request: Request<GatedBody>,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Duration,
-    pub(super) secrets: Vec<&'a str>,
+    pub(super) secrets: Secrets,
     pub(super) now: Timestamp,
 }
 
@@ -122,17 +128,25 @@ impl Transport {
     }
 
     /// Sends one request once and reads the answer.
-    pub(super) async fn send(&self, attempt: Attempt<'_>) -> Result<Answer, Error> {
+    pub(super) async fn send(&self, attempt: Attempt) -> Result<Answer, Error> {
         let Attempt { endpoint, request, gate, deadline, secrets, now } = attempt;
         let _closing = Closing(Arc::clone(&gate));
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| unanswered(endpoint, &gate, &error))?;
-            read(endpoint, response, &secrets, now).await
+            read(endpoint, response, secrets, now).await
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
             let begun = gate.close();
             Err(Error::Timeout { endpoint, deadline, begun })
         })
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // That of a sign-in is a token.
+        let Self { endpoint, status, body: _, secrets: _ } = self;
+        formatter.debug_struct("Answer").field("endpoint", endpoint).field("status", status).finish_non_exhaustive()
     }
 }
 
@@ -145,7 +159,7 @@ impl fmt::Debug for Transport {
 async fn read(
     endpoint: Endpoint,
     response: Response<Incoming>,
-    secrets: &[&str],
+    secrets: Secrets,
     now: Timestamp,
 ) -> Result<Answer, Error> {
     let status = response.status().as_u16();
@@ -156,11 +170,11 @@ async fn read(
     if !success {
         // The status is the answer; a body that is cut or too large only loses the explanation.
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let message = Excerpt::of_error_body(without_secrets(&body, secrets).as_bytes());
+        let message = explanation(endpoint, status, &body, &secrets);
         return Err(Error::Answered { endpoint, status, message, retry_after });
     }
     match body {
-        Ok(body) => Ok(Answer { endpoint, status, body: body.to_bytes() }),
+        Ok(body) => Ok(Answer { endpoint, status, body: body.to_bytes(), secrets }),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { endpoint, status, cap }),
         Err(error) => Err(Error::Interrupted { endpoint, detail: causes(&*error), begun: true }),
     }
@@ -180,22 +194,32 @@ fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
     }
 }
 
-/// `Retry-After` in seconds or as a date; a date in the past is no wait.
+/// `Retry-After` in seconds or as a date, at most [`LONGEST_RETRY_AFTER`]; a date in the past is no wait.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    let asked = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are a long wait, too.
+        value.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else {
+        let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
 }
 
-/// A server may echo what it was sent.
-fn without_secrets(body: &[u8], secrets: &[&str]) -> String {
-    let text = String::from_utf8_lossy(body).into_owned();
-    let present = secrets.iter().filter(|secret| !secret.is_empty());
-    present.fold(text, |text, secret| text.replace(secret, "(removed)"))
+/// What an answer that is no success says of itself. A sign-in that something on the way answered in its own manner may
+/// carry a token that this client has not seen, and so cannot take out.
+fn explanation(endpoint: Endpoint, status: u16, body: &[u8], secrets: &Secrets) -> Excerpt {
+    let is_error = (400..=599).contains(&status);
+    let names_token = || body.windows(TOKEN_MEMBER.len()).any(|part| part == TOKEN_MEMBER);
+    if endpoint == Endpoint::SignIn && (!is_error || names_token()) {
+        return "its body is not shown, because it may hold a token".into();
+    }
+    Excerpt::of_error_body(body, secrets)
 }
+
+/// The member of a sign-in's answer that is secret.
+const TOKEN_MEMBER: &[u8] = b"id_token";
 
 /// The messages of an error and of what caused it.
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> Excerpt {
@@ -239,10 +263,14 @@ mod tests {
         assert_eq!(seconds("Sun, 22 Nov 2026 09:00:00 GMT"), Some(0));
         assert_eq!(seconds("soon"), None);
         assert_eq!(seconds("-3"), None);
+        assert_eq!(seconds(""), None);
     }
 
     #[test]
-    fn echoed_secrets_are_removed() {
-        assert_eq!(without_secrets(b"bad key s3cret!", &["s3cret", ""]), "bad key (removed)!");
+    fn no_wait_is_longer_than_ten_minutes() {
+        for long in ["601", "86400", "18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(seconds(long), Some(600), "{long}");
+        }
+        assert_eq!(seconds("Wed, 22 Nov 2028 10:00:00 GMT"), Some(600));
     }
 }

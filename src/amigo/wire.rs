@@ -106,7 +106,7 @@ pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
 
 /// The roles of a listing with grants.
 pub(super) fn roles(answer: &Answer) -> Result<Vec<RemoteRole>, Error> {
-    Ok(parse::<RolesBody>(answer)?.roles.into_iter().map(role).collect())
+    Ok(parse::<RolesBody>(answer)?.roles.into_iter().map(|body| role(answer, body)).collect())
 }
 
 /// The id of the role that was made, changed or assigned.
@@ -151,10 +151,10 @@ fn page<B: DeserializeOwned, T>(answer: &Answer, read: fn(B) -> T) -> Result<Pag
     Ok(Page { items: items.into_iter().map(read).collect(), has_more, continuation_token })
 }
 
-fn role(body: RoleBody) -> RemoteRole {
+fn role(answer: &Answer, body: RoleBody) -> RemoteRole {
     let grants = match Vec::<RoleGrantBody>::deserialize(&body.permission_grants) {
         Ok(grants) => RemoteGrants::Understood(grants.into_iter().map(role_grant).collect()),
-        Err(error) => RemoteGrants::Raw { value: body.permission_grants, reason: Excerpt::new(&error.to_string()) },
+        Err(error) => RemoteGrants::Raw { value: body.permission_grants, reason: told(answer, &error.to_string()) },
     };
     let frontend_view = match body.frontend_view.as_str() {
         Some("client") => Some(FrontendView::Client),
@@ -180,5 +180,10 @@ fn present(answer: &Answer, id: String) -> Result<String, Error> {
 }
 
 fn malformed(answer: &Answer, detail: &str) -> Error {
-    Error::Malformed { endpoint: answer.endpoint, status: answer.status, detail: Excerpt::new(detail) }
+    Error::Malformed { endpoint: answer.endpoint, status: answer.status, detail: told(answer, detail) }
+}
+
+/// What is wrong with an answer. The JSON library quotes what it meets, and a server may echo what it was sent.
+fn told(answer: &Answer, detail: &str) -> Excerpt {
+    Excerpt::new(&answer.secrets.removed_from(detail))
 }

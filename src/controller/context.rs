@@ -8,13 +8,13 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
     events::Announcer,
     organization::{Link, Links},
+    questions::Questions,
     settings::Settings,
     triggers::Triggers,
     watch::Filled,
@@ -52,14 +52,16 @@ pub struct Context {
     pub audit: Audit,
     /// Kubernetes Events.
     pub announcer: Announcer,
-    /// How many passes may wait for answers to their look-ups at a time.
-    pub questions: Semaphore,
+    /// How many passes may wait for Amigo at a time.
+    pub questions: Questions,
     /// Every object of every kind.
     pub stores: Stores,
     /// Whether the first list of Organizations is there.
     pub organizations_filled: Filled,
     /// Whether the first list of Roles is there.
     pub roles_filled: Filled,
+    /// Whether the first list of grants is there.
+    pub grants_filled: Filled,
     /// Cancelled when nothing new may begin.
     pub stop: CancellationToken,
 }

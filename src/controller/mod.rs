@@ -1,5 +1,6 @@
 //! The controllers, and who of several replicas runs them.
 
+mod assumptions;
 pub mod audit;
 mod census;
 mod context;
@@ -7,6 +8,7 @@ mod events;
 mod finalizers;
 pub mod leader;
 mod organization;
+mod questions;
 mod role;
 mod role_assignment;
 mod run;

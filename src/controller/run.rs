@@ -36,7 +36,6 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -44,6 +43,7 @@ use super::{
     context::{Context, ReconcileError, SharedContext, Stores},
     events, jitter,
     organization::{self, Links, SecretWatches},
+    questions::Questions,
     role, role_assignment,
     seniority::label,
     settings::Settings,
@@ -116,11 +116,12 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let publishing = tokio::spawn(publisher.publish(ended.clone()));
     let context = Arc::new(Context {
         announcer,
-        questions: Semaphore::new(usize::from(settings.concurrency) * 7 / 8),
+        questions: Questions::of(settings.concurrency),
         links: Links::new(transport, clock.clone(), Arc::new(Observer(metrics.clone()))),
         stores: Stores { organizations, roles, assignments, grants },
         organizations_filled: organizations_filled.clone(),
         roles_filled: roles_filled.clone(),
+        grants_filled: grants_filled.clone(),
         triggers: Arc::default(),
         client,
         careful,

@@ -33,6 +33,20 @@ impl Filled {
     }
 }
 
+#[cfg(test)]
+impl Filled {
+    /// Of a store that is filled.
+    pub fn already() -> Self {
+        Self(tokio::sync::watch::channel(true).1)
+    }
+
+    /// Of a store that will be filled when somebody says so, and never once nobody can any more.
+    pub fn later() -> (tokio::sync::watch::Sender<bool>, Self) {
+        let (fill, filled) = tokio::sync::watch::channel(false);
+        (fill, Self(filled))
+    }
+}
+
 /// The store of a kind, whether it is filled, and the objects that changed in a way that concerns a controller.
 /// `gone` is told of every deletion, with the object's last state, once the store has noticed it.
 pub fn objects<K>(

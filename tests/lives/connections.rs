@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amigo_operator::{
     clock::{Clock as _, SystemClock},
-    sandbox::{ApiKeySeed, Operation},
+    sandbox::{ApiKeySeed, Effect, Operation},
 };
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{Event, Secret};
@@ -14,11 +14,12 @@ use kube::{
 };
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::roles::role;
 use crate::support::{
     eventually,
-    stage::{KEY, OPERATOR_NAMESPACE, PATIENCE, Stage, grant},
+    stage::{CONCURRENCY, KEY, OPERATOR_NAMESPACE, PATIENCE, Stage, grant},
 };
 
 const NEXT_KEY: &str = "6c2e8d2f-1d66-4d10-8b68-8a3a1f4d0c22";
@@ -156,6 +157,21 @@ async fn the_sweep_counts_what_is_not_ours() {
     stage.by_hand("/role/temporary_permission_grant/", grant).await;
     let counted = json!({"active": 1, "managed": 0, "residual": 0, "unmanaged": 1});
     stage.until_member("amorg", &stage.name, "/status/grants", counted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l4_an_organization_that_hangs_slows_no_other() {
+    let (hanging, prompt) = (Stage::new("hangs").await, Stage::new("prompt").await);
+    hanging.fail(Operation::GetUsers, Effect::Hang);
+    // Whoever is not in the first call waits for the next minute.
+    hanging.patch("amorg", &hanging.name, json!({"spec": {"rateLimit": {"limits": {"users": 1}}}})).await;
+    let many: Vec<_> = (0..2 * CONCURRENCY).map(|number| grant(&format!("waits-{number}"), REQUEST)).collect();
+    hanging.apply(&many.join("---\n")).await;
+    hanging.until_reason("tpg", &format!("waits-{}", 2 * CONCURRENCY - 1), "Ready", "Queued").await;
+    prompt.apply(&grant("request", REQUEST)).await;
+    let served = timeout(Duration::from_secs(5), prompt.until_ready("tpg", "request")).await;
+    assert!(served.is_ok(), "{}", prompt.describe("tpg", "request"));
+    hanging.delete("amorg", &hanging.name).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

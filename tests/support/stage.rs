@@ -55,6 +55,9 @@ pub const TIMING: Timing = Timing {
     quarantine: Duration::from_secs(4),
 };
 
+/// How many objects of one kind the operator of the tests works on at a time.
+pub const CONCURRENCY: u16 = 64;
+
 /// The id of the sandbox's API key.
 pub const KEY: &str = "5b1d7c1e-0c55-4c0f-9a57-7f2f0e3c9b11";
 
@@ -127,6 +130,8 @@ async fn start_operator() -> Operator {
         timing: TIMING,
         sweep_interval: Duration::from_secs(5),
         probe_interval: Duration::from_secs(5),
+        // Few enough that one test can have more objects.
+        concurrency: CONCURRENCY,
         ..Settings::new(OPERATOR_NAMESPACE, "test-operator")
     };
     let environment = Environment {

@@ -15,6 +15,7 @@ enum Step {
     Cancel(usize),
     Advance(u64),
     Limited(Option<u64>),
+    Resize(u32),
     Succeed,
 }
 
@@ -25,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_usize..64).prop_map(Step::Cancel),
         6 => prop_oneof![0_u64..2_000, 0_u64..70_000].prop_map(Step::Advance),
         1 => proptest::option::of(0_u64..90).prop_map(Step::Limited),
+        1 => (1_u32..9).prop_map(Step::Resize),
         1 => Just(Step::Succeed),
     ]
 }
@@ -33,9 +35,12 @@ fn after(seconds: u64) -> Duration {
     START + Duration::from_secs(seconds)
 }
 
+fn in_the_window_until(end: Duration, begun: &[Duration]) -> usize {
+    begun.iter().filter(|at| **at <= end && **at + WINDOW > end).count()
+}
+
 fn most_in_a_window(begun: &[Duration]) -> usize {
-    let within = |end: Duration| begun.iter().filter(|at| **at <= end && **at + WINDOW > end).count();
-    begun.iter().map(|end| within(*end)).max().unwrap_or_default()
+    begun.iter().map(|end| in_the_window_until(*end, begun)).max().unwrap_or_default()
 }
 
 /// A bucket past its cautious start.
@@ -61,7 +66,7 @@ fn drain(bucket: &mut Bucket, bookings: &[Booking]) -> Vec<Duration> {
 proptest! {
     #[test]
     fn s9_no_window_ever_holds_more_than_is_allowed(
-        allowed in 1_u32..9,
+        mut allowed in 1_u32..9,
         steps in proptest::collection::vec(step(), 1..200),
     ) {
         let mut bucket = Bucket::new(allowed, START);
@@ -75,6 +80,9 @@ proptest! {
                     if bucket.begin(booking, now).is_ok() {
                         prop_assert!(now >= paused_until);
                         begun.push(now);
+                        let allowed = usize::try_from(allowed).unwrap();
+                        prop_assert!(in_the_window_until(now, &begun) <= allowed);
+                        prop_assert!(now >= START + WINDOW || begun.len() <= allowed.div_ceil(4));
                     }
                 }
                 Step::Cancel(index) if !bookings.is_empty() => {
@@ -86,13 +94,14 @@ proptest! {
                     bucket.limited(wait.map(Duration::from_secs), now);
                     paused_until = paused_until.max(now + Duration::from_secs(wait.unwrap_or_default()));
                 }
+                Step::Resize(calls) => {
+                    allowed = calls;
+                    bucket.resize(calls, now);
+                }
                 Step::Succeed => bucket.succeeded(),
                 Step::Begin(_) | Step::Cancel(_) => {}
             }
         }
-        let allowed = usize::try_from(allowed).unwrap();
-        prop_assert!(most_in_a_window(&begun) <= allowed);
-        prop_assert!(begun.iter().filter(|at| **at < START + WINDOW).count() <= allowed.div_ceil(4));
     }
 
     #[test]
@@ -104,6 +113,24 @@ proptest! {
         prop_assert_eq!(begun.len(), usize::try_from(calls).unwrap());
         prop_assert!(*begun.last().unwrap() <= START + WINDOW * windows);
         prop_assert!(most_in_a_window(&begun) <= usize::try_from(allowed).unwrap());
+    }
+
+    #[test]
+    fn l5_a_backlog_drains_by_the_limit_it_meets(
+        before in 1_u32..50,
+        after in 1_u32..50,
+        calls in 1_u32..300,
+        used in 0_u32..50,
+    ) {
+        let mut bucket = warm(before);
+        let first = bucket.book(used.min(before), START);
+        let used = u32::try_from(drain(&mut bucket, &[first]).len()).unwrap();
+        let bookings: Vec<_> = (0..calls).map(|_| bucket.book(1, START)).collect();
+        bucket.resize(after, START);
+        let begun = drain(&mut bucket, &bookings);
+        let windows = (used + calls) / after + 1;
+        prop_assert!(*begun.last().unwrap() <= START + WINDOW * windows);
+        prop_assert!(begun.is_sorted());
     }
 
     #[test]
@@ -195,7 +222,42 @@ fn a_pause_moves_all_who_wait_and_keeps_their_order() {
 
 #[test]
 fn at_least_one_call_is_allowed() {
-    assert_eq!(Bucket::new(0, START).allowed(), 1);
+    let mut bucket = Bucket::new(0, START);
+    assert_eq!(bucket.allowed(), 1);
+    bucket.resize(0, START);
+    assert_eq!(bucket.allowed(), 1);
+}
+
+#[test]
+fn a_larger_share_adds_to_what_was_used_and_not_beside_it() {
+    let mut bucket = warm(8);
+    let bookings: Vec<_> = (0..20).map(|_| bucket.book(1, START)).collect();
+    assert!(bookings[..8].iter().all(|booking| bucket.begin(booking, START).is_ok()));
+    bucket.resize(10, START);
+    let turns: Vec<_> = bookings[8..].iter().map(|booking| bucket.turn(booking).unwrap()).collect();
+    assert_eq!(turns, [[after(0); 2].as_slice(), &[after(60); 10]].concat());
+}
+
+#[test]
+fn a_smaller_share_waits_until_enough_of_what_was_used_is_a_minute_old() {
+    let mut bucket = warm(8);
+    let bookings: Vec<_> = (0..10).map(|_| bucket.book(1, START)).collect();
+    assert!(bookings[..8].iter().all(|booking| bucket.begin(booking, START).is_ok()));
+    bucket.resize(1, START);
+    let turns: Vec<_> = bookings[8..].iter().map(|booking| bucket.turn(booking).unwrap()).collect();
+    assert_eq!(turns, [after(60), after(120)]);
+    assert_eq!((bucket.used(START), bucket.begin(&bookings[8], after(59))), (8, Err(NotBefore(after(60)))));
+}
+
+#[test]
+fn a_bucket_is_at_rest_when_a_new_one_would_not_allow_more() {
+    let mut bucket = warm(8);
+    let booking = bucket.book(1, START);
+    assert!(!bucket.is_at_rest(START));
+    bucket.begin(&booking, START).unwrap();
+    assert!(!bucket.is_at_rest(after(59)) && bucket.is_at_rest(after(60)));
+    bucket.limited(Some(Duration::from_secs(30)), after(60));
+    assert!(!bucket.is_at_rest(after(89)) && bucket.is_at_rest(after(90)));
 }
 
 #[test]

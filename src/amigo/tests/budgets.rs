@@ -103,6 +103,20 @@ async fn paced_listings_share_their_part() {
     assert_eq!(started.elapsed().as_secs(), 90);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_larger_limit_wakes_those_who_wait() {
+    let budgets = four_a_minute(Arc::default()).await;
+    let started = Instant::now();
+    let waiting = join_all((0..6).map(|_| budgets.acquire(Endpoint::Users)));
+    let editing = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        budgets.resize(80, &[(Endpoint::Users, 5)].into());
+    };
+    tokio::join!(waiting, editing);
+    let usage = budgets.usage(Endpoint::Users);
+    assert_eq!((started.elapsed().as_secs(), usage.used, usage.waiting), (60, 2, 0));
+}
+
 #[test]
 fn the_share_is_rounded_down_and_at_least_one() {
     let budgets = Budgets::new(10, &[].into(), crate::clock::SystemClock::shared());

@@ -12,6 +12,7 @@ use crate::{
     amigo::{
         Endpoint, Error, Transport,
         gate::Gate,
+        secrets::Secrets,
         transport::{Answer, Attempt},
     },
     clock::{Clock, SystemClock},
@@ -38,7 +39,7 @@ fn silent() -> (SocketAddr, mpsc::Receiver<String>) {
 async fn post(base: &str, gate: Arc<Gate>, deadline: Duration) -> Result<Answer, Error> {
     let request = http::Request::post(base).body(gate.body(Some(BODY.into()))).unwrap();
     let endpoint = Endpoint::CreateGrant;
-    let attempt = Attempt { endpoint, request, gate, deadline, secrets: Vec::new(), now: SystemClock.now() };
+    let attempt = Attempt { endpoint, request, gate, deadline, secrets: Secrets::default(), now: SystemClock.now() };
     Transport::new(&quick()).unwrap().send(attempt).await
 }
 

@@ -4,7 +4,7 @@ mod budget;
 mod budgets;
 mod calls;
 mod connections;
-mod fixtures;
+pub(crate) mod fixtures;
 mod gate;
 mod grants;
 mod lookups;

@@ -39,6 +39,28 @@ async fn servers_that_echo_secrets_do_not_make_us_print_them() {
 }
 
 #[tokio::test]
+async fn a_token_in_an_odd_answer_of_the_sign_in_is_not_shown() {
+    for status in [201, 202, 203, 206, 302, 502] {
+        let body = json!({"id_token": TOKEN, "expires_at": "2126-11-22T12:00:00Z"});
+        let error = Server::start(move |_, _| answer(status, &body)).await.client().sign_in().await.unwrap_err();
+        assert_silent(&format!("{error} {error:?}"));
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_answer_that_echoes_secrets_does_not_make_us_print_them() {
+    let echo = json!({"roles": TOKEN, "users": API_KEY, "temporary_permission_grant_id": [TOKEN]});
+    for status in [200, 201, 204] {
+        let echo = echo.clone();
+        let server = Server::signed_in(move |_| answer(status, &echo)).await;
+        let errors = errors_of(&server.client()).await;
+        assert!(errors.len() >= 2 && !errors.concat().is_empty());
+        assert_silent(&errors.concat());
+    }
+}
+
+#[tokio::test]
 async fn nothing_prints_its_secrets() {
     let server = Server::signed_in(|_| ok(&json!({"roles": []}))).await;
     let client = server.client();

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::response::IntoResponse;
 use futures::future::join_all;
 use serde_json::json;
 
@@ -137,6 +138,23 @@ async fn many_callers_share_one_failed_sign_in() {
     assert!(error.to_string().contains("wrong region or organization?"), "{error}");
     assert!(error.never_sent());
     assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn no_answer_stops_an_organization_for_longer_than_ten_minutes() {
+    for asked in ["86400", "18446744073709551615"] {
+        let server = Server::start(move |call, number| match (call.is_sign_in(), number) {
+            (true, 0) => (http::StatusCode::SERVICE_UNAVAILABLE, [("retry-after", asked)]).into_response(),
+            (true, _) => token_for(TOKEN, 3600),
+            _ => no_roles(),
+        })
+        .await;
+        let clock = Arc::new(MovedClock::default());
+        let client = client_with(server.address, clock.clone(), &quick());
+        assert_eq!(client.roles().await.unwrap_err().retry_after(), Some(Duration::from_mins(10)));
+        clock.forward(Duration::from_mins(11));
+        assert!(client.roles().await.is_ok());
+    }
 }
 
 #[tokio::test]

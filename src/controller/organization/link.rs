@@ -1,7 +1,7 @@
 //! The connections to Amigo organizations that the other controllers use.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -9,7 +9,12 @@ use http::Uri;
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 
-use super::{directory::Directory, facts::Facts, listing::RoleListing};
+use super::{
+    budgets::{Ledger, Place},
+    directory::Directory,
+    facts::Facts,
+    listing::RoleListing,
+};
 use crate::{
     amigo::{Budgets, Client, Connection, Credentials, Endpoint, Observe, Transport, Usage},
     clock::SharedClock,
@@ -37,7 +42,6 @@ pub struct Link {
     pub directory: Arc<Directory>,
     /// What was learned about the organization.
     pub facts: Arc<Facts>,
-    budgets: Arc<Budgets>,
     credentials: Option<Arc<Credentials>>,
 }
 
@@ -76,9 +80,10 @@ impl Link {
         self.credentials.as_ref().map(|credentials| &credentials.api_key_id)
     }
 
-    /// How much of each rate budget is in use.
+    /// How much of each rate budget is in use; nothing where the Organization makes no calls.
     pub fn usages(&self) -> impl Iterator<Item = (Endpoint, Usage)> {
-        Endpoint::ALL.into_iter().map(|endpoint| (endpoint, self.budgets.usage(endpoint)))
+        let budgets = self.client.iter().map(Client::budgets);
+        budgets.flat_map(|budgets| Endpoint::ALL.into_iter().map(|endpoint| (endpoint, budgets.usage(endpoint))))
     }
 
     /// How often remote roles and assignments are compared with their objects.
@@ -133,16 +138,16 @@ pub struct Parts {
 /// All connections. Shared by all controllers. Whether an Organization exists is the store's to say.
 pub struct Links {
     by_name: RwLock<HashMap<String, Arc<Link>>>,
+    ledger: Ledger,
     transport: Transport,
     clock: SharedClock,
-    observer: Arc<dyn Observe>,
 }
 
 impl Links {
     /// No connections yet.
     #[must_use]
     pub fn new(transport: Transport, clock: SharedClock, observer: Arc<dyn Observe>) -> Self {
-        Self { by_name: RwLock::default(), transport, clock, observer }
+        Self { by_name: RwLock::default(), ledger: Ledger::new(clock.clone(), observer), transport, clock }
     }
 
     /// The connection of an Organization.
@@ -169,10 +174,15 @@ impl Links {
     /// does not concern them.
     pub fn renew(&self, parts: Parts) -> (Arc<Link>, bool) {
         let before = self.get(&parts.name);
+        // On every pass: the last one over an object that went may have set the limits of its successor back.
+        let budgets = parts.access.as_ref().ok().map(|(address, _)| {
+            let place = Place::new(address, &parts.spec.organization);
+            self.ledger.budgets(place, parts.spec.rate_limit.as_ref())
+        });
         if let Some(link) = before.as_ref().filter(|link| link.is_made_of(&parts)) {
             return (Arc::clone(link), false);
         }
-        let link = Arc::new(self.make(parts, before.as_deref()));
+        let link = Arc::new(self.make(parts, before.as_deref(), budgets));
         self.replace(&link);
         (link, true)
     }
@@ -191,41 +201,33 @@ impl Links {
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(link.name.clone(), Arc::clone(link));
     }
 
-    fn make(&self, parts: Parts, before: Option<&Link>) -> Link {
+    /// Forgets budgets that nobody needs any more.
+    pub fn prune_budgets(&self) {
+        self.ledger.prune();
+    }
+
+    fn make(&self, parts: Parts, before: Option<&Link>, budgets: Option<Arc<Budgets>>) -> Link {
         let Parts { name, uid, spec, access } = parts;
-        let same_limits = before.filter(|before| before.spec.rate_limit == spec.rate_limit);
-        let budgets = same_limits.map_or_else(|| self.budgets(&spec), |before| Arc::clone(&before.budgets));
-        let same_place = before.filter(|before| {
-            before.uid == uid && before.spec.api_url == spec.api_url && before.spec.organization == spec.organization
-        });
+        let place = Place::of(&spec);
+        let same_place =
+            before.filter(|before| before.uid == uid && place.is_some() && Place::of(&before.spec) == place);
         let (listing, directory, facts) = same_place
             .map(|before| (Arc::clone(&before.listing), Arc::clone(&before.directory), Arc::clone(&before.facts)))
             .unwrap_or_default();
         let same_user = same_place.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
-        if same_user.is_none() {
-            facts.forget_user();
-        }
         // The token and what was said of it go with the client.
-        if let Some(before) = same_user.filter(|before| Arc::ptr_eq(&before.budgets, &budgets)) {
+        if let Some(before) = same_user {
             return Link { spec, ..before.clone() };
         }
+        facts.forget_user();
         let credentials = access.as_ref().ok().map(|(_, credentials)| Arc::new(credentials.clone()));
         let closed = access.as_ref().err().cloned();
-        let client = access.ok().map(|(base_url, credentials)| {
+        let client = access.ok().zip(budgets).map(|((base_url, credentials), budgets)| {
             let connection = Connection { base_url, organization: spec.organization.clone() };
-            let (transport, clock) = (self.transport.clone(), self.clock.clone());
-            Client::new(transport, connection, credentials, Arc::clone(&budgets), clock)
+            Client::new(self.transport.clone(), connection, credentials, budgets, self.clock.clone())
         });
         facts.learn(|known| known.setback = None);
-        Link { name, uid, spec, client, closed, listing, directory, facts, budgets, credentials }
-    }
-
-    fn budgets(&self, spec: &OrganizationSpec) -> Arc<Budgets> {
-        let limits = spec.rate_limit.clone().unwrap_or_default();
-        let known = |(name, calls): (&String, &u32)| name.parse::<Endpoint>().ok().map(|endpoint| (endpoint, *calls));
-        let overrides: BTreeMap<Endpoint, u32> = limits.limits.iter().filter_map(known).collect();
-        let share = u32::from(limits.share.unwrap_or(80));
-        Arc::new(Budgets::new(share, &overrides, self.clock.clone()).with_observer(Arc::clone(&self.observer)))
+        Link { name, uid, spec, client, closed, listing, directory, facts, credentials }
     }
 }
 
@@ -282,6 +284,17 @@ mod tests {
         Parts { name: "acme".to_owned(), uid: "1".to_owned(), spec: Arc::new(spec), access: Ok((address, credentials)) }
     }
 
+    fn limited(share: u8) -> Parts {
+        let limit = RateLimit { share: Some(share), ..RateLimit::default() };
+        parts(|spec, _| spec.rate_limit = Some(limit))
+    }
+
+    /// Requests for grants: allowed in a minute, and booked.
+    fn posts(link: &Link) -> (usize, usize) {
+        let (_, usage) = link.usages().find(|(endpoint, _)| *endpoint == Endpoint::CreateGrant).unwrap();
+        (usage.allowed, usage.waiting)
+    }
+
     /// What the second connection has of the first: its client, what was learned of the place, the key's end.
     fn kept(second: Parts) -> (bool, bool, bool) {
         let links = links();
@@ -299,8 +312,33 @@ mod tests {
     fn the_token_survives_whatever_does_not_concern_it() {
         assert_eq!(kept(parts(|spec, _| spec.allowed_namespaces = vec!["*".to_owned()])), (true, true, true));
         assert_eq!(kept(parts(|spec, _| spec.suspend = true)), (true, true, true));
-        let limited = RateLimit { share: Some(50), ..RateLimit::default() };
-        assert_eq!(kept(parts(|spec, _| spec.rate_limit = Some(limited))), (false, true, true));
+        assert_eq!(kept(limited(50)), (true, true, true));
+        assert_eq!(kept(parts(|spec, _| spec.api_url = "https://API.amigo.ai:443".to_owned())), (true, true, true));
+    }
+
+    #[test]
+    fn calls_are_counted_together_whatever_is_edited_or_made_anew() {
+        let links = links();
+        let (first, _) = links.renew(parts(|_, _| ()));
+        let booked = first.client.as_ref().unwrap().reserve_grant_posts(7);
+        let another = || Parts { name: "another".to_owned(), uid: "2".to_owned(), ..limited(50) };
+        for next in [limited(50), Parts { uid: "2".to_owned(), ..limited(50) }, another()] {
+            assert_eq!(posts(&links.renew(next).0), (50, 7));
+        }
+        drop(booked);
+    }
+
+    #[test]
+    fn an_object_that_is_not_in_charge_changes_no_limits_and_has_none() {
+        let links = links();
+        let (senior, _) = links.renew(parts(|_, _| ()));
+        let waiting = Err(setbacks::found(reasons::CONFLICT, SetbackClass::Persistent, "there is an older one"));
+        let (junior, _) = links.renew(Parts { name: "junior".to_owned(), access: waiting, ..limited(50) });
+        assert_eq!((posts(&senior).0, junior.usages().count()), (80, 0));
+        links.renew(limited(50));
+        links.renew(Parts { name: "junior".to_owned(), ..parts(|_, _| ()) });
+        links.renew(limited(50));
+        assert_eq!(posts(&senior).0, 50, "who is in charge sets the limits on every pass");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The Organization: observe → validate → connect → status, and the sweep on its side.
 
 mod access;
+mod budgets;
 mod directory;
 mod facts;
 mod link;
@@ -22,6 +23,7 @@ pub use listing::Roles;
 pub use secret::SecretWatches;
 pub use sweep::SweepReport;
 
+use self::budgets::Place;
 use super::{
     context::{Announcement, Context, ReconcileError, SharedContext, is_status},
     jitter,
@@ -97,7 +99,8 @@ pub fn gone(organization: &Organization, context: &Context) {
     forget(&organization.name_any(), &organization.uid().unwrap_or_default(), context);
 }
 
-/// Forgets connections that have no object: a pass that was under way when its object went makes one last.
+/// Forgets connections that have no object, since a pass that was under way when its object went makes one last, and
+/// budgets of places that nobody calls any more.
 pub fn prune(context: &Context) {
     for link in context.links.all() {
         let object = context.stores.organizations.get(&ObjectRef::new(&link.name));
@@ -105,6 +108,7 @@ pub fn prune(context: &Context) {
             forget(&link.name, &link.uid, context);
         }
     }
+    context.links.prune_budgets();
 }
 
 fn forget(name: &str, uid: &str, context: &Context) {
@@ -128,11 +132,10 @@ fn closes(setback: &Setback) -> bool {
 
 /// The rate limits are the remote organization's: two objects for one would use them twice.
 fn alone(organization: &Organization, context: &Context) -> Result<(), Setback> {
+    let Some(place) = Place::of(&organization.spec) else { return Ok(()) };
     let organizations = context.stores.organizations.state();
-    let place = |one: &Organization| {
-        (one.spec.api_url.trim_end_matches('/').to_ascii_lowercase(), one.spec.organization.clone())
-    };
-    let rivals = organizations.iter().map(AsRef::as_ref).filter(|rival| place(rival) == place(organization));
+    let at_the_place = |rival: &&Organization| Place::of(&rival.spec).as_ref() == Some(&place);
+    let rivals = organizations.iter().map(AsRef::as_ref).filter(at_the_place);
     match senior_to(organization, rivals) {
         None => Ok(()),
         Some(senior) => {

@@ -1,11 +1,11 @@
 //! The sweep: every live grant at Amigo against the objects of this cluster. It reports and never repairs.
 //!
 //! # Expected flow
-//! One complete listing of live grants within a fifth of the listing's budget, then one look at the store. One sweep
-//! at a time: of 30,000 records the listing takes hours.
+//! Once the store is filled: one complete listing of live grants within a fifth of the listing's budget, then one look at
+//! the store. One sweep at a time: of 30,000 records the listing takes hours.
 //!
 //! # Guarantees
-//! A torn or failing listing concludes nothing.
+//! A torn or failing listing concludes nothing, and neither does a store that was never filled.
 //!
 //! # Assumptions
 //! The store is not older than the listing's beginning; it is looked at after the listing's end.
@@ -17,22 +17,25 @@
 //! # Errors
 //! Those of the listing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+mod compare;
 
-use jiff::{SignedDuration, Timestamp};
-use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+
+use self::compare::Listing;
+pub use self::compare::SweepReport;
 use super::Link;
 use crate::{
-    amigo::{Error, GrantFilter, RemoteGrant},
-    controller::context::{Announcement, SharedContext},
-    crd::{GrantCounts, TemporaryPermissionGrant, reasons},
-    grant::{CLUSTER, MANAGED_BY, MANAGED_BY_VALUE, UID, condensed},
-    telemetry::{census, labels::Assumption},
+    amigo::{Client, Error, GrantFilter},
+    clock::Clock,
+    controller::{
+        context::{Announcement, SharedContext},
+        watch::Filled,
+    },
+    crd::{TemporaryPermissionGrant, reasons},
+    telemetry::labels::Assumption,
 };
 
 /// Percent of the listing's budget that sweeps use.
@@ -40,38 +43,6 @@ const SHARE: u32 = 20;
 
 /// How many objects an Event names.
 const MOST_NAMES: usize = 10;
-
-/// What a sweep found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SweepReport {
-    /// When it ended.
-    pub at: Timestamp,
-    /// How many, of which kind.
-    pub counts: GrantCounts,
-    /// Live records beyond the first of one slot: `namespace/name`.
-    pub duplicates: BTreeSet<String>,
-    /// Live records of ours without an object: `namespace/name` as their tags say.
-    pub residual: BTreeSet<String>,
-    /// Live records that end later than their object's deadline allows: `namespace/name`.
-    pub over_granted: BTreeSet<String>,
-    /// Live by the listing and ended by their time.
-    pub overdue: u32,
-    /// Known from an object's status and not in the listing.
-    pub unlisted: u32,
-    /// Known from an object's status and listed under other tags.
-    pub retagged: u32,
-}
-
-impl SweepReport {
-    /// What the metrics say of it.
-    #[must_use]
-    pub fn tally(&self) -> census::GrantCounts {
-        let GrantCounts { active: _, managed, residual, unmanaged } = self.counts;
-        let count = |names: &BTreeSet<String>| u32::try_from(names.len()).unwrap_or(u32::MAX);
-        let (duplicate, over_granted) = (count(&self.duplicates), count(&self.over_granted));
-        census::GrantCounts { managed, residual, unmanaged, duplicate, over_granted }
-    }
-}
 
 /// Sweeps, unless a stop comes first or the Organization goes or moves elsewhere.
 pub async fn run(link: &Arc<Link>, context: &SharedContext) {
@@ -91,25 +62,41 @@ async fn until_moved(link: &Link, context: &SharedContext) {
     }
 }
 
-/// Lists and compares.
-///
 /// # Errors
 /// Those of the listing; nothing is concluded then.
 async fn sweep(link: &Arc<Link>, context: &SharedContext) -> Result<(), Error> {
     let Some(client) = link.client.as_ref().filter(|_| link.closed.is_none()) else { return Ok(()) };
-    let began = context.clock.now();
-    let filter = GrantFilter { is_expired: Some(false), ..GrantFilter::default() };
-    let grants = client.grants_paced(&filter, SHARE).await?;
-    let objects = context.stores.grants.state();
-    let own = objects.iter().filter(|object| object.spec.organization_ref.name == link.name).map(AsRef::as_ref);
-    let margin = context.settings.timing.margin();
-    let report = compare(&grants, own, &context.cluster, (began, context.clock.now(), margin));
+    let objects = (&context.grants_filled, || context.stores.grants.state());
+    let (name, organization, cluster) = (&*link.name, &*link.spec.organization, &*context.cluster);
+    let timing = context.settings.timing;
+    let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
+    let Some(report) = survey(client, &*context.clock, listing, objects).await? else { return Ok(()) };
     tell(link, context, &report);
     let before = link.facts.known().sweep;
     link.facts.learn(|known| known.sweep = Some(report.clone()));
     announce(link, context, before.as_ref(), &report);
     context.triggers.organizations.pull();
     Ok(())
+}
+
+/// Lists and compares; `None` if the objects never come.
+///
+/// # Errors
+/// Those of the listing.
+async fn survey<'a>(
+    client: &Client,
+    clock: &dyn Clock,
+    listing: impl FnOnce(Timestamp, Timestamp) -> Listing<'a>,
+    (filled, objects): (&Filled, impl Fn() -> Vec<Arc<TemporaryPermissionGrant>>),
+) -> Result<Option<SweepReport>, Error> {
+    // An empty store would make all that is ours look as if nobody had asked for it.
+    if !filled.wait().await {
+        return Ok(None);
+    }
+    let began = clock.now();
+    let filter = GrantFilter { is_expired: Some(false), ..GrantFilter::default() };
+    let grants = client.grants_paced(&filter, SHARE).await?;
+    Ok(Some(listing(began, clock.now()).compare(&grants, &objects())))
 }
 
 /// Events about what somebody should look at, once a change.
@@ -159,92 +146,34 @@ fn some_of(names: &BTreeSet<String>) -> String {
 }
 
 fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
-    let SweepReport { counts, duplicates, residual, over_granted, overdue, unlisted, retagged, at: _ } = report;
-    let violations =
-        [(*overdue, Assumption::EndsGrants), (*unlisted, Assumption::ListsSoon), (*retagged, Assumption::KeepsTags)];
+    let SweepReport { counts, duplicates, residual, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
+    let violations = [
+        (*late, Assumption::CommitsInTime),
+        (*unlisted, Assumption::ListsSoon),
+        (*retagged, Assumption::KeepsTags),
+        (*overdue, Assumption::EndsGrants),
+    ];
     for (_, assumption) in violations.into_iter().filter(|(count, _)| *count > 0) {
         context.metrics.assumption_violated(assumption);
     }
     tracing::info!(
         organization = link.name, managed = counts.managed, residual = counts.residual, unmanaged = counts.unmanaged,
-        duplicates = ?duplicates, over_granted = ?over_granted, residual_of = ?residual, overdue, unlisted, retagged,
+        duplicates = ?duplicates, over_granted = ?over_granted, residual_of = ?residual, late, overdue, unlisted, retagged,
         "swept the live grants"
     );
 }
 
-/// Who explains which grant. Pure.
-fn compare<'a>(
-    grants: &[RemoteGrant],
-    objects: impl Iterator<Item = &'a TemporaryPermissionGrant>,
-    cluster: &str,
-    (began, ended, margin): (Timestamp, Timestamp, SignedDuration),
-) -> SweepReport {
-    let by_uid: BTreeMap<String, &TemporaryPermissionGrant> =
-        objects.map(|object| (condensed(&object.uid().unwrap_or_default()), object)).collect();
-    let mut report = SweepReport { at: ended, ..SweepReport::default() };
-    let mut slots = BTreeSet::new();
-    for grant in grants {
-        let is_overdue = grant.expires_at.saturating_add(margin).is_ok_and(|end| end < began);
-        // A long listing outlives some of what it lists, and their objects with it.
-        if grant.expires_at <= ended && !is_overdue {
-            continue;
-        }
-        report.counts.active += 1;
-        report.overdue += u32::from(is_overdue);
-        if tag(grant, MANAGED_BY) != MANAGED_BY_VALUE || tag(grant, CLUSTER) != cluster {
-            report.counts.unmanaged += 1;
-            continue;
-        }
-        let Some(object) = by_uid.get(tag(grant, UID)) else {
-            report.counts.residual += 1;
-            report.residual.insert(format!("{}/{}", tag(grant, "k8s_namespace"), tag(grant, "k8s_name")));
-            continue;
-        };
-        report.counts.managed += 1;
-        let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
-        if !slots.insert((tag(grant, UID), tag(grant, "slot"))) {
-            report.duplicates.insert(name.clone());
-        }
-        let deadline = object.status.as_ref().and_then(|status| status.deadline);
-        if deadline.and_then(|end| end.checked_add(margin).ok()).is_some_and(|end| grant.expires_at > end) {
-            report.over_granted.insert(name);
-        }
-    }
-    find_unlisted(grants, &by_uid, (began, margin), &mut report);
-    report
-}
-
-fn find_unlisted(
-    grants: &[RemoteGrant],
-    by_uid: &BTreeMap<String, &TemporaryPermissionGrant>,
-    (began, margin): (Timestamp, SignedDuration),
-    report: &mut SweepReport,
-) {
-    let listed: BTreeMap<&str, &str> = grants.iter().map(|grant| (grant.id.as_str(), tag(grant, UID))).collect();
-    for (uid, object) in by_uid {
-        let issued = object.status.iter().flat_map(|status| &status.grants);
-        // What began or ended around the listing may rightly be missing from it.
-        let settled = |grant: &&crate::crd::IssuedGrant| {
-            grant.issued_at.saturating_add(margin).is_ok_and(|since| since < began)
-                && began.saturating_add(margin).is_ok_and(|until| until < grant.expires_at)
-        };
-        for grant in issued.filter(settled) {
-            match listed.get(grant.id.as_str()) {
-                None => report.unlisted += 1,
-                Some(tagged) if tagged != uid => report.retagged += 1,
-                Some(_) => {}
-            }
-        }
-    }
-}
-
-fn tag<'a>(grant: &'a RemoteGrant, key: &str) -> &'a str {
-    grant.tags.get(key).and_then(|value| value.as_deref()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        amigo::tests::fixtures::{Server, answer, ok},
+        clock::SystemClock,
+        crd::GrantCounts,
+        grant::Timing,
+    };
 
     fn report(duplicates: &[&str], over_granted: &[&str], residual: &[&str]) -> SweepReport {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
@@ -285,24 +214,59 @@ mod tests {
         assert!(some_of(&names).ends_with("ns/19 and 5 more"), "{}", some_of(&names));
     }
 
-    #[test]
-    fn what_ended_while_it_was_listed_is_nobodys() {
-        let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let tags = [(MANAGED_BY, MANAGED_BY_VALUE), (CLUSTER, "cluster"), (UID, "uid")];
-        let grant = |expires_at: &str| RemoteGrant {
-            id: expires_at.to_owned(),
-            user_id: "user".to_owned(),
-            permission_name: "Conversation:GetMessage".to_owned(),
-            conditions: None,
-            expires_at: at(expires_at),
-            created_at: None,
-            creator: "operator".to_owned(),
-            tags: tags.map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).into(),
-            justification: String::new(),
-        };
-        let grants = [grant("2026-01-01T09:00:00Z"), grant("2026-01-01T11:00:00Z"), grant("2026-01-01T13:00:00Z")];
-        let times = (at("2026-01-01T10:00:00Z"), at("2026-01-01T12:00:00Z"), SignedDuration::from_secs(60));
-        let report = compare(&grants, std::iter::empty(), "cluster", times);
-        assert_eq!((report.counts.active, report.counts.residual, report.overdue), (2, 2, 1));
+    /// Two pages of live grants of ours, the second as told.
+    async fn amigo(second: (u16, &'static str)) -> Server {
+        Server::signed_in(move |call| match call.query("continuation_token").len() {
+            0 => ok(&json!({"temporary_permission_grants": [], "has_more": true, "continuation_token": 10})),
+            _ => answer(second.0, &serde_json::from_str(second.1).unwrap()),
+        })
+        .await
+    }
+
+    const WHOLE: (u16, &str) = (
+        200,
+        r#"{"temporary_permission_grants": [{
+        "_id": "record", "user_id": "ann", "expires_at": "2126-01-01T00:00:00Z", "creator": {"user_id": "operator"},
+        "permission_grant": {"permission_name": "A:B", "conditions": {}},
+        "tags": {"managed_by": "amigo_operator", "cluster": "cluster", "uid": "0a"}}], "has_more": false}"#,
+    );
+
+    fn object() -> Vec<Arc<TemporaryPermissionGrant>> {
+        let object = json!({
+            "metadata": {"name": "request", "uid": "0a"},
+            "spec": {"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test asks"},
+        });
+        vec![Arc::new(serde_json::from_value(object).unwrap())]
+    }
+
+    async fn surveyed(server: &Server, filled: &Filled) -> Result<Option<SweepReport>, Error> {
+        let (name, organization, cluster, timing) = ("acme", "acme", "cluster", Timing::default());
+        let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
+        survey(&server.client(), &SystemClock, listing, (filled, object)).await
+    }
+
+    #[tokio::test]
+    async fn a_torn_or_failing_listing_concludes_nothing() {
+        for second in [
+            (500, "{}"),
+            (200, r#"{"temporary_permission_grants": [], "has_more": true}"#),
+            (200, r#"{"temporary_permission_grants": [], "has_more": true, "continuation_token": 10}"#),
+            (200, r#"{"temporary_permission_grants": [{}], "has_more": false}"#),
+        ] {
+            assert!(surveyed(&amigo(second).await, &Filled::already()).await.is_err(), "{second:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sweep_waits_for_the_objects_and_concludes_nothing_without_them() {
+        let server = amigo(WHOLE).await;
+        let (fill, filled) = Filled::later();
+        let early = tokio::time::timeout(Duration::from_millis(200), surveyed(&server, &filled));
+        assert!(early.await.is_err() && server.calls().is_empty());
+        fill.send_replace(true);
+        assert_eq!(surveyed(&server, &filled).await.unwrap().unwrap().counts.managed, 1);
+        let (gone, never) = Filled::later();
+        drop(gone);
+        assert_eq!(surveyed(&server, &never).await, Ok(None));
     }
 }

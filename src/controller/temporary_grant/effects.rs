@@ -12,8 +12,10 @@ use super::Held;
 use crate::{
     amigo::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation},
     controller::{
+        assumptions::{committed_late, went_back},
         context::{Context, ReconcileError, is_status},
         organization::Link,
+        seniority::label,
         setbacks,
     },
     crd::{TemporaryPermissionGrant, reasons},
@@ -22,7 +24,7 @@ use crate::{
         condensed,
     },
     permission::{Condition, Conditions},
-    telemetry::labels::{Kind, Verb},
+    telemetry::labels::{Assumption, Kind, Verb},
 };
 
 /// How long a look-up may wait for its budget within one pass.
@@ -68,13 +70,20 @@ impl Pass<'_> {
         }
     }
 
-    /// Asks within bounds: a pass that waits for budget must not keep others from expiring in time.
+    /// Asks within bounds: a pass that waits for Amigo must not keep others from expiring in time, nor those of another
+    /// Organization from asking.
     async fn asked<T>(&self, question: impl Future<Output = Result<T, Setback>>) -> Result<T, Setback> {
-        let queued =
-            || setbacks::found(reasons::QUEUED, SetbackClass::Transient, "waits for its turn under Amigo's rate limit");
-        let Ok(_permit) = self.context.questions.try_acquire() else { return Err(queued()) };
+        let put_off = |why| setbacks::found(reasons::QUEUED, SetbackClass::Transient, why);
+        let Some(_place) = self.context.questions.ask(self.link_uid()) else {
+            return Err(put_off("waits until Amigo has answered earlier look-ups"));
+        };
         let within = self.context.settings.call_deadline + LONGEST_QUEUE;
-        tokio::time::timeout(within, question).await.unwrap_or_else(|_| Err(queued()))
+        let answer = tokio::time::timeout(within, question).await;
+        answer.unwrap_or_else(|_| Err(put_off("waits for its turn under Amigo's rate limit")))
+    }
+
+    fn link_uid(&self) -> &str {
+        self.link.as_ref().map_or("", |link| &link.uid)
     }
 
     /// The user's id, and the conversation's owner.
@@ -147,6 +156,9 @@ impl Pass<'_> {
         let api = self.context.api_of(&self.object);
         match api.get_opt(&self.object.name_any()).await {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
+                if went_back(&self.object, &object) {
+                    self.complain_of(Assumption::Linearizable, "a read shows an older version than was seen before");
+                }
                 self.object = object;
                 let record = self.object.status.clone().unwrap_or_default();
                 let generation = self.object.metadata.generation.unwrap_or_default();
@@ -202,6 +214,7 @@ impl Pass<'_> {
     /// Sends each request at most once, and none after the window has closed.
     pub async fn post(&mut self, posts: Vec<Post>, window_closes: Duration) -> Vec<(u32, PostOutcome)> {
         let reservations = std::mem::take(&mut self.held.reservations);
+        let _place = self.context.questions.count(self.link_uid());
         let justification = self.object.spec.justification.trim();
         let client = self.client();
         let mut reservations = reservations.into_iter();
@@ -229,7 +242,16 @@ impl Pass<'_> {
         let client = self.client()?;
         let listing = async { client.grants(&filter).await.map_err(|error| setbacks::of(&error)) };
         let grants = self.asked(listing).await?;
+        let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing);
+        if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
+            self.complain_of(Assumption::CommitsInTime, "Amigo made a record later than assumed");
+        }
         Ok(grants.into_iter().map(found).collect())
+    }
+
+    fn complain_of(&self, assumption: Assumption, what: &str) {
+        self.context.metrics.assumption_violated(assumption);
+        tracing::warn!(object = label(&self.object), assumption = assumption.as_str(), "{what}");
     }
 
     fn client(&self) -> Result<&Client, Setback> {
