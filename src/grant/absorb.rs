@@ -131,7 +131,10 @@ fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, n
         PostOutcome::Refused(setback) => setback.class == SetbackClass::Permanent,
         PostOutcome::NotSent(_) | PostOutcome::Ambiguous(_) => false,
     };
-    let hopeless = outcomes.iter().all(permanent);
+    // What was issued before is not given up by a refused renewal: the next one may be accepted.
+    let ever_issued = |slot: u32| status.record.grants.iter().any(|grant| grant.slot == slot);
+    let first_refused = |(slot, outcome): &(u32, PostOutcome)| outcome.setback().is_some() && !ever_issued(*slot);
+    let hopeless = outcomes.iter().all(permanent) && outcomes.iter().any(first_refused);
     status.memory.outcomes.extend(outcomes.into_iter().map(|(slot, outcome)| (nonce.clone(), slot, outcome)));
     apply_outcomes(spec, status);
     status.memory.reserved = false;

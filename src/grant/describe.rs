@@ -104,7 +104,8 @@ impl Status {
     }
 
     fn describe_stall(&mut self, spec: &Spec, all_live: bool, now: Now) {
-        if self.is_given_up() {
+        // Where all is live, nothing is missing that could be given up.
+        if self.is_given_up() && !all_live {
             return;
         }
         // Only a request that is given up for good says so with a final reason.

@@ -91,6 +91,15 @@ fn what_was_never_issued_is_given_up_and_the_rest_renewed() {
 }
 
 #[test]
+fn a_refused_renewal_gives_nothing_up() {
+    let mut world = grant().revoked_within("PT10M").world().meeting("post", &[Fate::Fine, Fate::Hopeless]);
+    world.run_until(minutes(5));
+    assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
+    world.run_until(minutes(20));
+    assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
+}
+
+#[test]
 fn a_lease_that_ends_during_an_outage_is_not_called_active() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.script.insert("post", vec![Fate::Forbidden; 100].into());
