@@ -227,7 +227,7 @@ fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, memories: &Mem
         held.reservations.clear();
     }
     // A settled object is in the cache already: ten thousand of them must not be kept twice.
-    if outcome != Outcome::Done || status.record.intent.is_some() {
+    if !status.is_settled() {
         held.status = Some(Box::new(status));
     }
     memories.keep(&object, held);

@@ -100,6 +100,16 @@ fn a_refused_renewal_gives_nothing_up() {
 }
 
 #[test]
+fn a_renewal_whose_intent_is_in_doubt_is_made_again_at_once() {
+    let writes = [Fate::Fine, Fate::Fine, Fate::LostAfter];
+    let mut world = grant().revoked_within("PT5M").world().meeting("write", &writes);
+    for _ in 0..600 {
+        world.run_until(world.now + seconds(1));
+        assert!(world.amigo.live(world.now) >= 3, "a gap at {:?}", world.now);
+    }
+}
+
+#[test]
 fn a_lease_that_ends_during_an_outage_is_not_called_active() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.script.insert("post", vec![Fate::Forbidden; 100].into());

@@ -56,6 +56,8 @@ pub(super) struct Replica {
     pub cache: Option<Object>,
     pub boot_offset: Duration,
     pub steps: u32,
+    /// Whether the shell dropped what it knew of a settled object.
+    pub forgot: bool,
 }
 
 /// A write under way whose caller gave up.
@@ -126,6 +128,7 @@ impl World {
                 cache: world.store.clone(),
                 boot_offset,
                 steps: 0,
+                forgot: false,
             });
         }
         world
@@ -173,6 +176,7 @@ impl World {
         replica.status = Status::default();
         replica.spec.holder.push('+');
         replica.version = 0;
+        replica.forgot = false;
         replica.cache = None;
         replica.doing = Doing::Resting(Some(self.now));
     }
@@ -215,10 +219,18 @@ impl World {
         if fate == Fate::Fine || replica.cache.is_none() {
             replica.cache.clone_from(&self.store);
         }
+        if replica.forgot && replica.cache.as_ref().is_some_and(|cached| cached.version < replica.version) {
+            // The shell waits for a cache that is not older than its own last write.
+            replica.cache.clone_from(&self.store);
+        }
         let Some(cached) = replica.cache.clone() else {
             replica.doing = Doing::Finished;
             return;
         };
+        if std::mem::take(&mut replica.forgot) {
+            replica.status = Status::seen(cached.record.clone());
+            replica.version = cached.version;
+        }
         replica.spec.generation = replica.spec.generation.max(cached.generation);
         if cached.version > replica.version {
             replica.version = cached.version;
@@ -248,6 +260,10 @@ impl World {
             }
             Some(effect) => Doing::Planned(effect),
         };
+        if matches!(replica.doing, Doing::Resting(_)) && replica.status.is_settled() {
+            replica.status = Status::default();
+            replica.forgot = true;
+        }
         if let Doing::Planned(effect) = &replica.doing {
             self.log.push(name(effect).to_owned());
         }
