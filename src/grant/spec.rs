@@ -31,7 +31,7 @@ pub struct Spec {
     pub duration: SignedDuration,
     /// The same as the manifest writes it.
     pub duration_text: String,
-    /// Deleting the object ends access within this time.
+    /// Deleting the object ends access within this time; counts until the first intent commits it.
     pub revoke_within: Option<SignedDuration>,
     /// Issued by creation plus this, or never.
     pub activation_deadline: SignedDuration,

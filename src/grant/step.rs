@@ -6,7 +6,7 @@ use super::{
     Effect, Input, Now, Post, Resolved, Setback, SetbackClass, Spec, Status, absorb::absorb, adopt::resolved_of,
     outlook::Outlook, spec::signed,
 };
-use crate::crd::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole_second, reasons};
+use crate::crd::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole_second, duration, reasons};
 
 /// Takes in what happened and says what to do next. Pure: the same arguments give the same answer.
 ///
@@ -223,6 +223,9 @@ fn open_intent(spec: &Spec, status: &mut Status, intended: Intended, resolved: R
     record.user_id = Some(resolved.user_id);
     record.conversation_owner_user_id = resolved.owner_user_id;
     let attempt = record.attempts + 1;
+    if record.attempts == 0 {
+        record.revoke_within = spec.revoke_within.map(duration::format);
+    }
     record.intent =
         Some(Intent { attempt, nonce: nonce.clone(), holder: spec.holder.clone(), opened_at, duration, lease, slots });
     record.attempts = attempt;

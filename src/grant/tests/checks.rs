@@ -92,6 +92,7 @@ impl Ledger {
         if before.attempts > 0 {
             assert_eq!(before.activated_at, after.activated_at, "the start moved");
             assert_eq!(before.deadline, after.deadline, "the deadline moved");
+            assert_eq!(before.revoke_within, after.revoke_within, "the leases changed");
             assert_eq!(before.user_id, after.user_id, "the user changed");
         }
         self.activated = self.activated.or(after.activated_at);

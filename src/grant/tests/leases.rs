@@ -110,6 +110,24 @@ fn a_renewal_whose_intent_is_in_doubt_is_made_again_at_once() {
 }
 
 #[test]
+fn leases_go_on_when_the_default_they_come_from_goes() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.replicas[0].spec.revoke_within = None;
+    world.run_until(minutes(33));
+    assert_eq!(world.condition("Ready"), "True Active");
+    assert_eq!(world.record().revoke_within.as_deref(), Some("PT10M"));
+}
+
+#[test]
+fn a_default_that_comes_later_changes_nothing() {
+    let mut world = grant().issued();
+    world.replicas[0].spec.revoke_within = Some(jiff::SignedDuration::from_mins(10));
+    world.act(0, Fate::Fine);
+    assert_eq!(world.effects_for(minutes(119)), "");
+    assert_eq!(world.effects_for(minutes(2)), "delete");
+}
+
+#[test]
 fn a_lease_that_ends_during_an_outage_is_not_called_active() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.script.insert("post", vec![Fate::Forbidden; 100].into());
