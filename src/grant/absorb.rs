@@ -63,6 +63,10 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
         memory.setback.clone_from(&spec.obstacle);
     }
     memory.obstructed = spec.obstacle.is_some();
+    if spec.being_deleted && status.record.intent.is_none() {
+        // Nothing is tried again, so nothing stands in its way.
+        memory.setback = None;
+    }
     status.notice_intent(now);
 }
 

@@ -20,8 +20,15 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
     if let Some((standing, reason, message)) =
         now.filter(|now| then.is_none_or(|then| (then.0, then.1) != (now.0, now.1)))
     {
-        let waits = [reasons::ISSUING, reasons::QUEUED, reasons::PENDING, reasons::EXPIRED, reasons::SUSPENDED]
-            .contains(&reason);
+        let waits = [
+            reasons::ISSUING,
+            reasons::QUEUED,
+            reasons::PENDING,
+            reasons::EXPIRED,
+            reasons::SUSPENDED,
+            reasons::DELETING,
+        ]
+        .contains(&reason);
         let warning = standing != Standing::True.as_str() && !waits;
         announcements.push(Announcement { reason, message: message.to_owned(), warning });
     }

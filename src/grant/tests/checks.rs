@@ -70,7 +70,7 @@ impl Ledger {
     }
 
     pub fn deleted(&mut self, now: Duration) {
-        self.deleted_at = Some(now);
+        self.deleted_at.get_or_insert(now);
     }
 
     /// A status was stored.

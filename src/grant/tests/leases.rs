@@ -50,6 +50,15 @@ fn a_deleted_grant_ends_within_the_time_promised() {
 }
 
 #[test]
+fn a_grant_that_is_being_deleted_is_not_renewed() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.begin_deletion();
+    world.run_until(minutes(10));
+    assert_eq!((world.ledger.posts, world.amigo.live(world.now)), (3, 0));
+    assert_eq!(world.condition("Ready"), "False Expired");
+}
+
+#[test]
 fn a_lease_cut_by_the_server_is_renewed_by_its_own_end() {
     let mut world = grant().revoked_within("PT1H").cut_by_server(minutes(10)).issued();
     assert_eq!(world.effects_for(seconds(299)), "");

@@ -26,6 +26,7 @@ pub(super) fn at(time: Duration) -> Timestamp {
 pub(super) struct Object {
     pub version: u64,
     pub generation: i64,
+    pub being_deleted: bool,
     pub record: TemporaryPermissionGrantStatus,
 }
 
@@ -101,8 +102,12 @@ pub(super) fn name(effect: &Effect) -> &'static str {
 
 impl World {
     pub fn new(spec: &Spec, amigo: Amigo, replicas: u32) -> Self {
-        let object =
-            Object { version: 1, generation: spec.generation, record: TemporaryPermissionGrantStatus::default() };
+        let object = Object {
+            version: 1,
+            generation: spec.generation,
+            being_deleted: false,
+            record: TemporaryPermissionGrantStatus::default(),
+        };
         let mut world = Self {
             now: Duration::ZERO,
             store: Some(object),
@@ -206,6 +211,17 @@ impl World {
         }
     }
 
+    /// Somebody deletes the object, and a finalizer holds it.
+    pub fn begin_deletion(&mut self) {
+        if let Some(object) = self.store.as_mut().filter(|object| !object.being_deleted) {
+            object.being_deleted = true;
+            object.generation += 1;
+            object.version += 1;
+            self.ledger.deleted(self.now);
+        }
+        self.notify();
+    }
+
     /// The spec becomes another; the replicas hear of it at their next pass.
     pub fn change_spec(&mut self) {
         if let Some(object) = &mut self.store {
@@ -232,6 +248,7 @@ impl World {
             replica.version = cached.version;
         }
         replica.spec.generation = replica.spec.generation.max(cached.generation);
+        replica.spec.being_deleted |= cached.being_deleted;
         if cached.version > replica.version {
             replica.version = cached.version;
             replica.status.observe(cached.record);
