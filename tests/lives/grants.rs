@@ -78,6 +78,18 @@ async fn a_revocable_grant_is_a_short_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_default_that_goes_leaves_a_running_request_its_leases() {
+    let stage = Stage::bare("defaultlease").await;
+    stage.connect("  grants: {revokeWithin: PT5M}").await;
+    stage.apply(&grant("lease", "  conversation: {ownerUserId: user-owner-7f3a}")).await;
+    stage.until_ready("tpg", "lease").await;
+    stage.patch("amorg", &stage.name, json!({"spec": {"grants": null}})).await;
+    stage.until_ready("amorg", &stage.name).await;
+    assert_eq!(stage.issued()[0].duration, "PT4M56S");
+    assert_eq!(stage.member("tpg", "lease", "/status/revokeWithin").await, "PT5M");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_missing_permission_is_issued_later() {
     let stage = Stage::new("partial").await;
     stage.fault(Operation::CreateTemporaryPermissionGrant, Effect::status(429));
