@@ -147,6 +147,7 @@ impl World {
             activation_deadline: SignedDuration::from_hours(1),
             not_after: None,
             ttl_after_expiry: SignedDuration::ZERO,
+            being_deleted: false,
             obstacle: None,
             timing: timing(),
         }

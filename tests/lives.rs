@@ -10,6 +10,8 @@ mod connections;
 mod grants;
 #[path = "lives/lost_answers.rs"]
 mod lost_answers;
+#[path = "lives/lost_writes.rs"]
+mod lost_writes;
 #[path = "lives/role_denies.rs"]
 mod role_denies;
 #[path = "lives/roles.rs"]

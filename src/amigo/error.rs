@@ -15,7 +15,8 @@ use super::{Endpoint, excerpt::Excerpt};
 /// was handed to the connection and none will be.
 ///
 /// # Assumptions
-/// A server that answers 400, 401, 403, 404, 409, 422 or 429 has changed nothing.
+/// A server that answers 400, 401, 403, 404, 422 or 429 has changed nothing; nor one that answers 409, where the
+/// document knows that answer. The creation of a grant has no 409, so what says it there may not be Amigo.
 ///
 /// # Caveats
 /// Texts from the server are excerpts: at most 300 characters, no control characters.
@@ -290,10 +291,14 @@ impl Error {
         }
     }
 
-    /// Whether the server got the request and said no: 400, 401, 403, 404, 409, 422, 429.
+    /// Whether the server got the request and said no: 400, 401, 403, 404, 422, 429, and 409 but for a new grant.
     #[must_use]
     pub fn refused(&self) -> bool {
-        matches!(self, Self::Answered { status: 400 | 401 | 403 | 404 | 409 | 422 | 429, .. })
+        match self {
+            Self::Answered { status: 400 | 401 | 403 | 404 | 422 | 429, .. } => true,
+            Self::Answered { endpoint, status: 409, .. } => *endpoint != Endpoint::CreateGrant,
+            _ => false,
+        }
     }
 
     /// Whether the server may have done what was asked, although there is no good answer.
@@ -404,10 +409,18 @@ mod tests {
     #[test]
     fn every_answer_is_exactly_one_of_refused_and_ambiguous() {
         for status in 200..=599 {
-            let refused = matches!(status, 400 | 401 | 403 | 404 | 409 | 422 | 429);
+            let refused = matches!(status, 400 | 401 | 403 | 404 | 422 | 429);
             let error = answered(status);
             assert_eq!((error.never_sent(), error.refused(), error.ambiguous()), (false, refused, !refused));
         }
+    }
+
+    #[test]
+    fn a_conflict_is_a_refusal_where_the_document_knows_it() {
+        let conflict =
+            |endpoint| Error::Answered { endpoint, status: 409, message: Excerpt::default(), retry_after: None };
+        assert!(conflict(Endpoint::CreateRole).refused());
+        assert!(conflict(Endpoint::CreateGrant).ambiguous());
     }
 
     #[test]

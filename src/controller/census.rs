@@ -120,6 +120,9 @@ fn oldest_waiting<'a>(grants: impl Iterator<Item = &'a TemporaryPermissionGrant>
 }
 
 fn is_waiting(grant: &TemporaryPermissionGrant) -> bool {
+    if grant.metadata.deletion_timestamp.is_some() {
+        return false;
+    }
     let Some(status) = &grant.status else { return true };
     let (_, reason) = standing(&status.conditions);
     matches!(status.phase, None | Some(Phase::Pending | Phase::Issuing))
@@ -168,6 +171,9 @@ mod tests {
         assert!(!is_waiting(&in_phase("Pending", &[condition("Ready", "False", "Suspended")])));
         let stalled = [condition("Ready", "False", "UserNotFound"), condition("Stalled", "True", "UserNotFound")];
         assert!(!is_waiting(&in_phase("Pending", &stalled)));
+        let mut deleted = grant("2026-01-01T10:00:00Z", &Value::Null);
+        deleted.metadata.deletion_timestamp = deleted.metadata.creation_timestamp.clone();
+        assert!(!is_waiting(&deleted));
     }
 
     #[test]

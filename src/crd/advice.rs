@@ -44,6 +44,10 @@ fn waiting(reason: &str) -> Option<&'static str> {
              spec.rateLimit.share of the Organization."
         }
         reasons::ISSUING => "Wait: it takes seconds.",
+        reasons::DELETING => {
+            "Wait: the object goes when the last of its metadata.finalizers is removed. Access that was issued goes on to \
+             its end."
+        }
         reasons::ANSWER_LOST => {
             "Wait: the operator asks Amigo's listing and goes on when it is clear, within minutes. If the message \
              names a record that is not what was asked for, look at it at Amigo."

@@ -73,6 +73,8 @@ reasons! {
     ORGANIZATION_NOT_READY = "OrganizationNotReady";
     /// The Organization or the object is suspended.
     SUSPENDED = "Suspended";
+    /// The object is being deleted and something still holds it: nothing more is issued.
+    DELETING = "Deleting";
     /// No visible user has this e-mail or id.
     USER_NOT_FOUND = "UserNotFound";
     /// The conversation does not exist or is not visible to the operator's user.

@@ -155,6 +155,12 @@ pub struct TemporaryPermissionGrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
 
+    /// Deleting the object ends access within this time: what the spec or its Organization said when
+    /// the first attempt began. Never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub revoke_within: Option<String>,
+
     /// When the access that was issued ends, as Amigo said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,

@@ -63,6 +63,10 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
         memory.setback.clone_from(&spec.obstacle);
     }
     memory.obstructed = spec.obstacle.is_some();
+    if spec.being_deleted && status.record.intent.is_none() {
+        // Nothing is tried again, so nothing stands in its way.
+        memory.setback = None;
+    }
     status.notice_intent(now);
 }
 
@@ -131,7 +135,10 @@ fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, n
         PostOutcome::Refused(setback) => setback.class == SetbackClass::Permanent,
         PostOutcome::NotSent(_) | PostOutcome::Ambiguous(_) => false,
     };
-    let hopeless = outcomes.iter().all(permanent);
+    // What was issued before is not given up by a refused renewal: the next one may be accepted.
+    let ever_issued = |slot: u32| status.record.grants.iter().any(|grant| grant.slot == slot);
+    let first_refused = |(slot, outcome): &(u32, PostOutcome)| outcome.setback().is_some() && !ever_issued(*slot);
+    let hopeless = outcomes.iter().all(permanent) && outcomes.iter().any(first_refused);
     status.memory.outcomes.extend(outcomes.into_iter().map(|(slot, outcome)| (nonce.clone(), slot, outcome)));
     apply_outcomes(spec, status);
     status.memory.reserved = false;

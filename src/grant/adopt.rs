@@ -7,7 +7,7 @@ use super::{
     spec::signed,
     tags::{CLUSTER, UID, attempt_of, slot_of},
 };
-use crate::crd::{IssuedGrant, TemporaryPermissionGrantStatus, conditions::whole_second, reasons};
+use crate::crd::{IssuedGrant, TemporaryPermissionGrantStatus, conditions::whole_second, duration, reasons};
 
 /// What a record found is to an object.
 enum Judgement {
@@ -38,13 +38,14 @@ pub(super) fn adopt(spec: &Spec, status: &mut Status, found: &[Found]) {
 /// The access was activated when the earliest record was made, so that its duration does not start anew.
 pub(super) fn rebuild(spec: &Spec, status: &mut Status, resolved: &Resolved, found: &[Found], now: Now) {
     let ours = |record: &&Found| carries_our_tags(spec, record) && record.creator_user_id == spec.service_user_id;
-    let Some(activated_at) = found.iter().filter(ours).map(|record| made_at(spec, record)).min() else {
+    let Some(activated_at) = found.iter().filter(ours).map(|found| made_at(spec, &status.record, found)).min() else {
         return;
     };
     let activated_at = whole_second(activated_at);
     let record = &mut status.record;
     record.activated_at = Some(activated_at);
     record.deadline = Some(spec.deadline(activated_at));
+    record.revoke_within = spec.revoke_within.map(duration::format);
     record.attempts = found.iter().filter(ours).filter_map(|found| attempt_of(&found.tags)).max().unwrap_or(1).max(1);
     record.organization = Some(spec.org_id.clone());
     record.user_id = Some(resolved.user_id.clone());
@@ -95,7 +96,7 @@ fn judge(spec: &Spec, record: &TemporaryPermissionGrantStatus, resolved: &Resolv
     Judgement::Match(IssuedGrant {
         permission_name: found.permission_name.clone(),
         id: found.id.clone(),
-        issued_at: made_at(spec, found),
+        issued_at: made_at(spec, record, found),
         expires_at: found.expires_at,
         slot,
         lease,
@@ -106,8 +107,8 @@ fn carries_our_tags(spec: &Spec, found: &Found) -> bool {
     found.tags.get(UID) == Some(&spec.origin.uid) && found.tags.get(CLUSTER) == Some(&spec.origin.cluster)
 }
 
-fn made_at(spec: &Spec, found: &Found) -> Timestamp {
-    let asked = spec.lease_length().unwrap_or(spec.duration);
+fn made_at(spec: &Spec, record: &TemporaryPermissionGrantStatus, found: &Found) -> Timestamp {
+    let asked = spec.lease_length(record).unwrap_or(spec.duration);
     found.created_at.unwrap_or_else(|| found.expires_at.saturating_sub(asked).unwrap_or(found.expires_at))
 }
 

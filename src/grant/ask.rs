@@ -18,8 +18,13 @@ impl Spec {
     }
 
     /// The length of a lease: what `revokeWithin` leaves after the send window and the commit time.
-    pub(super) fn lease_length(&self) -> Option<SignedDuration> {
-        self.revoke_within.map(|within| within.saturating_sub(self.timing.margin()))
+    pub(super) fn lease_length(&self, record: &TemporaryPermissionGrantStatus) -> Option<SignedDuration> {
+        // Committed like the deadline: the Organization's default may be another by now, or gone.
+        let within = match record.attempts {
+            0 => self.revoke_within,
+            _ => record.revoke_within.as_deref().and_then(|within| duration::parse(within).ok()),
+        };
+        within.map(|within| within.saturating_sub(self.timing.margin()))
     }
 
     /// The duration to ask for now; `None` where less than the shortest grant is left.
@@ -29,7 +34,7 @@ impl Spec {
         let rest = committed.map_or(self.duration, |deadline| now.duration_until(deadline));
         let margin = self.timing.margin();
         let until_not_after = self.not_after.map(|end| now.duration_until(end).saturating_sub(margin));
-        let lease = self.lease_length().map(|length| {
+        let lease = self.lease_length(record).map(|length| {
             let until_deadline = now.duration_until(record.deadline.unwrap_or_else(|| self.deadline(now)));
             length.min(until_deadline.saturating_sub(margin))
         });
@@ -44,7 +49,7 @@ impl Spec {
     /// When the next lease is due, from the life granted to the present one, not the one asked; `None` without
     /// leases, or when too little would be left to ask for.
     pub(super) fn renews_at(&self, record: &TemporaryPermissionGrantStatus, now: Timestamp) -> Option<Timestamp> {
-        self.lease_length()?;
+        self.lease_length(record)?;
         let lease = current_lease(record);
         let present = record.grants.iter().filter(|grant| grant.lease == lease);
         let shortest = present.min_by_key(|grant| grant.expires_at)?;

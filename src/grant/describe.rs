@@ -30,6 +30,9 @@ pub fn given_up(record: &TemporaryPermissionGrantStatus) -> Option<&'static str>
     FINAL_REASONS.into_iter().find(|reason| stalled.status == "True" && stalled.reason == *reason)
 }
 
+/// What is added to whatever else there is to say of an object that is being deleted.
+const BEING_DELETED: &str = "the object is being deleted, and nothing more is issued";
+
 /// One thing to say: standing, reason, message.
 type Saying = (Standing, &'static str, String);
 
@@ -83,10 +86,22 @@ impl Status {
             (0, None) => Phase::Pending,
         });
         let issued = format!("{live} of {slots} permissions issued");
-        let trouble = self.trouble(now);
+        let mut trouble = self.trouble(now);
+        if spec.being_deleted {
+            trouble = match trouble {
+                // An open question outlives the deletion: the answer says until when access goes on.
+                (Standing::Unknown, reason, message) => {
+                    (Standing::Unknown, reason, format!("{message}; {BEING_DELETED}"))
+                }
+                _ => (Standing::False, reasons::DELETING, BEING_DELETED.to_owned()),
+            };
+        }
         if all_live {
             let until = self.record.expires_at.unwrap_or(now.wall);
-            let message = format!("access is live until {until}");
+            let mut message = format!("access is live until {until}");
+            if spec.being_deleted {
+                message = format!("{message}; {BEING_DELETED}");
+            }
             self.say(spec, condition::READY, (Standing::True, reasons::ACTIVE, message), now);
             self.say(spec, condition::ISSUED, (Standing::True, reasons::ACTIVE, issued), now);
         } else if live > 0 {
@@ -104,7 +119,8 @@ impl Status {
     }
 
     fn describe_stall(&mut self, spec: &Spec, all_live: bool, now: Now) {
-        if self.is_given_up() {
+        // Where all is live, nothing is missing that could be given up.
+        if self.is_given_up() && !all_live {
             return;
         }
         // Only a request that is given up for good says so with a final reason.

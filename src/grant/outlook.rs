@@ -21,7 +21,7 @@ pub(super) struct Outlook {
 impl Outlook {
     pub(super) fn of(spec: &Spec, status: &Status, now: Timestamp) -> Self {
         let record = &status.record;
-        let renewal = spec.renews_at(record, now);
+        let renewal = spec.renews_at(record, now).filter(|_| !spec.being_deleted);
         let present = current_lease(record);
         let lease = if renewal.is_some_and(|due| due <= now) { present + 1 } else { present };
         let ever_issued = |slot: &u32| record.grants.iter().any(|grant| grant.slot == *slot);
@@ -31,14 +31,16 @@ impl Outlook {
             // What could not be issued is not asked for again; what is live is still renewed.
             wanted.retain(|slot| lease > 0 && ever_issued(slot));
         }
-        if lease > 0 && spec.ask(record, now).is_none() {
+        if spec.being_deleted || (lease > 0 && spec.ask(record, now).is_none()) {
             wanted.clear();
         }
         let waiting = record.intent.is_none() && !wanted.iter().all(ever_issued);
+        // What was never issued and will not be has no end.
+        let void = spec.being_deleted && record.grants.is_empty() && record.intent.is_none();
         let last = record.grants.iter().map(|grant| grant.expires_at).max();
         Self {
             lease,
-            ends_at: spec.ends_at(record, !wanted.is_empty() || renewal.is_some()),
+            ends_at: spec.ends_at(record, !wanted.is_empty() || renewal.is_some()).filter(|_| !void),
             gives_up_at: waiting.then(|| spec.gives_up_at()),
             wanted,
             changes_at: [renewal.filter(|due| *due > now && record.intent.is_none()), last.filter(|last| *last > now)],

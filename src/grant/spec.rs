@@ -31,7 +31,7 @@ pub struct Spec {
     pub duration: SignedDuration,
     /// The same as the manifest writes it.
     pub duration_text: String,
-    /// Deleting the object ends access within this time.
+    /// Deleting the object ends access within this time; counts until the first intent commits it.
     pub revoke_within: Option<SignedDuration>,
     /// Issued by creation plus this, or never.
     pub activation_deadline: SignedDuration,
@@ -39,6 +39,8 @@ pub struct Spec {
     pub not_after: Option<Timestamp>,
     /// How long the ended object is kept.
     pub ttl_after_expiry: SignedDuration,
+    /// Whether the object is being deleted, and something holds it: nothing more is issued; expiry goes on.
+    pub being_deleted: bool,
     /// Why nothing can be asked of Amigo at present; expiry goes on.
     pub obstacle: Option<Setback>,
     /// The protocol's times.

@@ -107,6 +107,16 @@ impl Status {
         matches!(self.record.phase, Some(Phase::Expired | Phase::Failed))
     }
 
+    /// Whether the record says all there is to know: a process that forgets the rest loses nothing by it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let Memory { setback, must_read, never_sent, outcomes, .. } = &self.memory;
+        // After a write in doubt only this process knows what was never sent, and what came of what was.
+        let in_doubt = *must_read || !never_sent.is_empty() || !outcomes.is_empty();
+        let is_quiet = matches!(self.record.phase, Some(Phase::Active | Phase::Expired)) && setback.is_none();
+        is_quiet && self.record.intent.is_none() && !in_doubt
+    }
+
     /// Whether it is queued for budget, so that what it has reserved must be kept.
     #[must_use]
     pub fn waits_for_its_turn(&self) -> bool {

@@ -6,7 +6,7 @@ use super::{
     Effect, Input, Now, Post, Resolved, Setback, SetbackClass, Spec, Status, absorb::absorb, adopt::resolved_of,
     outlook::Outlook, spec::signed,
 };
-use crate::crd::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole_second, reasons};
+use crate::crd::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole_second, duration, reasons};
 
 /// Takes in what happened and says what to do next. Pure: the same arguments give the same answer.
 ///
@@ -98,6 +98,10 @@ fn settle(spec: &Spec, status: &mut Status, now: Now) {
 }
 
 fn after_the_end(spec: &Spec, status: &mut Status, now: Now) -> Next {
+    if spec.being_deleted {
+        // Whatever holds the object lets it go; to ask once more would change nothing.
+        return Next::Rest(None);
+    }
     let ended_at = status.record.expires_at.or(status.record.deadline).unwrap_or(now.wall);
     let delete_at = ended_at.saturating_add(spec.ttl_after_expiry).unwrap_or(Timestamp::MAX);
     if delete_at > now.wall {
@@ -219,6 +223,9 @@ fn open_intent(spec: &Spec, status: &mut Status, intended: Intended, resolved: R
     // Rounded up, so that no read this rests on began after it: the latest end is counted from here.
     let activated_at = *record.activated_at.get_or_insert(next_whole_second(now.wall));
     record.deadline.get_or_insert(spec.deadline(activated_at));
+    if record.attempts == 0 {
+        record.revoke_within = spec.revoke_within.map(duration::format);
+    }
     record.organization = Some(spec.org_id.clone());
     record.user_id = Some(resolved.user_id);
     record.conversation_owner_user_id = resolved.owner_user_id;

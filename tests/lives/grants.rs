@@ -78,6 +78,18 @@ async fn a_revocable_grant_is_a_short_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_default_that_goes_leaves_a_running_request_its_leases() {
+    let stage = Stage::bare("defaultlease").await;
+    stage.connect("  grants: {revokeWithin: PT5M}").await;
+    stage.apply(&grant("lease", "  conversation: {ownerUserId: user-owner-7f3a}")).await;
+    stage.until_ready("tpg", "lease").await;
+    stage.patch("amorg", &stage.name, json!({"spec": {"grants": null}})).await;
+    stage.until_ready("amorg", &stage.name).await;
+    assert_eq!(stage.issued()[0].duration, "PT4M56S");
+    assert_eq!(stage.member("tpg", "lease", "/status/revokeWithin").await, "PT5M");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_missing_permission_is_issued_later() {
     let stage = Stage::new("partial").await;
     stage.fault(Operation::CreateTemporaryPermissionGrant, Effect::status(429));
@@ -146,6 +158,25 @@ async fn deletion_waits_for_nobody() {
     stage.until_reason("tpg", "stuck", "Ready", "Issuing").await;
     stage.delete("tpg", "stuck").await;
     assert!(stage.object("tpg", "stuck").await.is_none(), "no finalizer holds it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_deleted_is_not_issued_any_more() {
+    let stage = Stage::new("held").await;
+    stage.fail(Operation::CreateTemporaryPermissionGrant, Effect::status(429));
+    stage.apply(&grant("held", "  conversation: {ownerUserId: user-owner-7f3a}")).await;
+    stage.until_reason("tpg", "held", "Ready", "RateLimited").await;
+    stage.patch("tpg", "held", json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
+    stage.delete("tpg", "held").await;
+    let why = stage.until_reason("tpg", "held", "Ready", "Deleting").await;
+    assert_eq!(why, "the object is being deleted, and nothing more is issued");
+    // The quorum read rests on this: a plan made before the deletion is one for another generation.
+    assert_eq!(stage.member("tpg", "held", "/metadata/generation").await, 2);
+    stage.sandbox.clear_faults();
+    stage.assert_quiet("tpg", "held").await;
+    stage.patch("tpg", "held", json!({"metadata": {"finalizers": null}})).await;
+    stage.until_gone("tpg", "held").await;
+    assert!(stage.issued().is_empty());
 }
 
 fn time(value: &Value) -> Timestamp {

@@ -25,6 +25,11 @@ async fn an_error_after_the_commit_is_found_and_adopted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_after_the_commit_is_found_and_adopted() {
+    adopts("conflict", Effect::status(409)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_answer_is_found_and_adopted() {
     adopts("unreadable", Effect::MalformedBody).await;
 }

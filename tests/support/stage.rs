@@ -20,7 +20,7 @@ use amigo_operator::{
 };
 use axum::body::Body;
 use futures::{StreamExt as _, pin_mut};
-use http::Request;
+use http::{Method, Request};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -135,7 +135,7 @@ async fn start_operator() -> Operator {
         ..Settings::new(OPERATOR_NAMESPACE, "test-operator")
     };
     let environment = Environment {
-        careful: careful_client(config, Duration::from_secs(10)).expect("a careful client"),
+        careful: forgetful(careful_client(config, Duration::from_secs(10)).expect("a careful client")),
         client,
         clock: clock.clone(),
         transport: Transport::new(&TransportOptions {
@@ -153,6 +153,28 @@ async fn start_operator() -> Operator {
         async move { controller::run(environment, CancellationToken::new()).await.expect("the operator runs") },
     );
     Operator { metrics, audit }
+}
+
+/// The requests to the Kubernetes API whose answers are lost, each once: method, and how the path ends.
+static LOST: Mutex<Vec<(Method, String)>> = Mutex::new(Vec::new());
+
+/// A client whose requests arrive, and whose answers do not always.
+fn forgetful(client: Client) -> Client {
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let client = client.clone();
+        async move {
+            let lost = is_lost(request.method(), request.uri().path());
+            let answer = client.send(request).await?;
+            if lost { Err("the answer was lost".into()) } else { Ok::<_, tower::BoxError>(answer) }
+        }
+    });
+    Client::new(service, "default")
+}
+
+fn is_lost(method: &Method, path: &str) -> bool {
+    let mut lost = LOST.lock().expect("the lost answers");
+    let hit = lost.iter().position(|(whose, end)| whose == method && path.ends_with(end));
+    hit.map(|hit| lost.swap_remove(hit)).is_some()
 }
 
 /// One test's sandbox, Organization and namespace.
@@ -396,6 +418,21 @@ impl Stage {
     /// Lets a fault hit every request of an operation from now on.
     pub fn fail(&self, operation: Operation, effect: Effect) {
         self.sandbox.add_fault(Fault::new(operation, effect).times(None));
+    }
+
+    /// Loses the answer to the operator's next status write of a grant.
+    pub fn lose_write(&self, name: &str) {
+        self.lose(Method::PUT, &format!("{name}/status"));
+    }
+
+    /// Loses the answer to the operator's next deletion of a grant.
+    pub fn lose_deletion(&self, name: &str) {
+        self.lose(Method::DELETE, name);
+    }
+
+    fn lose(&self, method: Method, end: &str) {
+        let path = format!("/namespaces/{}/temporarypermissiongrants/{end}", self.cluster.namespace);
+        LOST.lock().expect("the lost answers").push((method, path));
     }
 
     /// How many requests reached the sandbox, and how often the object was written, within a time.

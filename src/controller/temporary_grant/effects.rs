@@ -40,7 +40,7 @@ pub enum Performed {
     Input(Input),
     /// The object is gone: nothing is left to do.
     Gone,
-    /// The Organization changed since the pass began.
+    /// The Organization, or what the object is, changed since the pass began.
     Overtaken,
     /// The operator stops, and this was only a question: the next process asks it again.
     Stopped,
@@ -195,7 +195,15 @@ impl Pass<'_> {
         let deleted = api.delete(&self.object.name_any(), &parameters).await;
         self.context.metrics.kubernetes_written(Kind::TemporaryPermissionGrant, Verb::Delete);
         match deleted {
-            Ok(_) => Performed::Gone,
+            Ok(answer) => match answer.left().filter(|object| !object.finalizers().is_empty()) {
+                // Somebody's finalizer holds it: the next pass sees it being deleted, and writes down its end.
+                Some(mut held) => {
+                    held.managed_fields_mut().clear();
+                    self.object = held;
+                    Performed::Overtaken
+                }
+                None => Performed::Gone,
+            },
             Err(error) => Self::unwritten(&ReconcileError::kubernetes("delete", &self.object, error)),
         }
     }

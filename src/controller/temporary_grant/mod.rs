@@ -18,6 +18,7 @@
 
 mod effects;
 mod spec;
+mod telling;
 mod transitions;
 
 use std::{
@@ -27,19 +28,23 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{ResourceExt as _, runtime::controller::Action};
+use kube::{
+    ResourceExt as _,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
 
-use self::effects::{Pass, Performed};
+use self::{
+    effects::{Pass, Performed},
+    telling::{Untold, tell_deletion, tell_expiry},
+};
 use super::{
-    audit::AuditLine,
-    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext},
+    context::{COMING, Context, Named, ReconcileError, SharedContext},
     seniority::label,
-    standing,
 };
 use crate::{
     amigo::Reservation,
-    crd::{Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, reasons},
-    grant::{self, Effect, Input, Now, Request, Spec, Status},
+    crd::{Phase, TemporaryPermissionGrant},
+    grant::{self, Effect, Input, Now, Status, WriteOutcome},
     telemetry::labels::Outcome,
 };
 
@@ -69,13 +74,14 @@ pub struct Held {
     behind_since: Option<Duration>,
     status: Option<Box<Status>>,
     reservations: Vec<Reservation>,
+    /// What may have happened and was not told.
+    untold: Untold,
 }
 
 impl Memories {
     fn take(&self, object: &TemporaryPermissionGrant) -> Held {
         let uid = object.uid().unwrap_or_default();
-        let held = self.lock().remove(&label(object)).filter(|held| held.uid == uid);
-        held.unwrap_or_else(|| Held { uid, ..Held::default() })
+        self.forget(object).unwrap_or_else(|| Held { uid, ..Held::default() })
     }
 
     fn keep(&self, object: &TemporaryPermissionGrant, held: Held) {
@@ -88,8 +94,9 @@ impl Memories {
         self.lock().retain(|name, _| present.contains(name));
     }
 
-    fn forget(&self, object: &TemporaryPermissionGrant) {
-        self.lock().remove(&label(object));
+    fn forget(&self, object: &TemporaryPermissionGrant) -> Option<Held> {
+        let uid = object.uid().unwrap_or_default();
+        self.lock().remove(&label(object)).filter(|held| held.uid == uid)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
@@ -150,16 +157,16 @@ async fn run(object: &TemporaryPermissionGrant, context: &Context, memories: &Me
         let performed = match effect {
             Some(Effect::WaitUntil(until)) => return rest(pass, status, Some(until), memories),
             None => return rest(pass, status, None, memories),
-            Some(effect) => perform(&mut pass, &spec, &status, effect).await,
+            Some(effect) => perform(&mut pass, &status, effect).await,
         };
         input = match performed {
             Performed::Input(input) => input,
             Performed::Gone => {
-                end(&pass, &before, &status);
+                end(&mut pass, &before, &status);
                 return (Action::await_change(), Outcome::Done);
             }
             Performed::Stopped => return (Action::await_change(), Outcome::Waiting),
-            // Nothing was written or sent since: the step before stands.
+            // Nothing of the record was written or sent since: the step before stands.
             Performed::Overtaken => return rest(pass, before, Some(context.clock.now()), memories),
         };
     }
@@ -167,7 +174,7 @@ async fn run(object: &TemporaryPermissionGrant, context: &Context, memories: &Me
     (Action::requeue(context.settings.timing.tick), Outcome::Failed)
 }
 
-async fn perform(pass: &mut Pass<'_>, spec: &Spec, status: &Status, effect: Effect) -> Performed {
+async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Performed {
     match effect {
         Effect::Resolve => {
             let Some(resolved) = pass.context.stop.run_until_cancelled(pass.resolve()).await else {
@@ -179,12 +186,22 @@ async fn perform(pass: &mut Pass<'_>, spec: &Spec, status: &Status, effect: Effe
         Effect::Reserve { posts } => Performed::Input(Input::Reserved(pass.reserve(posts))),
         // What was decided about the Organization may have waited long for look-ups.
         Effect::Read if pass.is_overtaken() => Performed::Overtaken,
-        Effect::Read => pass.read().await,
+        Effect::Read => {
+            let performed = pass.read().await;
+            if let Performed::Input(Input::Read(Ok(fresh))) = &performed {
+                pass.held.untold.see(&pass.object, &fresh.record, pass.context);
+            }
+            performed
+        }
         Effect::WriteStatus => {
             let before = pass.object.status.clone().unwrap_or_default();
             let performed = pass.write(status.record.clone()).await;
-            if matches!(performed, Performed::Input(Input::Written(grant::WriteOutcome::Done))) {
-                tell(pass, spec, &before, &status.record);
+            match &performed {
+                Performed::Input(Input::Written(WriteOutcome::Done)) => {
+                    pass.held.untold.wrote(&pass.object, before, &status.record, pass.context);
+                }
+                Performed::Input(Input::Written(WriteOutcome::Unknown)) => pass.held.untold.doubt(before),
+                _ => {}
             }
             performed
         }
@@ -203,9 +220,11 @@ async fn perform(pass: &mut Pass<'_>, spec: &Spec, status: &Status, effect: Effe
             None => Performed::Stopped,
         },
         Effect::Delete => {
+            // Told by `end` if the answer comes, else by whoever notices first that the object went.
+            pass.held.untold.expiry = true;
             let performed = pass.delete().await;
-            if matches!(performed, Performed::Gone) {
-                tell_expiry(pass, spec, &status.record);
+            if !matches!(performed, Performed::Gone | Performed::Input(Input::Written(WriteOutcome::Unknown))) {
+                pass.held.untold.expiry = false;
             }
             performed
         }
@@ -227,10 +246,15 @@ fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, memories: &Mem
         held.reservations.clear();
     }
     // A settled object is in the cache already: ten thousand of them must not be kept twice.
-    if outcome != Outcome::Done || status.record.intent.is_some() {
+    if !status.is_settled() {
         held.status = Some(Box::new(status));
     }
+    let may_be_over = held.untold.expiry;
     memories.keep(&object, held);
+    if may_be_over && !is_there(&object, context) && memories.forget(&object).is_some() {
+        // The watch saw the object go while this pass had the memory of its deletion.
+        tell_expiry(&object, context);
+    }
     let action = until.map_or_else(Action::await_change, |until| {
         let wait = Duration::try_from(context.clock.now().duration_until(until)).unwrap_or_default();
         // A millisecond more: a timer that fires early would find nothing due.
@@ -247,86 +271,31 @@ fn version(object: &TemporaryPermissionGrant) -> Option<u64> {
     object.resource_version()?.parse().ok()
 }
 
-/// The object was deleted under our hands, after something was sent: say what goes on.
-fn end(pass: &Pass<'_>, before: &Status, after: &Status) {
-    if after.record.phase == Some(Phase::Expired) {
-        return;
+/// Whether the watch still has the object.
+fn is_there(object: &TemporaryPermissionGrant, context: &Context) -> bool {
+    let found = context.stores.grants.get(&ObjectRef::from_obj(object));
+    found.is_some_and(|found| found.uid() == object.uid())
+}
+
+/// The object is gone: by our own deletion at its end, or deleted under our hands.
+fn end(pass: &mut Pass<'_>, before: &Status, after: &Status) {
+    if std::mem::take(&mut pass.held.untold.expiry) {
+        tell_expiry(&pass.object, pass.context);
+    } else if after.record.phase != Some(Phase::Expired) {
+        // After something was sent, say what goes on.
+        let live = if after.record.grants.is_empty() { &before.record } else { &after.record };
+        tell_deletion(&pass.object, live, pass.context);
     }
-    let live = if after.record.grants.is_empty() { &before.record } else { &after.record };
-    deleted(&pass.object, live, pass.context);
 }
 
 /// The watch saw the object go.
 pub fn gone(object: &TemporaryPermissionGrant, memories: &Memories, context: &Context) {
-    memories.forget(object);
-    if let Some(record) = object.status.as_ref().filter(|record| record.phase != Some(Phase::Expired)) {
-        deleted(object, record, context);
-    }
-}
-
-/// Says until when access goes on after an object was deleted early.
-fn deleted(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus, context: &Context) {
-    let now = context.clock.now();
-    let known = record.grants.iter().map(|grant| grant.expires_at).filter(|end| *end > now).max();
-    let possible = record.intent.as_ref().and(record.deadline).filter(|end| *end > now);
-    let message = match (known, possible) {
-        (Some(until), _) => format!("deleted while live: Amigo cannot take access back, it goes on until {until}"),
-        (None, Some(until)) => {
-            format!("deleted while an answer was open: if Amigo issued access, it goes on until {until}")
-        }
-        (None, None) => return,
-    };
-    standing::record(object, (reasons::DELETED_WHILE_LIVE, &message), about(object, record), context);
-}
-
-/// Events, one audit line and metrics for a status that was written.
-fn tell(pass: &Pass<'_>, spec: &Spec, before: &TemporaryPermissionGrantStatus, after: &TemporaryPermissionGrantStatus) {
-    let context = pass.context;
-    if transitions::became_active(before, after) {
-        let since = spec.created_at.duration_until(context.clock.now());
-        context.metrics.issued(Duration::try_from(since).unwrap_or_default());
-    }
-    if let Some(reason) = transitions::gave_up(before, after) {
-        context.metrics.gave_up(reason);
-    }
-    for announcement in transitions::between(before, after) {
-        standing::tell(&pass.object, announcement, about(&pass.object, after), context);
-    }
-}
-
-fn tell_expiry(pass: &Pass<'_>, spec: &Spec, record: &TemporaryPermissionGrantStatus) {
-    let context = pass.context;
-    let ended_at = record.expires_at.or(record.deadline).unwrap_or_else(|| context.clock.now());
-    let due = ended_at.saturating_add(spec.ttl_after_expiry).unwrap_or(ended_at);
-    context.metrics.expired(Duration::try_from(due.duration_until(context.clock.now())).unwrap_or_default());
-    // With a time to live the end was told when it came.
-    if spec.ttl_after_expiry.is_zero() {
-        let message = format!("access ended at {ended_at}; the object is deleted");
-        let announcement = Announcement { reason: reasons::EXPIRED, message, warning: false };
-        standing::tell(&pass.object, announcement, about(&pass.object, record), context);
-    }
-}
-
-/// What the audit trail keeps of a grant.
-fn about(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus) -> AuditLine {
-    let spec = &object.spec;
-    let asked = || match &spec.permissions {
-        Some(permissions) => permissions.iter().map(|permission| permission.permission_name.clone()).collect(),
-        None => (0..Request::Conversation.slots())
-            .filter_map(|slot| Request::Conversation.permission_name(slot))
-            .map(str::to_owned)
-            .collect(),
-    };
-    AuditLine {
-        organization: spec.organization_ref.name.clone(),
-        requested_by: spec.requested_by.clone(),
-        user: Some(spec.user.label().to_owned()),
-        user_id: record.user_id.clone(),
-        access: asked(),
-        conversation_owner_user_id: record.conversation_owner_user_id.clone(),
-        justification: Some(spec.justification.trim().to_owned()),
-        until: record.expires_at.or(record.deadline),
-        remote_ids: record.grants.iter().map(|grant| grant.id.clone()).collect(),
-        ..AuditLine::default()
+    let mut untold = memories.forget(object).map(|held| held.untold).unwrap_or_default();
+    let record = object.status.clone().unwrap_or_default();
+    untold.see(object, &record, context);
+    if untold.expiry {
+        tell_expiry(object, context);
+    } else if record.phase != Some(Phase::Expired) {
+        tell_deletion(object, &record, context);
     }
 }

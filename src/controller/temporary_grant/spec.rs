@@ -67,6 +67,7 @@ pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &C
         ttl_after_expiry: problems
             .duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
             .unwrap_or(SignedDuration::ZERO),
+        being_deleted: object.metadata.deletion_timestamp.is_some(),
         obstacle: problems.worst(),
         timing: context.settings.timing,
     }

@@ -20,10 +20,23 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
     if let Some((standing, reason, message)) =
         now.filter(|now| then.is_none_or(|then| (then.0, then.1) != (now.0, now.1)))
     {
-        let waits = [reasons::ISSUING, reasons::QUEUED, reasons::PENDING, reasons::EXPIRED, reasons::SUSPENDED]
-            .contains(&reason);
+        let waits = [
+            reasons::ISSUING,
+            reasons::QUEUED,
+            reasons::PENDING,
+            reasons::EXPIRED,
+            reasons::SUSPENDED,
+            reasons::DELETING,
+        ]
+        .contains(&reason);
         let warning = standing != Standing::True.as_str() && !waits;
         announcements.push(Announcement { reason, message: message.to_owned(), warning });
+    }
+    // What is given up in part changes nothing of Ready: the rest is live or not, as before.
+    if let Some(reason) = gave_up(before, after).filter(|reason| now.is_none_or(|now| now.1 != *reason)) {
+        let stalled = conditions::find(&after.conditions, condition::STALLED);
+        let message = stalled.map(|stalled| stalled.message.clone()).unwrap_or_default();
+        announcements.push(Announcement { reason, message, warning: true });
     }
     let lease = |status: &TemporaryPermissionGrantStatus| status.grants.iter().map(|grant| grant.lease).max();
     if lease(before).is_some() && lease(after) > lease(before) {
@@ -53,4 +66,41 @@ fn ready(status: &TemporaryPermissionGrantStatus) -> Option<(&str, &'static str,
     let ready = conditions::find(&status.conditions, condition::READY)?;
     let reason = reasons::known(&ready.reason)?;
     Some((&ready.status, reason, &ready.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two of three permissions are live; the third is tried again, or given up for this reason.
+    fn partly_issued(given_up: Option<&'static str>) -> TemporaryPermissionGrantStatus {
+        let mut status = TemporaryPermissionGrantStatus { phase: Some(Phase::Active), ..Default::default() };
+        let mut say = |kind, standing, reason, message: &str| {
+            conditions::set(&mut status.conditions, (kind, standing, reason), message, (1, Timestamp::UNIX_EPOCH));
+        };
+        say(condition::READY, Standing::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
+        if let Some(reason) = given_up {
+            say(condition::STALLED, Standing::True, reason, "not issued by its activation deadline");
+        }
+        status
+    }
+
+    #[test]
+    fn what_is_given_up_in_part_is_told() {
+        let (before, after) = (partly_issued(None), partly_issued(Some(reasons::ACTIVATION_DEADLINE_EXCEEDED)));
+        let told = between(&before, &after);
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].reason, told[0].warning), (reasons::ACTIVATION_DEADLINE_EXCEEDED, true));
+        assert_eq!(told[0].message, "not issued by its activation deadline");
+        assert!(between(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn what_is_given_up_altogether_is_told_once() {
+        let mut after = partly_issued(Some(reasons::REFUSED));
+        let refused = (condition::READY, Standing::False, reasons::REFUSED);
+        conditions::set(&mut after.conditions, refused, "not so", (1, Timestamp::UNIX_EPOCH));
+        let told = between(&TemporaryPermissionGrantStatus::default(), &after);
+        assert_eq!(told.iter().map(|told| told.reason).collect::<Vec<_>>(), [reasons::REFUSED]);
+    }
 }

@@ -70,7 +70,7 @@ impl Ledger {
     }
 
     pub fn deleted(&mut self, now: Duration) {
-        self.deleted_at = Some(now);
+        self.deleted_at.get_or_insert(now);
     }
 
     /// A status was stored.
@@ -92,6 +92,7 @@ impl Ledger {
         if before.attempts > 0 {
             assert_eq!(before.activated_at, after.activated_at, "the start moved");
             assert_eq!(before.deadline, after.deadline, "the deadline moved");
+            assert_eq!(before.revoke_within, after.revoke_within, "the leases changed");
             assert_eq!(before.user_id, after.user_id, "the user changed");
         }
         self.activated = self.activated.or(after.activated_at);
@@ -121,6 +122,8 @@ impl Ledger {
         if record.intent.is_some() && record.grants.is_empty() && record.phase == Some(Phase::Issuing) {
             assert_eq!(ready.status, "Unknown", "what is not known is not False");
         }
+        let stalled = conditions::holds(&record.conditions, condition::STALLED);
+        assert!(ready.status != "True" || !stalled, "ready and stalled at once: {record:?}");
         let all = u32::try_from(record.grants.len()).unwrap() == self.spec.request.slots();
         assert!(ready.status != "True" || all, "S6: ready without all records");
     }

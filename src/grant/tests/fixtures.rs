@@ -43,6 +43,7 @@ pub(super) fn grant() -> Grant {
         activation_deadline: SignedDuration::from_hours(1),
         not_after: None,
         ttl_after_expiry: SignedDuration::ZERO,
+        being_deleted: false,
         obstacle: None,
         timing: Timing::default(),
     };
@@ -163,6 +164,10 @@ impl World {
     pub fn condition(&self, kind: &str) -> String {
         conditions::find(&self.record().conditions, kind)
             .map_or_else(|| "none".to_owned(), |found| format!("{} {}", found.status, found.reason))
+    }
+
+    pub fn message(&self, kind: &str) -> String {
+        conditions::find(&self.record().conditions, kind).map_or_else(String::new, |found| found.message.clone())
     }
 
     /// Phase, and the three conditions, in short.

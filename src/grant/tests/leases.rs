@@ -50,6 +50,15 @@ fn a_deleted_grant_ends_within_the_time_promised() {
 }
 
 #[test]
+fn a_grant_that_is_being_deleted_is_not_renewed() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.begin_deletion();
+    world.run_until(minutes(10));
+    assert_eq!((world.ledger.posts, world.amigo.live(world.now)), (3, 0));
+    assert_eq!(world.condition("Ready"), "False Expired");
+}
+
+#[test]
 fn a_lease_cut_by_the_server_is_renewed_by_its_own_end() {
     let mut world = grant().revoked_within("PT1H").cut_by_server(minutes(10)).issued();
     assert_eq!(world.effects_for(seconds(299)), "");
@@ -88,6 +97,43 @@ fn what_was_never_issued_is_given_up_and_the_rest_renewed() {
     assert_eq!(world.condition("Stalled"), "True Refused");
     let leases: Vec<u32> = world.record().grants.iter().map(|grant| grant.lease).collect();
     assert_eq!(leases, [6, 6]);
+}
+
+#[test]
+fn a_refused_renewal_gives_nothing_up() {
+    let mut world = grant().revoked_within("PT10M").world().meeting("post", &[Fate::Fine, Fate::Hopeless]);
+    world.run_until(minutes(5));
+    assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
+    world.run_until(minutes(20));
+    assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
+}
+
+#[test]
+fn a_renewal_whose_intent_is_in_doubt_is_made_again_at_once() {
+    let writes = [Fate::Fine, Fate::Fine, Fate::LostAfter];
+    let mut world = grant().revoked_within("PT5M").world().meeting("write", &writes);
+    for _ in 0..600 {
+        world.run_until(world.now + seconds(1));
+        assert!(world.amigo.live(world.now) >= 3, "a gap at {:?}", world.now);
+    }
+}
+
+#[test]
+fn leases_go_on_when_the_default_they_come_from_goes() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.replicas[0].spec.revoke_within = None;
+    world.run_until(minutes(33));
+    assert_eq!(world.condition("Ready"), "True Active");
+    assert_eq!(world.record().revoke_within.as_deref(), Some("PT10M"));
+}
+
+#[test]
+fn a_default_that_comes_later_changes_nothing() {
+    let mut world = grant().issued();
+    world.replicas[0].spec.revoke_within = Some(jiff::SignedDuration::from_mins(10));
+    world.act(0, Fate::Fine);
+    assert_eq!(world.effects_for(minutes(119)), "");
+    assert_eq!(world.effects_for(minutes(2)), "delete");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{
     fixtures::{grant, minutes, obstacle, seconds},
     world::at,
 };
-use crate::grant::SetbackClass;
+use crate::{crd::Phase, grant::SetbackClass};
 
 #[test]
 fn a_grant_takes_three_writes_in_its_life() {
@@ -60,6 +60,17 @@ fn an_expired_grant_is_kept_for_its_time() {
     assert_eq!(world.effects_for(minutes(121)), "write");
     assert_eq!(world.summary(), "Expired, Ready False Expired, Issued True Active, Stalled none");
     assert_eq!(world.effects_for(minutes(10)), "delete");
+}
+
+#[test]
+fn a_live_grant_that_is_being_deleted_goes_on_to_its_end_and_says_so() {
+    let mut world = grant().issued();
+    world.begin_deletion();
+    assert_eq!(world.effects(), "write");
+    assert!(world.message("Ready").ends_with("; the object is being deleted, and nothing more is issued"));
+    assert_eq!(world.effects_for(minutes(121)), "write");
+    assert_eq!(world.phase(), Some(Phase::Expired));
+    assert_eq!(world.effects_for(minutes(500)), "");
 }
 
 #[test]

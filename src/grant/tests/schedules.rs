@@ -24,6 +24,7 @@ enum Event {
     CutShort(usize, bool),
     Touch,
     Delete,
+    BeginDeletion,
     ChangeSpec,
     OtherUser,
     Forge(u8),
@@ -61,7 +62,7 @@ fn events() -> impl Strategy<Value = Event> {
         2 => (replica(), any::<bool>()).prop_map(|(replica, keeps)| Event::CutShort(replica, keeps)),
         2 => Just(Event::Touch),
         // Rare, because it ends the story.
-        1 => prop_oneof![1 => Just(Event::Delete), 2 => Just(Event::ChangeSpec), 3 => Just(Event::Touch)],
+        1 => prop_oneof![1 => Just(Event::Delete), 1 => Just(Event::BeginDeletion), 2 => Just(Event::ChangeSpec), 3 => Just(Event::Touch)],
         1 => Just(Event::OtherUser),
         1 => any::<u8>().prop_map(Event::Forge),
     ]
@@ -121,6 +122,7 @@ fn apply(world: &mut World, event: &Event, forged: &mut bool) {
         }
         Event::Touch => world.touch(),
         Event::Delete => world.delete(),
+        Event::BeginDeletion => world.begin_deletion(),
         Event::ChangeSpec => world.change_spec(),
         Event::OtherUser => "another".clone_into(&mut world.user),
         Event::Forge(kind) => forge(world, *kind, forged),
@@ -144,7 +146,7 @@ fn check_issued(world: &World, forged: bool) {
     let Some(object) = &world.store else { return };
     let record = &object.record;
     let over = matches!(record.phase, Some(Phase::Expired));
-    let complete = world.is_active() && record.intent.is_none();
+    let complete = (world.is_active() || object.being_deleted) && record.intent.is_none();
     match record.phase {
         Some(Phase::Failed) => {
             let late = at(world.now) >= world.ledger.gives_up_at();
@@ -191,7 +193,8 @@ fn check_end(world: &mut World) {
     world.run_until(world.now + wait + world.replicas[0].spec.timing.tick);
     let Some(object) = &world.store else { return };
     let later = end_of(world).is_some_and(|later| later > end);
-    let over = matches!(object.record.phase, Some(Phase::Expired | Phase::Failed));
+    let void = object.being_deleted && object.record.grants.is_empty();
+    let over = void || matches!(object.record.phase, Some(Phase::Expired | Phase::Failed));
     assert!(over || later, "L9: {:?} at {}", object.record, at(world.now));
 }
 

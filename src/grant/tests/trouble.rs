@@ -211,6 +211,38 @@ fn an_object_deleted_before_the_intent_is_never_issued() {
 }
 
 #[test]
+fn an_object_that_is_being_deleted_is_not_issued() {
+    let mut world = grant().world();
+    while world.log.last().map(String::as_str) != Some("read") {
+        world.act(0, Fate::Fine);
+    }
+    world.begin_deletion();
+    world.run_until(minutes(200));
+    assert_eq!(world.summary(), "Pending, Ready False Deleting, Issued False Deleting, Stalled none");
+    assert_eq!(world.ledger.intents.len(), 0);
+}
+
+#[test]
+fn an_open_question_is_answered_although_the_object_is_being_deleted() {
+    let mut world = grant().world().meeting("post", &[Fate::LostAfter]);
+    world.work();
+    world.begin_deletion();
+    world.run_until(seconds(30));
+    assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
+    assert_eq!(world.ledger.posts, 3);
+}
+
+#[test]
+fn what_was_not_created_is_not_asked_again_once_the_object_is_being_deleted() {
+    let mut world = grant().world().meeting("post", &[Fate::LostBefore]);
+    world.work();
+    world.begin_deletion();
+    world.run_until(minutes(5));
+    assert_eq!(world.condition("Ready"), "False Deleting");
+    assert_eq!((world.ledger.posts, world.effects_for(minutes(200))), (3, String::new()));
+}
+
+#[test]
 fn nothing_is_issued_for_another_spec() {
     let mut world = grant().world();
     while world.log.last().map(String::as_str) != Some("read") {

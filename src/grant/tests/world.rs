@@ -26,6 +26,7 @@ pub(super) fn at(time: Duration) -> Timestamp {
 pub(super) struct Object {
     pub version: u64,
     pub generation: i64,
+    pub being_deleted: bool,
     pub record: TemporaryPermissionGrantStatus,
 }
 
@@ -56,6 +57,8 @@ pub(super) struct Replica {
     pub cache: Option<Object>,
     pub boot_offset: Duration,
     pub steps: u32,
+    /// Whether the shell dropped what it knew of a settled object.
+    pub forgot: bool,
 }
 
 /// A write under way whose caller gave up.
@@ -99,8 +102,12 @@ pub(super) fn name(effect: &Effect) -> &'static str {
 
 impl World {
     pub fn new(spec: &Spec, amigo: Amigo, replicas: u32) -> Self {
-        let object =
-            Object { version: 1, generation: spec.generation, record: TemporaryPermissionGrantStatus::default() };
+        let object = Object {
+            version: 1,
+            generation: spec.generation,
+            being_deleted: false,
+            record: TemporaryPermissionGrantStatus::default(),
+        };
         let mut world = Self {
             now: Duration::ZERO,
             store: Some(object),
@@ -126,6 +133,7 @@ impl World {
                 cache: world.store.clone(),
                 boot_offset,
                 steps: 0,
+                forgot: false,
             });
         }
         world
@@ -173,6 +181,7 @@ impl World {
         replica.status = Status::default();
         replica.spec.holder.push('+');
         replica.version = 0;
+        replica.forgot = false;
         replica.cache = None;
         replica.doing = Doing::Resting(Some(self.now));
     }
@@ -202,6 +211,17 @@ impl World {
         }
     }
 
+    /// Somebody deletes the object, and a finalizer holds it.
+    pub fn begin_deletion(&mut self) {
+        if let Some(object) = self.store.as_mut().filter(|object| !object.being_deleted) {
+            object.being_deleted = true;
+            object.generation += 1;
+            object.version += 1;
+            self.ledger.deleted(self.now);
+        }
+        self.notify();
+    }
+
     /// The spec becomes another; the replicas hear of it at their next pass.
     pub fn change_spec(&mut self) {
         if let Some(object) = &mut self.store {
@@ -215,11 +235,20 @@ impl World {
         if fate == Fate::Fine || replica.cache.is_none() {
             replica.cache.clone_from(&self.store);
         }
+        if replica.forgot && replica.cache.as_ref().is_some_and(|cached| cached.version < replica.version) {
+            // The shell waits for a cache that is not older than its own last write.
+            replica.cache.clone_from(&self.store);
+        }
         let Some(cached) = replica.cache.clone() else {
             replica.doing = Doing::Finished;
             return;
         };
+        if std::mem::take(&mut replica.forgot) {
+            replica.status = Status::seen(cached.record.clone());
+            replica.version = cached.version;
+        }
         replica.spec.generation = replica.spec.generation.max(cached.generation);
+        replica.spec.being_deleted |= cached.being_deleted;
         if cached.version > replica.version {
             replica.version = cached.version;
             replica.status.observe(cached.record);
@@ -248,6 +277,10 @@ impl World {
             }
             Some(effect) => Doing::Planned(effect),
         };
+        if matches!(replica.doing, Doing::Resting(_)) && replica.status.is_settled() {
+            replica.status = Status::default();
+            replica.forgot = true;
+        }
         if let Doing::Planned(effect) = &replica.doing {
             self.log.push(name(effect).to_owned());
         }

@@ -276,7 +276,12 @@ fn asked_for(object: &TemporaryPermissionGrant, organization: &Read<Organization
         (None, None) => "PT2H, the default".to_owned(),
     };
     let within = object.spec.revoke_within.as_deref();
-    let leased = match (within, rules.and_then(|rules| rules.revoke_within.as_deref())) {
+    // Once it was asked for, what the first attempt committed counts.
+    let default = match object.status.as_ref().filter(|status| status.attempts > 0) {
+        Some(committed) => committed.revoke_within.as_deref(),
+        None => rules.and_then(|rules| rules.revoke_within.as_deref()),
+    };
+    let leased = match (within, default) {
         (Some(within), _) => format!(", revocable within {within}"),
         (None, Some(default)) => format!(", revocable within {default}, the Organization's default"),
         (None, None) => String::new(),

@@ -55,7 +55,7 @@ impl Aftermath {
         match live {
             Some(_) | None if stranger => Self::Unknown { latest: None },
             Some(ends) => {
-                let renewed = object.spec.revoke_within.is_some() || record.grants.iter().any(|grant| grant.lease > 0);
+                let renewed = object.spec.revoke_within.is_some() || record.revoke_within.is_some();
                 Self::Until { ends, renewed }
             }
             None if record.grants.is_empty() => Self::Nothing,
@@ -165,8 +165,12 @@ mod tests {
     fn a_lease_runs_out() {
         let mut leased = request("one", |status| status.grants = vec![issued(0, 1200)]);
         leased.spec.revoke_within = Some("PT5M".to_owned());
-        let aftermath = Aftermath::of(&leased, now());
-        assert_eq!(aftermath, Aftermath::Until { ends: at(1200), renewed: true });
+        let by_default = request("one", |status| {
+            status.grants = vec![issued(0, 1200)];
+            status.revoke_within = Some("PT5M".to_owned());
+        });
+        let runs_out = Aftermath::Until { ends: at(1200), renewed: true };
+        assert_eq!([leased, by_default].map(|request| Aftermath::of(&request, now())), [runs_out, runs_out]);
     }
 
     #[test]
