@@ -76,9 +76,10 @@ crds: ## Write crds/, the chart's copies and docs/reference.md anew from the typ
 chart-docs: ## Write the chart's README.md anew from its values and README.md.gotmpl
 	@$$(tests/tools/build.sh chart)/helm-docs $(CHART_DOCS)
 
-chart-test: ## Test the Helm chart with helm, kubeconform and a real API server
+chart-test: ## Test the Helm chart and its admission policies with helm, kubeconform and a real API server
 	@tests/tools/build.sh chart >/dev/null
-	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test chart
+	@tests/tools/typecheck/build.sh >/dev/null
+	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test chart --test admission
 
 # Without KUBECONFIG the suite starts a control plane of its own; `make test` always does.
 e2e: ## Install the chart where KUBECONFIG says, walk every kind through its life, uninstall (E2E_IMAGE=name:tag)

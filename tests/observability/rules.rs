@@ -37,6 +37,9 @@ fn output(command: &mut Command) -> String {
     out
 }
 
+/// Where the runbooks are for whoever gets an alert.
+const RUNBOOKS: &str = "https://github.com/amigo-ai/amigo-operator/blob/main/docs/operations.md#";
+
 fn rules() -> Vec<Value> {
     let file: Value =
         serde_saphyr::from_str(&text("charts/amigo-operator/files/alerts.yaml")).expect("as the file says");
@@ -85,7 +88,7 @@ fn each_alert_says_how_bad_it_is_what_is_noticed_and_what_to_do() {
             said["summary"].as_str().unwrap().len() > 20 && said["description"].as_str().unwrap().len() > 80,
             "{name}"
         );
-        let runbook = said["runbook"].as_str().unwrap().strip_prefix("docs/operations.md#").unwrap();
+        let runbook = said["runbook_url"].as_str().unwrap().strip_prefix(RUNBOOKS).unwrap();
         assert!(runbook == name.to_lowercase() && anchors.contains(runbook), "no runbook for {name}");
     }
 }
