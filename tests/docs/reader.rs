@@ -140,6 +140,7 @@ async fn stand_in(ground: Arc<Ground>, mut running: Running) {
             if now.is_empty() {
                 running.stop();
             } else {
+                ground.until_requests_are_judged().await;
                 running.start(&ground).await;
             }
             before = now;

@@ -6,16 +6,19 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use amigo_operator::demo::{ControlPlane, Options};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     helm::helm_at,
     people::OPERATOR,
-    support::{Run, assets},
+    support::{Run, assets, eventually},
 };
+
+const WITHIN: Duration = Duration::from_mins(2);
 
 /// A cluster, as its administrator sees it.
 pub struct Ground {
@@ -75,13 +78,32 @@ impl Ground {
         helm_at(&self.kubeconfig, arguments).expect(&format!("helm {arguments:?}"))
     }
 
+    /// Waits until the API server judges requests by the policies: it takes seconds to know new kinds in every part of
+    /// it, which pods that have to start never notice.
+    pub async fn until_requests_are_judged(&self) {
+        let request = json!({
+            "apiVersion": "permissions.amigo.ai/v1alpha1", "kind": "TemporaryPermissionGrant",
+            "metadata": {"name": "judged", "namespace": "default"},
+            "spec": {
+                "organizationRef": {"name": "acme"}, "user": {"email": "eng@example.com"},
+                "justification": "whether the policies are there", "conversation": {"ownerUserId": "owner"},
+            },
+        });
+        let create = ["create", "--dry-run=server", "--filename=-"];
+        eventually(WITHIN, "requests are judged", || async {
+            let run = self.kubectl_with(&create, &request.to_string());
+            (run.success || run.stderr.contains("denied request")).then_some(())
+        })
+        .await;
+    }
+
     /// A kubeconfig for this cluster with a token in place of the administrator's credentials.
     pub fn kubeconfig_with(&self, token: &str) -> String {
         let view = ["config", "view", "--raw", "--minify", "--flatten", "--output=json"];
         let mut kubeconfig: Value =
             serde_json::from_str(&self.kubectl(&view).expect("the kubeconfig")).expect("a kubeconfig");
         for user in kubeconfig["users"].as_array_mut().expect("users") {
-            user["user"] = serde_json::json!({ "token": token });
+            user["user"] = json!({ "token": token });
         }
         kubeconfig.to_string()
     }

@@ -42,6 +42,7 @@ impl Story {
         story.tell(&format!("installed: {}", previous.what));
         story.until("organization/acme", "Ready", "True").await;
         let_in(&story.ground);
+        story.ground.until_requests_are_judged().await;
         story.tell("the Organization is Ready, the team has its roles");
         story
     }
