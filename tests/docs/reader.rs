@@ -178,6 +178,8 @@ async fn a_reader_can_type_the_commands_of_the_front_pages() {
     assert!(binary().ends_with("amigo-operator"), "the shell finds the programs by their names");
     let reader = Reader::new().await;
     reader.follows("charts/amigo-operator/README.md");
+    // That page ends when helm does; what takes the place of nodes is not done yet.
+    reader.types("kubectl wait --for=condition=Ready amorg/acme --timeout=2m", "it runs");
     reader.tidies_up().await;
     reader.follows("README.md");
     reader.sees("README.md");
