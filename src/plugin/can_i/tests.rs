@@ -46,7 +46,7 @@ fn ready() -> Json {
 fn assignment(name: &str, email: &str, role: &Json) -> Json {
     let mut spec = json!({ "organizationRef": { "name": "production" }, "user": { "email": email } });
     spec.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
-    object("RoleAssignment", name, &spec, &json!({ "userId": "user-eve" }))
+    object("RoleAssignment", name, &spec, &json!({ "userId": "user-eve", "conditions": [ready()] }))
 }
 
 fn temporary(email: &str, phase: &str, expires_at: &str) -> Json {
@@ -142,6 +142,23 @@ fn a_role_that_is_not_ready_is_said_to_be_so() {
     changed[0]["metadata"]["generation"] = json!(2);
     let answer = ask(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap();
     assert!(answer["notes"][0].as_str().unwrap().contains("has not seen the present Role viewer"), "{answer}");
+}
+
+#[test]
+fn an_assignment_that_is_not_ready_is_said_to_be_so() {
+    let note = |change: &dyn Fn(&mut Json)| {
+        let mut changed = assigned();
+        change(&mut changed[2]);
+        ask(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap()["notes"].to_string()
+    };
+    assert_eq!(note(&|_| ()), "[]");
+    let refused = note(&|assignment| {
+        let ready = &mut assignment["status"]["conditions"][0];
+        (ready["status"], ready["reason"], ready["message"]) = (json!("False"), json!("Conflict"), json!("403\nno"));
+    });
+    assert!(refused.contains("RoleAssignment eve is not Ready (Conflict), so") && refused.contains("403 no"), "{refused}");
+    let changed = note(&|assignment| assignment["metadata"]["generation"] = json!(2));
+    assert!(changed.contains("has not seen the present RoleAssignment eve"), "{changed}");
 }
 
 #[test]
