@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::{
     Output,
     subject::{Subject, UNKNOWN_USER},
+    whoever::whoever,
 };
 use crate::{
     crd::PermissionModelStatus,
-    permission::{Action, Attributes, Value, attributes::ORGANIZATION, compile, lint::nearest, names},
+    permission::{Action, Attributes, Caller, Value, attributes::ORGANIZATION, compile, lint::nearest, names},
     plugin::{
         Console, Exit, Failure,
         console::{BAD, GOOD},
@@ -69,19 +70,29 @@ impl<'a> Answer<'a> {
     /// Checks.
     ///
     /// # Errors
-    /// When it cannot be known, as the user's id is not.
+    /// When it depends on the user's id, which is not known.
     pub fn new(subject: &'a Subject, permission: &'a Permission, given: &[(String, Value)]) -> Result<Self, Failure> {
-        let caller = subject.caller();
-        let mut attributes: Attributes = given.iter().cloned().collect();
-        let org_id_is_default = !attributes.contains_key(ORGANIZATION);
-        attributes.entry(ORGANIZATION.to_owned()).or_insert_with(|| caller.org_id.into());
-        let attributes = resolved(attributes, caller);
+        let mut asked: Attributes = given.iter().cloned().collect();
+        let org_id_is_default = !asked.contains_key(ORGANIZATION);
+        asked.entry(ORGANIZATION.to_owned()).or_insert_with(|| subject.org_id.as_str().into());
         let deny_bars_temporary = subject.model != Some(PermissionModelStatus::AllowOnly);
+        let answer = |user_id: &str| {
+            let caller = Caller { user_id, ..subject.caller() };
+            let attributes = &resolved(asked.clone(), caller);
+            let question = Question { caller, permission: &permission.name, attributes, deny_bars_temporary };
+            question.answer(&subject.role, &subject.temporary)
+        };
+        let (verdict, unknown) = if subject.user_id == UNKNOWN_USER {
+            whoever((subject, &permission.name, &asked), &answer)?
+        } else {
+            (answer(&subject.user_id), None)
+        };
+        let caller = subject.caller();
+        let attributes = resolved(asked, caller);
         let question = Question { caller, permission: &permission.name, attributes: &attributes, deny_bars_temporary };
-        let verdict = question.answer(&subject.role, &subject.temporary);
-        user_is_known(subject, &verdict)?;
         let mut notes = subject.notes.clone();
         notes.extend(permission.note.clone());
+        notes.extend(unknown);
         notes.extend(about_deny(subject, &question, &verdict));
         Ok(Self {
             permission: &permission.name,
@@ -123,28 +134,6 @@ impl<'a> Answer<'a> {
         let story = self.verdict.told(&|name| format!(": add --attr {name}=..."));
         format!("{style}{word}{style:#}: {who} {may} {}\n  asked about {asked}{default}\n{story}", self.permission)
     }
-}
-
-/// Whether some value is the user's id cannot be known without the id.
-fn user_is_known(subject: &Subject, verdict: &Verdict) -> Result<(), Failure> {
-    if subject.user_id != UNKNOWN_USER {
-        return Ok(());
-    }
-    let checks = verdict.grants.iter().flat_map(|line| &line.conditions);
-    let compared =
-        checks.filter(|check| check.condition.values().iter().any(|value| value.text() == Some(UNKNOWN_USER)));
-    for check in compared {
-        let Some(value) = check.value.as_ref().filter(|value| value.text().is_some_and(|text| text != UNKNOWN_USER))
-        else {
-            continue;
-        };
-        let who = subject.label.as_deref().unwrap_or("the user");
-        let said =
-            format!("whether {} {value} is {who} is not known: the condition is {}", check.attribute, check.condition);
-        return Err(Failure::failed(said)
-            .advise(format!("say the user's id with --user-id ID, or ask with --attr {}={{self}}", check.attribute)));
-    }
-    Ok(())
 }
 
 /// What becomes of Deny grants, where it matters.

@@ -325,9 +325,7 @@ fn not_ready<K: Resource<DynamicType = ()>>(object: &K, conditions: Option<&[Con
             ready.reason,
             one_line(&ready.message)
         )),
-        None => {
-            Some(format!("the operator has not seen the present {kind} {name}, so Amigo may allow something else"))
-        }
+        None => Some(format!("the operator has not seen the present {kind} {name}, so Amigo may allow something else")),
     }
 }
 

@@ -156,7 +156,10 @@ fn an_assignment_that_is_not_ready_is_said_to_be_so() {
         let ready = &mut assignment["status"]["conditions"][0];
         (ready["status"], ready["reason"], ready["message"]) = (json!("False"), json!("Conflict"), json!("403\nno"));
     });
-    assert!(refused.contains("RoleAssignment eve is not Ready (Conflict), so") && refused.contains("403 no"), "{refused}");
+    assert!(
+        refused.contains("RoleAssignment eve is not Ready (Conflict), so") && refused.contains("403 no"),
+        "{refused}"
+    );
     let changed = note(&|assignment| assignment["metadata"]["generation"] = json!(2));
     assert!(changed.contains("has not seen the present RoleAssignment eve"), "{changed}");
 }
@@ -200,6 +203,26 @@ fn a_user_id_that_is_not_known_is_not_guessed() {
         "{unknown}"
     );
     assert_eq!(ask(&world, &format!("{OWN}dana {EVE} --user-id user-eve")).unwrap()["allowed"], json!(false));
+}
+
+#[test]
+fn an_unknown_user_may_be_whoever_a_condition_names() {
+    let mut shut = role("viewer");
+    shut["spec"]["permissionGrants"][0]["conditions"] =
+        json!({ "conversation_user_id": { "type": "NotEquals", "value": "user-dana" } });
+    let unknown = ask(&files(&[shut]), &format!("{OWN}{{self}} {EVE}")).unwrap_err();
+    assert!(unknown.message.contains("whether \"user-dana\" is eve@example.com is not known"), "{unknown}");
+    assert_eq!(unknown.advice.as_deref(), Some("say the user's id with --user-id ID"));
+}
+
+#[test]
+fn an_answer_that_is_the_same_for_every_user_needs_no_id() {
+    let mut open = role("viewer");
+    let everywhere = json!({ "permissionName": "Conversation:GetConversation" });
+    open["spec"]["permissionGrants"].as_array_mut().unwrap().push(everywhere);
+    let answer = ask(&files(&[open]), &format!("{OWN}dana {EVE}")).unwrap();
+    assert_eq!(answer["allowed"], json!(true));
+    assert!(answer["notes"].to_string().contains("the answer is the same in both cases"), "{answer}");
 }
 
 #[test]
