@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod look;
 mod manifest;
 mod report;
 mod values;
