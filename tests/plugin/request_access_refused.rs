@@ -117,6 +117,24 @@ async fn who_may_not_ask_for_others_reads_the_policys_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_list_organizations_still_reads_that_one_is_missing() {
+    let stage = Stage::new("getonly").await;
+    let_request(&stage, ENGINEER).await;
+    let rules = format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {}-organizations}}, \
+         rules: [{{apiGroups: [permissions.amigo.ai], resources: [organizations], verbs: [get]}}]}}",
+        stage.cluster.namespace
+    );
+    stage.apply(&rules).await;
+    for command in [
+        ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-e", "no-such"].as_slice(),
+        &["conversation", "list-access", "-e", "no-such"],
+    ] {
+        assert_refused(&amigo_as(&stage, ENGINEER, command), 1, &["Organization no-such does not exist"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_user_is_refused_and_the_request_stands() {
     let stage = Stage::new("nobody").await;
     let_request(&stage, ENGINEER).await;
