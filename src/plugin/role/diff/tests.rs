@@ -83,6 +83,15 @@ fn a_description_changes_in_place_and_a_view_does_not() {
 }
 
 #[test]
+fn what_others_wrote_stays_on_its_line() {
+    let told = change(|spec| spec.permission_grants[0].description = Some("Reads\nall\u{1b}[2J".to_owned())).told();
+    assert!(told.contains(": Reads all\u{fffd}[2J"), "{told:?}");
+    let described = role(|spec| spec.description = "Reads\nall\u{1b}[2J".to_owned());
+    let told = Live::of(&described, &setting()).told();
+    assert!(told.contains("description: Reads all\u{fffd}[2J\n"), "{told:?}");
+}
+
+#[test]
 fn what_only_people_read_changes_nothing_at_amigo() {
     let told = change(|spec| spec.permission_grants[0].description = Some("Reads messages".to_owned()));
     assert!(told.differs());
