@@ -3,7 +3,7 @@
 use kube::{Api, ResourceExt as _, api::ListParams};
 
 use super::{Failure, kubernetes::Kubernetes};
-use crate::crd::Organization;
+use crate::crd::{Organization, PermissionModelChoice, PermissionModelStatus};
 
 impl Kubernetes {
     /// The Organization of this name.
@@ -46,6 +46,16 @@ impl Kubernetes {
     /// When there is none, or there are several.
     pub async fn only_organization(&self) -> Result<Organization, Failure> {
         only(self.organizations().await?, &self.namespace)
+    }
+}
+
+/// Whether the organization's API knows Deny: as the Organization says, else as the operator found.
+#[must_use]
+pub fn known_model(organization: &Organization) -> Option<PermissionModelStatus> {
+    match organization.spec.permission_model {
+        PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
+        PermissionModelChoice::AllowDeny => Some(PermissionModelStatus::AllowDeny),
+        PermissionModelChoice::Detect => organization.status.as_ref().and_then(|status| status.permission_model),
     }
 }
 

@@ -6,14 +6,15 @@ use kube::{Resource, ResourceExt as _};
 
 use crate::{
     crd::{
-        NameReference, Organization, PermissionModelChoice, PermissionModelStatus, Phase, Role, RoleAssignment,
-        TemporaryPermissionGrant, UserReference,
+        NameReference, Organization, PermissionModelStatus, Phase, Role, RoleAssignment, TemporaryPermissionGrant,
+        UserReference,
         conditions::{self, Standing},
         reasons::condition,
     },
     permission::Caller,
     plugin::{
         Failure,
+        organizations::known_model,
         verdict::{Found, Source, Unclear},
     },
     text::one_line,
@@ -120,7 +121,7 @@ impl Subject {
             role_name: role.remote_name(),
             role: choice.role.sources(),
             temporary,
-            model: organization.and_then(model),
+            model: organization.and_then(known_model),
             notes,
         }
     }
@@ -332,12 +333,4 @@ fn not_ready<K: Resource<DynamicType = ()>>(object: &K, conditions: Option<&[Con
 fn org_id(organization: &Organization) -> String {
     let seen = organization.status.as_ref().and_then(|status| status.org_id.clone());
     seen.unwrap_or_else(|| organization.spec.organization.clone())
-}
-
-fn model(organization: &Organization) -> Option<PermissionModelStatus> {
-    match organization.spec.permission_model {
-        PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
-        PermissionModelChoice::AllowDeny => Some(PermissionModelStatus::AllowDeny),
-        PermissionModelChoice::Detect => organization.status.as_ref().and_then(|status| status.permission_model),
-    }
 }
