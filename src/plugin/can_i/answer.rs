@@ -14,7 +14,7 @@ use crate::{
         Console, Exit, Failure,
         console::{BAD, GOOD},
         output::json,
-        verdict::{Question, Verdict, quoted, resolved},
+        verdict::{Question, Reason, Verdict, quoted, resolved},
     },
 };
 
@@ -94,6 +94,7 @@ impl<'a> Answer<'a> {
         notes.extend(permission.note.clone());
         notes.extend(unknown);
         notes.extend(about_deny(subject, &question, &verdict));
+        notes.extend(about_elsewhere(subject, deny_bars_temporary, &verdict));
         Ok(Self {
             permission: &permission.name,
             user: subject.label.as_deref(),
@@ -163,4 +164,11 @@ fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> 
             })
         }
     }
+}
+
+/// Access counts at Amigo in whatever namespace it was asked for.
+fn about_elsewhere(subject: &Subject, deny_bars_temporary: bool, verdict: &Verdict) -> Option<String> {
+    let is_final = verdict.allowed || (deny_bars_temporary && verdict.reason == Reason::DenyGrant);
+    (subject.elsewhere && !is_final)
+        .then(|| "temporary grants of other namespaces were not looked at: name theirs with -n".to_owned())
 }

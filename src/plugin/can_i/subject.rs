@@ -76,6 +76,8 @@ pub struct Subject {
     pub model: Option<PermissionModelStatus>,
     /// What was assumed, for the user to know.
     pub notes: Vec<String>,
+    /// Temporary grants of other namespaces were not looked at.
+    pub elsewhere: bool,
 }
 
 /// Stands for a user id that is not known.
@@ -123,6 +125,7 @@ impl Subject {
             temporary,
             model: organization.and_then(known_model),
             notes,
+            elsewhere: world.now.is_some() && wish.user.is_some(),
         }
     }
 }

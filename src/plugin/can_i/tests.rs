@@ -186,6 +186,18 @@ fn only_what_was_issued_and_lives_counts_of_a_temporary_grant() {
 }
 
 #[test]
+fn a_denial_says_which_grants_were_not_looked_at() {
+    let notes = |line: &str| ask(&cluster(&assigned()), line).unwrap()["notes"].to_string();
+    assert!(
+        notes(&format!("User:GetUserInfo {EVE}")).contains("temporary grants of other namespaces were not looked at")
+    );
+    for settled in [format!("{OWN}user-eve {EVE}"), format!("Conversation:CreateConversation {EVE}")] {
+        assert!(!notes(&settled).contains("other namespaces"), "{settled}");
+    }
+    assert_eq!(notes("User:GetUserInfo --as-role viewer"), "[]");
+}
+
+#[test]
 fn temporary_grants_count_with_as_role_only_for_a_named_user() {
     let world = cluster(&[assigned(), vec![temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]].concat());
     let as_role =
