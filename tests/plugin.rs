@@ -2,6 +2,14 @@
 
 mod support;
 
+#[path = "chart/helm.rs"]
+#[allow(dead_code, reason = "shared with the tests of the chart")]
+mod helm;
+
+#[path = "admission/house.rs"]
+#[allow(dead_code, reason = "shared with the tests of the admission policies")]
+mod house;
+
 #[path = "plugin/access_test.rs"]
 mod access_test;
 #[path = "plugin/can_i.rs"]

@@ -15,7 +15,7 @@ pub const BAD: Style = AnsiColor::Red.on_default();
 /// Titles.
 pub const TITLE: Style = Style::new().bold();
 
-/// Clears the line the cursor is on.
+/// Clears the line the cursor is on; without colour only its first character is left, so blanks clear the rest.
 const CLEAR: &str = "\r\u{1b}[2K";
 
 /// The two streams. Styled text may be written to both: where colour is not wanted it is stripped.
@@ -23,7 +23,8 @@ pub struct Console {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     progress: bool,
-    unfinished: bool,
+    /// Characters of the progress line that stands there.
+    unfinished: usize,
 }
 
 impl Console {
@@ -34,7 +35,7 @@ impl Console {
             out: Box::new(anstream::AutoStream::auto(io::stdout())),
             err: Box::new(anstream::AutoStream::auto(io::stderr())),
             progress: io::stderr().is_terminal(),
-            unfinished: false,
+            unfinished: 0,
         }
     }
 
@@ -44,7 +45,7 @@ impl Console {
             out: Box::new(anstream::StripStream::new(Box::new(out) as Box<dyn Write + Send>)),
             err: Box::new(anstream::StripStream::new(Box::new(err) as Box<dyn Write + Send>)),
             progress: false,
-            unfinished: false,
+            unfinished: 0,
         }
     }
 
@@ -86,15 +87,49 @@ impl Console {
     /// Shows one line that the next one replaces; nothing where stderr is no terminal.
     pub fn progress(&mut self, text: &str) {
         if self.progress {
-            self.unfinished = true;
-            let _ = write!(self.err, "{CLEAR}{text}");
+            let width = text.chars().count();
+            let _ = write!(self.err, "{CLEAR}{text:<before$}", before = self.unfinished);
             let _ = self.err.flush();
+            self.unfinished = width;
         }
     }
 
     fn finish(&mut self) {
-        if std::mem::take(&mut self.unfinished) {
-            let _ = write!(self.err, "{CLEAR}");
+        let width = std::mem::take(&mut self.unfinished);
+        if width > 0 {
+            let _ = write!(self.err, "{CLEAR}{:width$}\r", "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_progress_line_leaves_nothing_behind_where_escapes_are_stripped() {
+        let screen = Screen::default();
+        let mut console = Console { progress: true, ..Console::to(io::sink(), screen.clone()) };
+        console.progress("waits [10s]");
+        console.progress("é [2s]");
+        console.tell("Granted");
+        let written = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written, "\rwaits [10s]\ré [2s]     \r      \rGranted\n");
     }
 }

@@ -60,15 +60,25 @@ impl Failure {
         let said = format!("cannot {doing}: {}", status.message);
         match (status.code, status.reason.as_str()) {
             (401, _) => Self::failed(said).advise("sign in to the cluster anew, then repeat the command"),
-            (403, _) => Self::refused(said)
+            (403, _) if lacks_right(status) => Self::refused(said)
                 .advise("ask whoever runs the cluster for the rights; `kubectl auth can-i --list` shows yours"),
-            (422, _) => Self::refused(said),
+            // A rule refused it, and its message says what to do.
+            (403 | 422, _) => Self::refused(said),
             // An unknown kind has no details, an unknown object has a name.
             (404, _) if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => Self::failed(said)
                 .advise("is amigo-operator installed here? `kubectl get crd | grep amigo` shows its kinds"),
             _ => Self::failed(said),
         }
     }
+}
+
+/// Whether the API server refused because the user has not the right, and not because of a rule such as an admission
+/// policy: both are 403 Forbidden, and only the words differ.
+#[must_use]
+pub fn lacks_right(status: &Status) -> bool {
+    let said = &status.message;
+    let authorization = said.contains("\" cannot ") && (said.contains(" resource \"") || said.contains(" path \""));
+    status.code == 403 && authorization && !said.contains("denied request") && !said.contains("denied the request")
 }
 
 impl fmt::Display for Failure {
@@ -98,4 +108,30 @@ fn chain(error: &dyn StdError) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(message: &str) -> Failure {
+        let status =
+            Status { code: 403, reason: "Forbidden".to_owned(), message: message.to_owned(), ..Status::default() };
+        Failure::of_kube("create request one", &kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn only_a_missing_right_is_to_be_asked_for() {
+        let right = refused(
+            "tpg is forbidden: User \"eng\" cannot create resource \"tpg\" in API group \"permissions.amigo.ai\"",
+        );
+        assert_eq!((right.exit, right.advice.is_some()), (Exit::Refused, true));
+        for rule in [
+            "tpg \"one\" is forbidden: ValidatingAdmissionPolicy 'own' with binding 'own' denied request: ask for yourself",
+            "admission webhook \"own\" denied the request: user \"eng\" cannot use resource \"tpg\"",
+            "tpg \"one\" is forbidden: exceeded quota: few",
+        ] {
+            assert_eq!((refused(rule).exit, refused(rule).advice), (Exit::Refused, None), "{rule}");
+        }
+    }
 }

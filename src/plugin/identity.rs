@@ -17,6 +17,8 @@ pub struct Identity {
     pub username: String,
     /// The user's address at Amigo, where it is known.
     pub email: Option<String>,
+    /// What is configured as the address and is none.
+    pub no_address: Option<String>,
 }
 
 impl Kubernetes {
@@ -42,7 +44,10 @@ impl Identity {
     /// When neither the cluster nor the configuration knows one.
     pub fn email(&self) -> Result<&str, Failure> {
         self.email.as_deref().ok_or_else(|| {
-            Failure::usage(format!("the cluster knows you as {:?}, which is no e-mail address", self.username))
+            let configured = self.no_address.as_ref();
+            let neither = configured
+                .map_or_else(String::new, |text| format!(", and {EMAIL_VARIABLE} is {text:?}, which is none either"));
+            Failure::usage(format!("the cluster knows you as {:?}, which is no e-mail address{neither}", self.username))
                 .advise(format!("name the user with --user-email, or set {EMAIL_VARIABLE} to your address at Amigo"))
         })
     }
@@ -53,9 +58,11 @@ fn identity(user: &UserInfo, configured: Option<String>) -> Identity {
     let username = user.username.clone().unwrap_or_default();
     let extra = user.extra.iter().flatten().filter(|(key, _)| key.rsplit('/').next() == Some("email"));
     let claimed = extra.flat_map(|(_, values)| values).find_map(|value| address(value));
-    let configured = configured.and_then(|text| address(&text).map(str::to_owned));
-    let email = address(&username).or(claimed).map(str::to_owned).or(configured);
-    Identity { username, email }
+    let configured = configured.filter(|text| !text.trim().is_empty());
+    let usable = configured.as_deref().and_then(address).map(str::to_owned);
+    let no_address = configured.filter(|_| usable.is_none());
+    let email = address(&username).or(claimed).map(str::to_owned).or(usable);
+    Identity { username, email, no_address }
 }
 
 /// The e-mail address in a user's name; sign-in services put prefixes such as `oidc:` or `https://issuer#` before it.
@@ -96,5 +103,13 @@ mod tests {
             let configured = identity(&named(name), Some("eng@example.com".to_owned()));
             assert_eq!(configured.email.as_deref(), Some("eng@example.com"));
         }
+    }
+
+    #[test]
+    fn a_configured_address_that_is_none_is_told() {
+        let said =
+            |configured: &str| identity(&named("admin"), Some(configured.to_owned())).email().unwrap_err().message;
+        assert!(said("eng.example.com").ends_with("and AMIGO_USER_EMAIL is \"eng.example.com\", which is none either"));
+        assert_eq!(said(" "), "the cluster knows you as \"admin\", which is no e-mail address");
     }
 }

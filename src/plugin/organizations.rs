@@ -3,7 +3,7 @@
 use kube::{Api, ResourceExt as _, api::ListParams};
 
 use super::{Failure, kubernetes::Kubernetes};
-use crate::crd::Organization;
+use crate::crd::{Organization, PermissionModelChoice, PermissionModelStatus};
 
 impl Kubernetes {
     /// The Organization of this name.
@@ -16,8 +16,7 @@ impl Kubernetes {
             api.get_opt(name).await.map_err(|error| Failure::of_kube(&format!("read Organization {name}"), &error))?;
         match found {
             Some(organization) => Ok(organization),
-            None => Err(Failure::failed(format!("Organization {name} does not exist"))
-                .advise(choices(&self.organizations().await?))),
+            None => Err(missing(name, self.organizations().await.ok().as_deref())),
         }
     }
 
@@ -47,6 +46,25 @@ impl Kubernetes {
     /// When there is none, or there are several.
     pub async fn only_organization(&self) -> Result<Organization, Failure> {
         only(self.organizations().await?, &self.namespace)
+    }
+}
+
+/// Whether the organization's API knows Deny: as the Organization says, else as the operator found.
+#[must_use]
+pub fn known_model(organization: &Organization) -> Option<PermissionModelStatus> {
+    match organization.spec.permission_model {
+        PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
+        PermissionModelChoice::AllowDeny => Some(PermissionModelStatus::AllowDeny),
+        PermissionModelChoice::Detect => organization.status.as_ref().and_then(|status| status.permission_model),
+    }
+}
+
+/// No such Organization. Who may not list those there are is only not told of them.
+fn missing(name: &str, all: Option<&[Organization]>) -> Failure {
+    let failure = Failure::failed(format!("Organization {name} does not exist"));
+    match all {
+        Some(all) => failure.advise(choices(all)),
+        None => failure,
     }
 }
 
@@ -117,6 +135,13 @@ mod tests {
         assert_eq!(only(all(), "team").unwrap_err().exit, Exit::Usage);
         assert_eq!(only(all(), "elsewhere").unwrap_err().exit, Exit::Refused);
         assert_eq!(only(Vec::new(), "team").unwrap_err().exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_name_of_none_fails_whether_or_not_the_choices_are_known() {
+        let (told, untold) = (missing("one", Some(&[organization("two", "acme")])), missing("one", None));
+        assert_eq!((told.exit, untold.exit), (Exit::Failed, Exit::Failed));
+        assert!(told.advice.unwrap().contains("two") && untold.advice.is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use amigo_operator::{
 use kube::{Api, api::ListParams};
 
 use crate::{
+    house,
     people::{amigo_as, let_request},
     request_access::{request, request_as, standing},
     support::{
@@ -97,6 +98,40 @@ async fn who_may_not_ask_is_told_whom_to_ask() {
     let reader = request_as(&stage, STRANGER, ID, &[]);
     let namespace = format!("a role in namespace {}", stage.cluster.namespace);
     assert_refused(&reader, 3, &["forbidden", &namespace, "create temporarypermissiongrants.permissions.amigo.ai"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_ask_for_others_reads_the_policys_own_words() {
+    let stage = Stage::new("policies").await;
+    let_request(&stage, ENGINEER).await;
+    house::install(&stage.cluster, &[]);
+    // A policy is in force a moment after it was stored.
+    let refused = eventually(house::WITHIN, "a policy refuses", || async {
+        let ran = request(&stage, ID, &["--user-email", "colleague@example.com", "--no-wait"]);
+        (ran.code != 0).then_some(ran)
+    });
+    let refused = refused.await;
+    assert_refused(&refused, 3, &["denied request", "request-for-others"]);
+    assert!(!refused.stderr.contains("ask whoever runs the cluster"), "{refused:?}");
+    assert_eq!(request(&stage, ID, &[]).code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_list_organizations_still_reads_that_one_is_missing() {
+    let stage = Stage::new("getonly").await;
+    let_request(&stage, ENGINEER).await;
+    let rules = format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {}-organizations}}, \
+         rules: [{{apiGroups: [permissions.amigo.ai], resources: [organizations], verbs: [get]}}]}}",
+        stage.cluster.namespace
+    );
+    stage.apply(&rules).await;
+    for command in [
+        ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-e", "no-such"].as_slice(),
+        &["conversation", "list-access", "-e", "no-such"],
+    ] {
+        assert_refused(&amigo_as(&stage, ENGINEER, command), 1, &["Organization no-such does not exist"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

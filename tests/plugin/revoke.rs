@@ -54,7 +54,8 @@ async fn a_request_that_nobody_served_leaves_nothing() {
     let revoked = amigo(&stage, &["revoke", "nobody", "--wait"]);
     assert_eq!(revoked.code, 0, "{revoked:?}");
     assert!(revoked.stderr.contains("Nothing was issued"), "{revoked:?}");
-    let again = amigo(&stage, &["revoke", "nobody"]);
+    assert_eq!(amigo(&stage, &["revoke", "role/nobody"]).code, 2);
+    let again = amigo(&stage, &["revoke", "temporarypermissiongrant.permissions.amigo.ai/nobody"]);
     assert!(again.code == 1 && again.stderr.contains("list-access"), "{again:?}");
 }
 

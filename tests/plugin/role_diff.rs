@@ -66,7 +66,7 @@ async fn a_file_shows_what_applying_it_would_change() {
     for part in [
         "+ Allow Conversation:GetMessage where",
         "a new role document",
-        "would newly allow Conversation:GetMessage on org_id=\"acme\"",
+        "would newly allow Conversation:GetMessage on org_id = \"acme\"",
     ] {
         assert!(more.stdout.contains(part), "{part}: {more:?}");
     }

@@ -59,7 +59,8 @@ fn permission(grant: &PermissionGrant, notes: &mut Notes) {
     }
     let advice = match meant {
         Some(meant) => format!("write {meant}"),
-        None if colon.contains(':') => format!("write {colon}"),
+        None if colon != name && colon.contains(':') => format!("write {colon}"),
+        None if colon.contains(':') => "write letters and digits around one colon".to_owned(),
         None => "write it like Conversation:GetMessage".to_owned(),
     };
     let message = format!("{name} is not of the form Category:Action");
@@ -88,8 +89,12 @@ fn scope(grant: &PermissionGrant, notes: &mut Notes) {
 }
 
 fn is_scoped(grant: &PermissionGrant) -> bool {
-    let condition = grant.conditions.get(attributes::ORGANIZATION);
-    matches!(condition, Some(Condition::Equals { .. } | Condition::In { .. }))
+    match grant.conditions.get(attributes::ORGANIZATION) {
+        Some(Condition::Equals { .. }) => true,
+        // None is no organization, and has a finding of its own.
+        Some(Condition::In { values }) => values.len() <= 1,
+        Some(Condition::NotEquals { .. }) | None => false,
+    }
 }
 
 fn attribute(grant: &PermissionGrant, name: &str, notes: &mut Notes) -> Option<&'static Attribute> {

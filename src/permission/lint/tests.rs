@@ -65,6 +65,9 @@ fn missing_conditions_scope_and_texts_are_found() {
     assert_eq!(codes(with(Action::Allow, READ, Conditions::new())), [Code::NoConditions]);
     assert_eq!(codes(unscoped), [Code::MissingOrganizationScope]);
     assert_eq!(codes(when(allow(READ), "org_id", elsewhere)), [Code::MissingOrganizationScope]);
+    let several = any_of(&["acme", "globex"]);
+    assert_eq!(codes(when(allow(READ), "org_id", several)), [Code::MissingOrganizationScope]);
+    assert_eq!(codes(when(allow(READ), "org_id", any_of(&["acme"]))), [Code::SingleIn]);
     assert_eq!(codes(DescribedGrant { description: Some("  ".to_owned()), ..allow(READ) }), [Code::NoDescription]);
 }
 
@@ -94,6 +97,8 @@ fn an_unknown_permission_is_told_with_the_nearest_known() {
     assert_eq!(finding.advice, "was Conversation:GetConversation meant?");
     assert_eq!(only(allow("Telepathy:Read")).advice, "check the spelling");
     assert_eq!(only(allow("GetMessage")).advice, "write it like Conversation:GetMessage");
+    assert_eq!(only(allow("Billing:Read_All")).advice, "write letters and digits around one colon");
+    assert_eq!(only(allow("Telepathy.Read")).advice, "write Telepathy:Read");
 }
 
 #[test]

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::format::{AccessTest, Case, Expectation, GrantSpec};
 use crate::{
-    crd::{PermissionModelStatus, Role, TemporaryPermissionGrant},
+    crd::{Organization, PermissionModelStatus, Role, TemporaryPermissionGrant},
     permission::{Action, Attributes, Caller, PermissionGrant, attributes, compile, names},
     plugin::{
         manifests::{Manifest, Manifests, Place, Problem},
+        organizations::known_model,
         verdict::{Found, Question, Reason, Source, Unclear, Verdict, resolved},
     },
 };
@@ -18,8 +19,8 @@ use crate::{
 pub struct World {
     roles: Vec<Found<Role>>,
     grants: Vec<Found<TemporaryPermissionGrant>>,
-    /// Organization object to the organization's id at Amigo.
-    organizations: Vec<(String, String)>,
+    /// For the organizations' ids at Amigo, and what their APIs know.
+    organizations: Vec<Organization>,
 }
 
 /// What came of one case.
@@ -50,12 +51,10 @@ impl World {
     /// Takes the tests out of what was read.
     #[must_use]
     pub fn new(manifests: Manifests) -> (Self, Vec<Manifest<AccessTest>>) {
-        let ids = manifests.organizations.iter().map(|manifest| &manifest.object);
-        let ids = ids.map(|organization| (organization.name_any(), organization.spec.organization.clone())).collect();
         let world = Self {
             roles: manifests.roles.into_iter().map(Found::Written).collect(),
             grants: manifests.grants.into_iter().map(Found::Written).collect(),
-            organizations: ids,
+            organizations: manifests.organizations.into_iter().map(|manifest| manifest.object).collect(),
         };
         (world, manifests.access_tests)
     }
@@ -91,7 +90,8 @@ impl World {
         sensible_permission(&case.permission, &sources).map_err(|message| wrong("/permission", message))?;
         let asked = asked(document, case, caller);
         sensible_attributes(&asked, &sources).map_err(|message| wrong("/attributes", message))?;
-        let deny_bars_temporary = document.permission_model != Some(PermissionModelStatus::AllowOnly);
+        let model = document.permission_model.or_else(|| self.organization(object).and_then(known_model));
+        let deny_bars_temporary = model != Some(PermissionModelStatus::AllowOnly);
         if !deny_bars_temporary {
             sendable(&role_grants).map_err(|message| wrong("/role", message))?;
         }
@@ -123,8 +123,11 @@ impl World {
 
     fn org_id(&self, role: &Role) -> String {
         let reference = &role.spec.organization_ref.name;
-        let known = self.organizations.iter().find(|(name, _)| name == reference);
-        known.map_or_else(|| reference.clone(), |(_, id)| id.clone())
+        self.organization(role).map_or_else(|| reference.clone(), |known| known.spec.organization.clone())
+    }
+
+    fn organization(&self, role: &Role) -> Option<&Organization> {
+        self.organizations.iter().find(|known| known.name_any() == role.spec.organization_ref.name)
     }
 
     fn temporary(&self, grant: &GrantSpec, caller: Caller<'_>) -> Result<Vec<Source>, String> {

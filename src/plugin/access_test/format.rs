@@ -22,7 +22,7 @@ pub struct AccessTest {
     /// The role under test: the name of a Role object of the manifests, or of the role at Amigo.
     pub role: Option<String>,
     /// What the organization's API knows. Under `AllowOnly` a Deny of the role takes nothing from temporary grants.
-    /// Default: `AllowDeny`.
+    /// Default: what the Organization's manifest says, else `AllowDeny`.
     pub permission_model: Option<PermissionModelStatus>,
     /// Who asks.
     #[serde(default)]

@@ -44,7 +44,8 @@ their kind and kubectl apply -f examples does not look there. A file of tests:
   attributes: {}                  # of every case; org_id is the caller's unless given, null takes it away
   grants: []                      # live temporary grants: {name} of an object, or {permissionName, conditions};
                                   #   for the object of a conversation also {ownerUserId}
-  permissionModel: AllowDeny      # or AllowOnly: there a Deny takes nothing from temporary grants
+  permissionModel: AllowDeny      # or AllowOnly: there a Deny takes nothing from temporary grants; default: the
+                                  # Organization's, if it is in the files and says, else AllowDeny
   cases:
     - name: sees the own conversations
       permission: Conversation:GetConversation

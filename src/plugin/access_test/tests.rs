@@ -118,6 +118,30 @@ fn a_role_that_an_api_without_deny_never_gets_is_an_error() {
 }
 
 #[test]
+fn an_organization_without_deny_counts_unless_the_test_says_otherwise() {
+    let organization = "apiVersion: permissions.amigo.ai/v1alpha1\nkind: Organization\nmetadata: { name: acme }\nspec:\n  \
+                        organization: acme\n  credentialsSecretRef: { name: acme }\n  permissionModel: AllowOnly\n";
+    let deny = "    - action: Deny\n      permissionName: Conversation:GetConversation\n      conditions: { org_id: { type: Equals, value: x } }\n";
+    let source = |name: &str, text: String| Source { name: name.to_owned(), text };
+    let read = |model: &str, deny: &str| {
+        let denied = "  - { name: a case, permission: 'Conversation:InteractWithConversation', expect: Allowed, \
+                      grants: [{ permissionName: 'Conversation:InteractWithConversation' }] }\n";
+        let test = format!(
+            "apiVersion: permissions.amigo.ai/v1alpha1\nkind: AccessTest\nrole: viewer\n{model}cases:\n{denied}"
+        );
+        let sources = [
+            source("acme.yaml", organization.to_owned()),
+            source("role.yaml", format!("{ROLE}{deny}")),
+            source("a.test.yaml", test),
+        ];
+        outcomes(Manifests::parse(&sources).unwrap(), None)
+    };
+    assert_eq!(read("", "").unwrap()[0].failure, None);
+    assert!(read("permissionModel: AllowDeny\n", "").unwrap()[0].failure.is_some());
+    assert!(read("", deny).unwrap_err()[0].message.contains("under AllowOnly the role is not sent"));
+}
+
+#[test]
 fn the_report_tells_why_a_case_failed() {
     let report = Report::new(
         run(&(case("Allowed", OWN) + &case("Allowed", "attributes: { conversation_user_id: dana }"))).unwrap(),

@@ -5,15 +5,16 @@ use serde::Serialize;
 use super::{
     Output,
     subject::{Subject, UNKNOWN_USER},
+    whoever::whoever,
 };
 use crate::{
     crd::PermissionModelStatus,
-    permission::{Action, Attributes, Value, attributes::ORGANIZATION, compile, lint::nearest, names},
+    permission::{Action, Attributes, Caller, Value, attributes::ORGANIZATION, compile, lint::nearest, names},
     plugin::{
         Console, Exit, Failure,
         console::{BAD, GOOD},
         output::json,
-        verdict::{Question, Verdict, quoted, resolved},
+        verdict::{Question, Reason, Verdict, quoted, resolved},
     },
 };
 
@@ -69,20 +70,31 @@ impl<'a> Answer<'a> {
     /// Checks.
     ///
     /// # Errors
-    /// When it cannot be known, as the user's id is not.
+    /// When it depends on the user's id, which is not known.
     pub fn new(subject: &'a Subject, permission: &'a Permission, given: &[(String, Value)]) -> Result<Self, Failure> {
-        let caller = subject.caller();
-        let mut attributes: Attributes = given.iter().cloned().collect();
-        let org_id_is_default = !attributes.contains_key(ORGANIZATION);
-        attributes.entry(ORGANIZATION.to_owned()).or_insert_with(|| caller.org_id.into());
-        let attributes = resolved(attributes, caller);
+        let mut asked: Attributes = given.iter().cloned().collect();
+        let org_id_is_default = !asked.contains_key(ORGANIZATION);
+        asked.entry(ORGANIZATION.to_owned()).or_insert_with(|| subject.org_id.as_str().into());
         let deny_bars_temporary = subject.model != Some(PermissionModelStatus::AllowOnly);
+        let answer = |user_id: &str| {
+            let caller = Caller { user_id, ..subject.caller() };
+            let attributes = &resolved(asked.clone(), caller);
+            let question = Question { caller, permission: &permission.name, attributes, deny_bars_temporary };
+            question.answer(&subject.role, &subject.temporary)
+        };
+        let (verdict, unknown) = if subject.user_id == UNKNOWN_USER {
+            whoever((subject, &permission.name, &asked), &answer)?
+        } else {
+            (answer(&subject.user_id), None)
+        };
+        let caller = subject.caller();
+        let attributes = resolved(asked, caller);
         let question = Question { caller, permission: &permission.name, attributes: &attributes, deny_bars_temporary };
-        let verdict = question.answer(&subject.role, &subject.temporary);
-        user_is_known(subject, &verdict)?;
         let mut notes = subject.notes.clone();
         notes.extend(permission.note.clone());
+        notes.extend(unknown);
         notes.extend(about_deny(subject, &question, &verdict));
+        notes.extend(about_elsewhere(subject, deny_bars_temporary, &verdict));
         Ok(Self {
             permission: &permission.name,
             user: subject.label.as_deref(),
@@ -125,28 +137,6 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Whether some value is the user's id cannot be known without the id.
-fn user_is_known(subject: &Subject, verdict: &Verdict) -> Result<(), Failure> {
-    if subject.user_id != UNKNOWN_USER {
-        return Ok(());
-    }
-    let checks = verdict.grants.iter().flat_map(|line| &line.conditions);
-    let compared =
-        checks.filter(|check| check.condition.values().iter().any(|value| value.text() == Some(UNKNOWN_USER)));
-    for check in compared {
-        let Some(value) = check.value.as_ref().filter(|value| value.text().is_some_and(|text| text != UNKNOWN_USER))
-        else {
-            continue;
-        };
-        let who = subject.label.as_deref().unwrap_or("the user");
-        let said =
-            format!("whether {} {value} is {who} is not known: the condition is {}", check.attribute, check.condition);
-        return Err(Failure::failed(said)
-            .advise(format!("say the user's id with --user-id ID, or ask with --attr {}={{self}}", check.attribute)));
-    }
-    Ok(())
-}
-
 /// What becomes of Deny grants, where it matters.
 fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> Option<String> {
     let denies = verdict.grants.iter().any(|line| line.action == Action::Deny);
@@ -174,4 +164,11 @@ fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> 
             })
         }
     }
+}
+
+/// Access counts at Amigo in whatever namespace it was asked for.
+fn about_elsewhere(subject: &Subject, deny_bars_temporary: bool, verdict: &Verdict) -> Option<String> {
+    let is_final = verdict.allowed || (deny_bars_temporary && verdict.reason == Reason::DenyGrant);
+    (subject.elsewhere && !is_final)
+        .then(|| "temporary grants of other namespaces were not looked at: name theirs with -n".to_owned())
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod attributes;
 mod subject;
+mod whoever;
 mod world;
 
 use clap::{Args, ValueEnum};

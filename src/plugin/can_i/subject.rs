@@ -1,18 +1,23 @@
 //! Whose rights are looked at: which role, which temporary grants, what the variables stand for.
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, ResourceExt as _};
 
 use crate::{
     crd::{
-        NameReference, Organization, PermissionModelChoice, PermissionModelStatus, Phase, Role, RoleAssignment,
-        TemporaryPermissionGrant, UserReference,
+        NameReference, Organization, PermissionModelStatus, Phase, Role, RoleAssignment, TemporaryPermissionGrant,
+        UserReference,
+        conditions::{self, Standing},
+        reasons::condition,
     },
     permission::Caller,
     plugin::{
         Failure,
+        organizations::known_model,
         verdict::{Found, Source, Unclear},
     },
+    text::one_line,
 };
 
 /// What is known, from the cluster or from files.
@@ -71,6 +76,8 @@ pub struct Subject {
     pub model: Option<PermissionModelStatus>,
     /// What was assumed, for the user to know.
     pub notes: Vec<String>,
+    /// Temporary grants of other namespaces were not looked at.
+    pub elsewhere: bool,
 }
 
 /// Stands for a user id that is not known.
@@ -91,7 +98,13 @@ impl Subject {
         let reference = &role.spec.organization_ref;
         let mut notes = Vec::new();
         if world.now.is_some() {
-            notes.extend(not_ready(role));
+            let status = role.status.as_ref();
+            notes.extend(not_ready(role, status.map(|status| &status.conditions[..])));
+            // Amigo may still know the user by another role, or by none.
+            notes.extend(choice.assignment.and_then(|assignment| {
+                let status = assignment.status.as_ref();
+                not_ready(assignment, status.map(|status| &status.conditions[..]))
+            }));
         }
         let org_id = wish.org_id.clone().or_else(|| organization.map(org_id)).unwrap_or_else(|| {
             notes.push(format!(
@@ -110,8 +123,9 @@ impl Subject {
             role_name: role.remote_name(),
             role: choice.role.sources(),
             temporary,
-            model: organization.and_then(model),
+            model: organization.and_then(known_model),
             notes,
+            elsewhere: world.now.is_some() && wish.user.is_some(),
         }
     }
 }
@@ -304,34 +318,22 @@ fn live(object: &TemporaryPermissionGrant, all: Vec<Source>, now: Option<Timesta
     all.into_iter().enumerate().filter_map(until).collect()
 }
 
-fn not_ready(role: &Role) -> Option<String> {
-    let conditions = role.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
-    let current = ready.is_some_and(|ready| ready.observed_generation == role.metadata.generation);
-    match ready {
-        Some(ready) if ready.status == "True" && current => None,
-        Some(ready) if current => Some(format!(
-            "Role {} is not Ready ({}), so Amigo may allow something else: {}",
-            role.name_any(),
+/// What to say of an object that may not be at Amigo as it is here.
+fn not_ready<K: Resource<DynamicType = ()>>(object: &K, conditions: Option<&[Condition]>) -> Option<String> {
+    let (kind, name) = (K::kind(&()), object.name_any());
+    let ready = conditions::find(conditions.unwrap_or_default(), condition::READY);
+    match ready.filter(|ready| ready.observed_generation == object.meta().generation) {
+        Some(ready) if ready.status == Standing::True.as_str() => None,
+        Some(ready) => Some(format!(
+            "{kind} {name} is not Ready ({}), so Amigo may allow something else: {}",
             ready.reason,
-            ready.message
+            one_line(&ready.message)
         )),
-        _ => Some(format!(
-            "the operator has not seen the present Role {}, so Amigo may allow something else",
-            role.name_any()
-        )),
+        None => Some(format!("the operator has not seen the present {kind} {name}, so Amigo may allow something else")),
     }
 }
 
 fn org_id(organization: &Organization) -> String {
     let seen = organization.status.as_ref().and_then(|status| status.org_id.clone());
     seen.unwrap_or_else(|| organization.spec.organization.clone())
-}
-
-fn model(organization: &Organization) -> Option<PermissionModelStatus> {
-    match organization.spec.permission_model {
-        PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
-        PermissionModelChoice::AllowDeny => Some(PermissionModelStatus::AllowDeny),
-        PermissionModelChoice::Detect => organization.status.as_ref().and_then(|status| status.permission_model),
-    }
 }

@@ -46,7 +46,7 @@ fn ready() -> Json {
 fn assignment(name: &str, email: &str, role: &Json) -> Json {
     let mut spec = json!({ "organizationRef": { "name": "production" }, "user": { "email": email } });
     spec.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
-    object("RoleAssignment", name, &spec, &json!({ "userId": "user-eve" }))
+    object("RoleAssignment", name, &spec, &json!({ "userId": "user-eve", "conditions": [ready()] }))
 }
 
 fn temporary(email: &str, phase: &str, expires_at: &str) -> Json {
@@ -145,6 +145,26 @@ fn a_role_that_is_not_ready_is_said_to_be_so() {
 }
 
 #[test]
+fn an_assignment_that_is_not_ready_is_said_to_be_so() {
+    let note = |change: &dyn Fn(&mut Json)| {
+        let mut changed = assigned();
+        change(&mut changed[2]);
+        ask(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap()["notes"].to_string()
+    };
+    assert_eq!(note(&|_| ()), "[]");
+    let refused = note(&|assignment| {
+        let ready = &mut assignment["status"]["conditions"][0];
+        (ready["status"], ready["reason"], ready["message"]) = (json!("False"), json!("Conflict"), json!("403\nno"));
+    });
+    assert!(
+        refused.contains("RoleAssignment eve is not Ready (Conflict), so") && refused.contains("403 no"),
+        "{refused}"
+    );
+    let changed = note(&|assignment| assignment["metadata"]["generation"] = json!(2));
+    assert!(changed.contains("has not seen the present RoleAssignment eve"), "{changed}");
+}
+
+#[test]
 fn only_what_was_issued_and_lives_counts_of_a_temporary_grant() {
     let with = |grant: Json| cluster(&[assigned(), vec![grant]].concat());
     let line = format!("User:GetUserInfo {EVE}");
@@ -166,6 +186,18 @@ fn only_what_was_issued_and_lives_counts_of_a_temporary_grant() {
 }
 
 #[test]
+fn a_denial_says_which_grants_were_not_looked_at() {
+    let notes = |line: &str| ask(&cluster(&assigned()), line).unwrap()["notes"].to_string();
+    assert!(
+        notes(&format!("User:GetUserInfo {EVE}")).contains("temporary grants of other namespaces were not looked at")
+    );
+    for settled in [format!("{OWN}user-eve {EVE}"), format!("Conversation:CreateConversation {EVE}")] {
+        assert!(!notes(&settled).contains("other namespaces"), "{settled}");
+    }
+    assert_eq!(notes("User:GetUserInfo --as-role viewer"), "[]");
+}
+
+#[test]
 fn temporary_grants_count_with_as_role_only_for_a_named_user() {
     let world = cluster(&[assigned(), vec![temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]].concat());
     let as_role =
@@ -183,6 +215,26 @@ fn a_user_id_that_is_not_known_is_not_guessed() {
         "{unknown}"
     );
     assert_eq!(ask(&world, &format!("{OWN}dana {EVE} --user-id user-eve")).unwrap()["allowed"], json!(false));
+}
+
+#[test]
+fn an_unknown_user_may_be_whoever_a_condition_names() {
+    let mut shut = role("viewer");
+    shut["spec"]["permissionGrants"][0]["conditions"] =
+        json!({ "conversation_user_id": { "type": "NotEquals", "value": "user-dana" } });
+    let unknown = ask(&files(&[shut]), &format!("{OWN}{{self}} {EVE}")).unwrap_err();
+    assert!(unknown.message.contains("whether \"user-dana\" is eve@example.com is not known"), "{unknown}");
+    assert_eq!(unknown.advice.as_deref(), Some("say the user's id with --user-id ID"));
+}
+
+#[test]
+fn an_answer_that_is_the_same_for_every_user_needs_no_id() {
+    let mut open = role("viewer");
+    let everywhere = json!({ "permissionName": "Conversation:GetConversation" });
+    open["spec"]["permissionGrants"].as_array_mut().unwrap().push(everywhere);
+    let answer = ask(&files(&[open]), &format!("{OWN}dana {EVE}")).unwrap();
+    assert_eq!(answer["allowed"], json!(true));
+    assert!(answer["notes"].to_string().contains("the answer is the same in both cases"), "{answer}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::{
     output::{self, Format},
 };
 use crate::crd::{Organization, TemporaryPermissionGrant};
+pub use others::request_name;
 use story::{Read, Story, happened, of_request};
 
 /// Tell the whole story of one request: who, why, each permission, what failed and what to do

@@ -33,6 +33,11 @@ impl Kind {
     /// When there is no such kind.
     pub fn of(object: &str) -> Result<(Self, &str), Failure> {
         let Some((kind, name)) = object.split_once('/') else { return Ok((Self::Request, object)) };
+        if name.is_empty() || name.contains('/') {
+            return Err(
+                Failure::usage(format!("{object} names no object")).advise("write TYPE/NAME, or a request's name")
+            );
+        }
         let bare = kind.split('.').next().unwrap_or(kind).to_ascii_lowercase();
         let kind = match bare.as_str() {
             "tpg" | "temporarypermissiongrant" | "temporarypermissiongrants" => Self::Request,
@@ -45,6 +50,18 @@ impl Kind {
             }
         };
         Ok((kind, name))
+    }
+}
+
+/// The name of a request, which may be written TYPE/NAME as `-o name` prints it.
+///
+/// # Errors
+/// When it is of another kind.
+pub fn request_name(object: &str) -> Result<&str, Failure> {
+    match Kind::of(object) {
+        Ok((Kind::Request, name)) => Ok(name),
+        _ => Err(Failure::usage(format!("{object} is no request for access"))
+            .advise("name a request, or temporarypermissiongrant/NAME")),
     }
 }
 
@@ -131,6 +148,17 @@ mod tests {
         assert_eq!(Kind::of("eng-abc123").unwrap(), (Kind::Request, "eng-abc123"));
         assert_eq!(Kind::of("tpg/one").unwrap(), (Kind::Request, "one"));
         assert_eq!(Kind::of("roles.permissions.amigo.ai/one").unwrap(), (Kind::Role, "one"));
-        assert_eq!(Kind::of("pod/one").unwrap_err().exit, crate::plugin::Exit::Usage);
+        for wrong in ["pod/one", "tpg/", "tpg/one/status"] {
+            assert_eq!(Kind::of(wrong).unwrap_err().exit, crate::plugin::Exit::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_named_as_it_is_printed() {
+        assert_eq!(request_name("one"), Ok("one"));
+        assert_eq!(request_name("temporarypermissiongrant.permissions.amigo.ai/one"), Ok("one"));
+        for other in ["role/one", "pod/one", "tpg/"] {
+            assert_eq!(request_name(other).unwrap_err().exit, crate::plugin::Exit::Usage, "{other}");
+        }
     }
 }

@@ -259,7 +259,10 @@ fn times(
     add("Ends", status.expires_at.map(at));
     add("Not after", spec.not_after.map(at));
     let kept = spec.ttl_after_expiry.as_deref().and_then(|text| duration::parse(text).ok());
-    let deleted = status.expires_at.and_then(|end| end.checked_add(kept.unwrap_or(SignedDuration::ZERO)).ok());
+    // Leases are renewed until the deadline; once it is over, the last of them counts.
+    let renewed = status.revoke_within.is_some() && status.phase != Some(Phase::Expired);
+    let last = if renewed { status.deadline } else { status.expires_at };
+    let deleted = last.and_then(|end| end.checked_add(kept.unwrap_or(SignedDuration::ZERO)).ok());
     add("Object goes", deleted.map(at));
     facts
 }

@@ -52,6 +52,17 @@ fn live() -> TemporaryPermissionGrant {
 }
 
 #[test]
+fn a_leased_request_goes_with_the_last_lease() {
+    let mut object = live();
+    let status = object.status.as_mut().unwrap();
+    (status.revoke_within, status.expires_at) = (Some("PT5M".to_owned()), Some(at(1180)));
+    object.spec.ttl_after_expiry = Some("PT10M".to_owned());
+    assert_eq!(fact(&story(&object, &ready()), "Object goes"), "1970-01-01T01:26:40Z, 1h10m from now");
+    object.status.as_mut().unwrap().phase = Some(Phase::Expired);
+    assert_eq!(fact(&story(&object, &ready()), "Object goes"), "1970-01-01T00:29:40Z, 13m00s from now");
+}
+
+#[test]
 fn a_live_request_is_told_whole() {
     let expected = "\
 Request       one in namespace team

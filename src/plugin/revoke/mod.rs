@@ -13,7 +13,7 @@ use serde_json::json;
 
 pub use aftermath::Aftermath;
 
-use super::{Exit, Failure, Session, kubernetes::Kubernetes, output, wait_option};
+use super::{Exit, Failure, Session, explain::request_name, kubernetes::Kubernetes, output, wait_option};
 use crate::{
     crd::{GROUP, TemporaryPermissionGrant},
     text::countdown,
@@ -31,11 +31,12 @@ const ATTEMPTS: usize = 10;
   kubectl amigo revoke eng-abc123
   kubectl amigo revoke eng-abc123 -n team-a --wait
   kubectl amigo revoke eng-abc123 --json
+  kubectl amigo revoke temporarypermissiongrant/eng-abc123
 
 Needs: get and delete on temporarypermissiongrants.
-Exit codes: 0 deleted (with --wait: access is over), 1 no such request, 3 not permitted, 124 access outlasts --timeout.")]
+Exit codes: 0 deleted (with --wait: access is over), 1 no such request, 2 wrong usage, 3 not permitted, 124 access outlasts --timeout.")]
 pub struct Arguments {
-    /// The name of the request, as `kubectl amigo conversation list-access` shows it.
+    /// The name of the request, as `kubectl amigo conversation list-access` shows it, or TYPE/NAME.
     name: String,
     /// Wait until the access is over.
     #[arg(long)]
@@ -54,10 +55,11 @@ pub struct Arguments {
 /// What the user must know.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
     let Arguments { name, wait, timeout, json } = arguments;
+    let name = request_name(&name)?;
     let kubernetes = session.kubernetes().await?;
-    let aftermath = delete(&kubernetes, &name, session).await?;
+    let aftermath = delete(&kubernetes, name, session).await?;
     session.heed();
-    let text = if json { told_as_json(&kubernetes, &name, aftermath)? } else { told_as_kubectl(&name) };
+    let text = if json { told_as_json(&kubernetes, name, aftermath)? } else { told_as_kubectl(name) };
     session.console.data(&text)?;
     session.console.tell(&aftermath.told(session.clock.now()));
     if wait { until_over(aftermath, timeout, session).await } else { Ok(Exit::Granted) }

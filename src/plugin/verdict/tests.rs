@@ -43,6 +43,14 @@ fn an_allowed_check_tells_its_grant_and_conditions() {
 }
 
 #[test]
+fn what_others_wrote_stays_on_its_line() {
+    let mut steering = source(Action::Allow, &[]);
+    steering.description = Some("Reads\ndenied\u{1b}[2J".to_owned());
+    let told = answer(&[steering], &[], &Attributes::new(), true).told(&|_| String::new());
+    assert!(told.contains(": Reads denied\u{fffd}[2J\n"), "{told:?}");
+}
+
+#[test]
 fn a_failed_condition_tells_what_it_wanted_and_what_was_there() {
     let role = [source(Action::Allow, &[("conversation_user_id", own())])];
     let other = answer(&role, &[], &owned_by("dana"), true);

@@ -6,6 +6,7 @@ use super::{Check, Line, Reason, Verdict};
 use crate::{
     permission::{Action, Attributes, Value},
     plugin::console::{BAD, GOOD},
+    text::{one_line, printable},
 };
 
 impl Verdict {
@@ -51,7 +52,8 @@ impl Line {
         if let Some(description) = &self.description {
             let _ = write!(title, ": {description}");
         }
-        title
+        // What somebody else wrote must neither begin a line nor steer the terminal.
+        one_line(&title)
     }
 
     fn standing(&self, reason: Reason) -> &'static str {
@@ -81,7 +83,7 @@ impl Check {
     /// What was wanted, and what it is.
     #[must_use]
     pub fn told(&self) -> String {
-        let wanted = format!("{} {}", self.attribute, self.condition);
+        let wanted = format!("{} {}", printable(&self.attribute), self.condition);
         let stands = self.variables.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ");
         let stands = if stands.is_empty() { String::new() } else { format!(" ({stands})") };
         match &self.value {

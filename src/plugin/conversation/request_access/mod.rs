@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod look;
 mod manifest;
 mod report;
 mod values;
@@ -13,7 +14,7 @@ pub use self::arguments::Arguments;
 use self::{arguments::DryRun, manifest::Wish, report::Report, values::Conversation, wait::Waiting};
 use crate::{
     crd::{Organization, TemporaryPermissionGrant},
-    plugin::{Exit, Failure, Session, kubernetes::Kubernetes, output::Format},
+    plugin::{Exit, Failure, Session, failure::lacks_right, kubernetes::Kubernetes, output::Format},
 };
 
 /// Runs the command.
@@ -130,7 +131,7 @@ fn not_created(grant: &TemporaryPermissionGrant, namespace: &str, error: &kube::
     let name = grant.name_any();
     let failure = Failure::of_kube(&format!("create request {name} in namespace {namespace}"), error);
     match error {
-        kube::Error::Api(status) if status.code == 403 && failure.exit == Exit::Refused => failure.advise(format!(
+        kube::Error::Api(status) if lacks_right(status) => failure.advise(format!(
             "ask whoever runs the cluster for a role in namespace {namespace} that may create \
              temporarypermissiongrants.permissions.amigo.ai, or choose another namespace with -n"
         )),

@@ -2,17 +2,14 @@
 
 use std::{pin::pin, time::Duration};
 
-use futures::{FutureExt as _, Stream, StreamExt as _, future, poll, stream, stream::BoxStream};
-use kube::{
-    Api, ResourceExt as _,
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, watch_object},
-    },
-};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use futures::{FutureExt as _, future, poll};
+use kube::ResourceExt as _;
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::report::Report;
+use super::{
+    look::{Look, Looks},
+    report::Report,
+};
 use crate::{
     crd::{
         Phase, TemporaryPermissionGrant,
@@ -26,7 +23,7 @@ use crate::{
 /// An operator that runs has looked at a request by then.
 pub const FIRST_LOOK: Duration = Duration::from_secs(15);
 
-/// How often the progress line and the deadlines are looked after, and a request is read that cannot be watched.
+/// How often the progress line and the deadlines are looked after.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Characters of the progress line, besides the time.
@@ -53,14 +50,6 @@ pub enum Obstacle {
     Interrupted,
 }
 
-/// What one look at the request showed.
-enum Look {
-    Here(Box<TemporaryPermissionGrant>),
-    Gone,
-    Forbidden(String),
-    Trouble(String),
-}
-
 /// A wait.
 pub struct Waiting<'a> {
     /// Where the request is.
@@ -79,7 +68,7 @@ impl Waiting<'_> {
         session: &mut Session,
     ) -> (TemporaryPermissionGrant, Result<(), Obstacle>) {
         let began = session.clock.boot();
-        let mut looks = self.looks(&created.name_any());
+        let mut looks = Looks::at(&created.name_any(), self.kubernetes);
         let mut interrupted = pin!(interrupted().fuse());
         // From its first poll on, Ctrl-C no longer ends the process; only then is the request told of.
         let _ = poll!(&mut interrupted);
@@ -94,7 +83,7 @@ impl Waiting<'_> {
             }
             session.console.progress(&progress(&present(&grant, trouble.as_deref()), elapsed));
             let look = tokio::select! {
-                Some(look) = looks.next() => look,
+                look = looks.next() => look,
                 _ = ticks.tick() => continue,
                 () = &mut interrupted => return (grant, Err(Obstacle::Interrupted)),
             };
@@ -106,44 +95,6 @@ impl Waiting<'_> {
                 Look::Trouble(why) => trouble = Some(why),
             }
         }
-    }
-
-    /// Watches; reads again and again where watching is not permitted.
-    fn looks(&self, name: &str) -> BoxStream<'static, Look> {
-        let watched: Api<TemporaryPermissionGrant> =
-            Api::namespaced(self.kubernetes.watching.clone(), &self.kubernetes.namespace);
-        let watching = watch_object(watched, name).default_backoff().map(|seen| match seen {
-            Ok(Some(grant)) => Look::Here(Box::new(grant)),
-            Ok(None) => Look::Gone,
-            Err(error) if is_forbidden(&error) => Look::Forbidden(error.to_string()),
-            Err(error) => Look::Trouble(error.to_string()),
-        });
-        let permitted = watching.take_while(|look| future::ready(!matches!(look, Look::Forbidden(_))));
-        permitted.chain(reading(self.kubernetes.api(), name.to_owned())).boxed()
-    }
-}
-
-fn reading(api: Api<TemporaryPermissionGrant>, name: String) -> impl Stream<Item = Look> + Send {
-    stream::unfold((api, name), |(api, name)| async move {
-        sleep(TICK).await;
-        let look = match api.get_opt(&name).await {
-            Ok(Some(grant)) => Look::Here(Box::new(grant)),
-            Ok(None) => Look::Gone,
-            Err(kube::Error::Api(status)) if status.code == 403 => Look::Forbidden(status.message),
-            Err(error) => Look::Trouble(error.to_string()),
-        };
-        Some((look, (api, name)))
-    })
-}
-
-fn is_forbidden(error: &watcher::Error) -> bool {
-    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
-    match error {
-        InitialListFailed(kube::Error::Api(status))
-        | WatchStartFailed(kube::Error::Api(status))
-        | WatchFailed(kube::Error::Api(status))
-        | WatchError(status) => status.code == 403,
-        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     amigo::PermissionModel,
     crd::{Organization, PermissionModelChoice, PermissionModelStatus, Role, RoleSpec},
-    permission::{Attributes, DescribedGrant, Excess, PermissionGrant, Request, Value, bind, excess},
+    permission::{DescribedGrant, Excess, PermissionGrant, bind, excess},
     role::{self, Wanted},
 };
 
@@ -292,17 +292,8 @@ impl Privileges {
 }
 
 fn witness(excess: Excess) -> Option<String> {
-    let Excess::Request(request) = excess else { return None };
-    let Request { permission_name, attributes, user_id, .. } = *request;
-    let on = on(&attributes, &user_id);
-    Some(if on.is_empty() { permission_name } else { format!("{permission_name} on {on}") })
-}
-
-/// Attributes as `name=value`; the caller's own id is an invention of the comparison, and shown as its variable.
-fn on(attributes: &Attributes, user_id: &str) -> String {
-    let one = |(name, value): (&String, &Value)| match value.text() {
-        Some(text) if text == user_id => format!("{name}={{self}}"),
-        _ => format!("{name}={value}"),
-    };
-    attributes.iter().map(one).collect::<Vec<_>>().join(", ")
+    match excess {
+        Excess::Request(request) => Some(request.to_string()),
+        Excess::Nothing | Excess::Unknown => None,
+    }
 }

@@ -59,7 +59,7 @@ fn a_new_grant_makes_a_new_document_and_more_privileges() {
   permissionGrants
     + Allow Conversation:InteractWithConversation where org_id Equals \"{self_org_id}\"
   at Amigo: a new role document takes the old one's place: its id changes, its users and API keys move to it
-  privileges: more: would newly allow Conversation:InteractWithConversation on org_id=\"acme\"
+  privileges: more: would newly allow Conversation:InteractWithConversation on org_id = \"acme\"
 ";
     assert_eq!(plain(&more.told()), expected);
 }
@@ -68,8 +68,8 @@ fn a_new_grant_makes_a_new_document_and_more_privileges() {
 fn a_narrower_grant_is_less() {
     let less = change(|spec| spec.permission_grants[0] = grant("GetMessage", "other"));
     let privileges = less.privileges.unwrap();
-    assert_eq!(privileges.no_longer_allowed.as_deref(), Some("Conversation:GetMessage on org_id=\"acme\""));
-    assert_eq!(privileges.newly_allowed.as_deref(), Some("Conversation:GetMessage on org_id=\"other\""));
+    assert_eq!(privileges.no_longer_allowed.as_deref(), Some("Conversation:GetMessage on org_id = \"acme\""));
+    assert_eq!(privileges.newly_allowed.as_deref(), Some("Conversation:GetMessage on org_id = \"other\""));
 }
 
 #[test]
@@ -80,6 +80,32 @@ fn a_description_changes_in_place_and_a_view_does_not() {
     assert!(plain(&view.told()).contains("    - \"client\"\n    + \"admin\"\n"), "{}", view.told());
     let policy = change(|spec| spec.adoption = Adoption::Override);
     assert_eq!((policy.at_amigo, policy.members[0].name), (AtAmigo::Unchanged, "adoption"));
+}
+
+#[test]
+fn a_witness_names_the_value_beside_its_variable() {
+    let about = |action, condition| RoleGrant {
+        permission_name: "Conversation:GetInteractionInsights".to_owned(),
+        action,
+        conditions: [("conversation_user_id".to_owned(), condition)].into(),
+        ..RoleGrant::default()
+    };
+    let bobs = change(|spec| {
+        let not_own = Condition::NotEquals { value: "{self}".into() };
+        spec.permission_grants.push(about(Action::Allow, Condition::Equals { value: "bob".into() }));
+        spec.permission_grants.push(about(Action::Deny, not_own));
+    });
+    let newly = bobs.privileges.and_then(|privileges| privileges.newly_allowed).expect("more");
+    assert!(newly.contains("conversation_user_id = \"bob\" ({self})"), "{newly}");
+}
+
+#[test]
+fn what_others_wrote_stays_on_its_line() {
+    let told = change(|spec| spec.permission_grants[0].description = Some("Reads\nall\u{1b}[2J".to_owned())).told();
+    assert!(told.contains(": Reads all\u{fffd}[2J"), "{told:?}");
+    let described = role(|spec| spec.description = "Reads\nall\u{1b}[2J".to_owned());
+    let told = Live::of(&described, &setting()).told();
+    assert!(told.contains("description: Reads all\u{fffd}[2J\n"), "{told:?}");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use super::{
     change::{AtAmigo, Change, Lines, Member, Privileges},
     live::Live,
 };
-use crate::plugin::console::{BAD, GOOD, TITLE, WARNING};
+use crate::{
+    plugin::console::{BAD, GOOD, TITLE, WARNING},
+    text::one_line,
+};
 
 impl Change {
     /// What changes, and what comes of it.
@@ -79,11 +82,11 @@ impl Live {
         let state = if standing.in_sync {
             format!("{GOOD}in sync{GOOD:#}")
         } else {
-            format!("{BAD}not in sync{BAD:#}: {}", standing.told())
+            format!("{BAD}not in sync{BAD:#}: {}", one_line(&standing.told()))
         };
         let mut text = title(role_name, (namespace, name), organization);
         let _ = writeln!(text, ": {state}");
-        let _ = writeln!(text, "  description: {}", self.description);
+        let _ = writeln!(text, "  description: {}", one_line(&self.description));
         let _ = writeln!(text, "  frontendView: {}", format!("{:?}", self.frontend_view).to_lowercase());
         if let Some(refusal) = &self.refusal {
             let _ = writeln!(text, "  {BAD}nothing is sent{BAD:#}: {refusal}");
@@ -92,7 +95,7 @@ impl Live {
             if self.compiled_away > 0 { format!(", {}", compiled_away(self.compiled_away)) } else { String::new() };
         let _ = writeln!(text, "  permissionGrants{sent}:{}", if self.grants.is_empty() { " none" } else { "" });
         for grant in &self.grants {
-            let _ = writeln!(text, "    {grant}");
+            let _ = writeln!(text, "    {}", one_line(grant));
         }
         text
     }
@@ -111,16 +114,17 @@ fn shown(value: Option<&String>) -> &str {
     value.map_or("nothing", String::as_str)
 }
 
+/// What somebody else wrote must neither begin a line nor steer the terminal.
 fn section(title: &str, lines: &Lines) -> String {
     if lines.is_empty() {
         return String::new();
     }
     let mut text = format!("  {title}\n");
     for line in &lines.removed {
-        let _ = writeln!(text, "    {BAD}- {line}{BAD:#}");
+        let _ = writeln!(text, "    {BAD}- {}{BAD:#}", one_line(line));
     }
     for line in &lines.added {
-        let _ = writeln!(text, "    {GOOD}+ {line}{GOOD:#}");
+        let _ = writeln!(text, "    {GOOD}+ {}{GOOD:#}", one_line(line));
     }
     text
 }

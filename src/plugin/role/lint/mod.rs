@@ -80,7 +80,11 @@ async fn of_cluster(names: &[String], session: &Session) -> Result<(usize, Vec<R
     let api: Api<Role> = kubernetes.api();
     let mut remarks = Vec::new();
     for name in names {
-        let role = api.get(name).await.map_err(|error| Failure::of_kube(&format!("read Role {name}"), &error))?;
+        let found = api.get_opt(name).await.map_err(|error| Failure::of_kube(&format!("read Role {name}"), &error))?;
+        let role = found.ok_or_else(|| {
+            Failure::usage(format!("Role {name} does not exist in namespace {}", kubernetes.namespace))
+                .advise("`kubectl get amrole -A` lists those that do")
+        })?;
         remarks.extend(of_role(&role, |_| None));
     }
     Ok((names.len(), remarks))
