@@ -14,7 +14,7 @@ use crate::{
     release::{NAMESPACE, RELEASE, arguments},
     support::{
         eventually,
-        process::{OperatorProcess, binary, free_port, page},
+        process::{OperatorProcess, binary, free_port, is_of_leader, page},
     },
 };
 
@@ -89,10 +89,8 @@ impl Running {
 
     /// Waits until one of the replicas leads.
     async fn until_led(&self, ground: &Ground) {
-        eventually(WITHIN, "a replica leads", || async {
-            self.metrics(ground).await.contains("amigo_operator_leader 1").then_some(())
-        })
-        .await;
+        eventually(WITHIN, "a replica leads", || async { is_of_leader(&self.metrics(ground).await).then_some(()) })
+            .await;
     }
 
     /// Ends the leading replica without a warning, and waits for the other to take over.
@@ -130,7 +128,7 @@ impl Running {
             Self::Processes { operators, .. } => {
                 for operator in operators {
                     let page = operator.page("/metrics").await;
-                    if page.contains("amigo_operator_leader 1") {
+                    if is_of_leader(&page) {
                         return page;
                     }
                 }

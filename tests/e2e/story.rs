@@ -133,7 +133,7 @@ impl Story {
         .await;
         let page = self.running.metrics(&self.ground).await;
         for series in [
-            "amigo_operator_leader 1",
+            "\namigo_operator_leader 1\n",
             "amigo_operator_organization_ready{organization=\"acme\"} 1",
             "amigo_operator_amigo_calls_total{operation=\"create_grant\",outcome=\"ok\",status=\"201\"} 12",
         ] {

@@ -126,7 +126,7 @@ impl OperatorProcess {
 
     /// Whether it leads, by its own account.
     pub async fn leads(&self) -> bool {
-        self.page("/metrics").await.contains("amigo_operator_leader 1")
+        is_of_leader(&self.page("/metrics").await)
     }
 
     /// One number of `/metrics`, by the start of its line.
@@ -179,6 +179,11 @@ impl Drop for OperatorProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a page of metrics is the leader's. Its whole line: the metric's help begins with the same words.
+pub fn is_of_leader(page: &str) -> bool {
+    page.lines().any(|line| line == "amigo_operator_leader 1")
 }
 
 /// A page that somebody serves on this machine, headers first; empty if nobody does.
