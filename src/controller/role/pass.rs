@@ -21,7 +21,7 @@ use crate::{
         reasons::{self, condition},
     },
     grant::{Setback, SetbackClass},
-    role,
+    role::{self, Wanted},
     telemetry::labels::Kind,
 };
 
@@ -159,7 +159,7 @@ impl<'a> Pass<'a> {
                     self.status.creating = desired.status.creating;
                 }
                 if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
-                    self.status.deny.clone_from(&desired.status.deny);
+                    self.unsent(desired);
                     return Ok(Err(self.name_taken(desired.name, (link, client)).await));
                 }
                 self.applied(answer, desired, "created", (link, client)).await
@@ -176,10 +176,21 @@ impl<'a> Pass<'a> {
     async fn write_ahead(&mut self, creating: bool, deny: Option<DenyRecord>) -> Result<(), ReconcileError> {
         if (creating && !self.status.creating) || deny.is_some() {
             self.status.creating = creating;
+            if deny.is_some() {
+                self.status.denied_digests.extend(role::as_written(&self.role.spec).denied_digests());
+                self.status.denied_digests.sort();
+                self.status.denied_digests.dedup();
+            }
             self.status.deny = deny.or_else(|| self.status.deny.take());
             self.write().await?;
         }
         Ok(())
+    }
+
+    /// What was written ahead was not sent for certain.
+    fn unsent(&mut self, desired: &Desired<'_>) {
+        self.status.deny.clone_from(&desired.status.deny);
+        self.status.denied_digests.clone_from(&desired.status.denied_digests);
     }
 
     async fn applied(
@@ -193,7 +204,7 @@ impl<'a> Pass<'a> {
             Ok(id) => id,
             Err(error) => {
                 if !error.ambiguous() {
-                    self.status.deny.clone_from(&desired.status.deny);
+                    self.unsent(desired);
                 }
                 // What was listed is no longer true, or never was: look again before the next attempt.
                 if error.ambiguous() || error.kind() == ErrorKind::NotFound {
@@ -234,7 +245,8 @@ impl<'a> Pass<'a> {
             let message = format!("role {} was sent with a Deny, and Amigo does not list it yet", desired.name);
             return Err(setbacks::found(reasons::PENDING, SetbackClass::Transient, message));
         };
-        if desired.has_dropped_deny(there) { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
+        let dropped = Desired::has_dropped(&role::as_written(desired.spec).denied_digests(), there);
+        if dropped { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
     }
 
     /// Takes away what a Deny that became an Allow gives.
@@ -244,6 +256,7 @@ impl<'a> Pass<'a> {
         match client.modify_role(desired.name, &change).await {
             Ok(id) => {
                 self.status.role_id = Some(id.clone());
+                self.status.denied_digests.clear();
                 let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..plan::after(desired, id) };
                 link.listing.put(emptied).await;
                 plan::deny_dropped(desired.name)
@@ -284,6 +297,7 @@ impl<'a> Pass<'a> {
         self.compiled_away = desired.wanted.as_ref().map_or(0, |wanted| wanted.compiled_away);
         self.status.creating = false;
         self.status.deny = None;
+        self.status.denied_digests = desired.wanted.as_ref().map_or_else(|_| Vec::new(), Wanted::denied_digests);
     }
 
     /// Writes the status if it says anything new, and tells of what changed.

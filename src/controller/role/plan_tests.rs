@@ -35,6 +35,7 @@ static UNKNOWN: RoleStatus = RoleStatus {
     role_id: None,
     creating: false,
     deny: None,
+    denied_digests: Vec::new(),
     conditions: Vec::new(),
 };
 
@@ -236,6 +237,25 @@ fn an_api_that_forgets_its_denies_gets_the_compiled_role_or_an_empty_one_at_once
             assert_eq!(matches!(next, Plan::Change { .. }), compiles, "{next:?}");
         }
     }
+}
+
+#[test]
+fn a_forgotten_deny_is_contained_although_the_spec_was_edited_meanwhile() {
+    let before = with_deny();
+    let status = RoleStatus {
+        role_id: Some("id-2".to_owned()),
+        applied_digest: Some(denying(&before).digest()),
+        denied_digests: role::as_written(&before).denied_digests(),
+        ..UNKNOWN.clone()
+    };
+    let after = |spec: &RoleSpec| plan(&Desired { status: &status, ..desired(spec) }, Some(&allowing(&before)));
+    let mut other = inexpressible();
+    other.permission_grants.remove(2);
+    assert_eq!(after(&other), Plan::Empty);
+    assert!(matches!(after(&reviewer()), Plan::Change { .. }));
+    let mut allowed = reviewer();
+    allowed.permission_grants.push(allow("Conversation:InteractWithConversation"));
+    assert!(matches!(after(&allowed), Plan::Keep { .. }), "what was denied may be allowed by now");
 }
 
 #[test]
