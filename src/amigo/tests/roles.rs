@@ -7,7 +7,7 @@ use crate::{
     amigo::{
         ErrorKind, FrontendView, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange, permission_model,
     },
-    permission::{Action, Conditions, DescribedGrant, PermissionGrant},
+    permission::{Action, Condition, Conditions, DescribedGrant, PermissionGrant},
 };
 
 fn grant(action: Action) -> DescribedGrant {
@@ -116,6 +116,14 @@ async fn one_odd_role_does_not_spoil_the_listing() {
 }
 
 #[tokio::test]
+async fn members_of_a_condition_that_are_not_known_are_ignored() {
+    let condition = json!({"type": "Equals", "value": "a", "case_sensitive": true});
+    let roles = listed(json!([{"permission_name": "A:B", "conditions": {"x": condition}}])).await;
+    let RemoteGrants::Understood(grants) = &roles[1].grants else { panic!("{:?}", roles[1].grants) };
+    assert_eq!(grants[0].conditions["x"], Condition::Equals { value: "a".into() });
+}
+
+#[tokio::test]
 async fn the_model_is_what_the_listing_shows() {
     let plain = json!({"permission_name": "A:B", "conditions": {}});
     let with = |action: Value| json!([{"permission_name": "A:B", "conditions": {}, "action": action}]);
@@ -124,7 +132,8 @@ async fn the_model_is_what_the_listing_shows() {
         (json!([plain]), PermissionModel::AllowOnly),
         (with(Value::Null), PermissionModel::AllowOnly),
         (with(json!("Allow")), PermissionModel::AllowDeny),
-        (with(json!("Audit")), PermissionModel::AllowDeny),
+        (with(json!("Audit")), PermissionModel::AllowOnly),
+        (with(json!({"effect": "Deny"})), PermissionModel::AllowOnly),
     ] {
         assert_eq!(permission_model(&listed(grants.clone()).await), model, "{grants}");
     }

@@ -245,6 +245,10 @@ impl<'a> Pass<'a> {
             let message = format!("role {} was sent with a Deny, and Amigo does not list it yet", desired.name);
             return Err(setbacks::found(reasons::PENDING, SetbackClass::Transient, message));
         };
+        if let RemoteGrants::Raw { reason, .. } = &there.grants {
+            // Neither a Deny nor an Allow: the record stays until it can be read.
+            return Err(plan::unreadable(desired.name, reason));
+        }
         let dropped = Desired::has_dropped(&role::as_written(desired.spec).denied_digests(), there);
         if dropped { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
     }

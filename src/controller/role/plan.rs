@@ -1,7 +1,7 @@
 //! What to do about a role: a pure function of what is wanted, what is there, and what is known.
 
 use crate::{
-    amigo::{NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange},
+    amigo::{Excerpt, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange},
     controller::setbacks::found,
     crd::{Adoption, DenyRecord, DriftPolicy, RoleSpec, RoleStatus, reasons},
     grant::{Setback, SetbackClass},
@@ -78,6 +78,12 @@ impl Desired<'_> {
         self.status.applied_digest.as_deref() != Some(&self.digest())
     }
 
+    /// Whether the spec was sent as it is: what then cannot be read is not mended by sending it again.
+    fn was_sent(&self) -> bool {
+        let record = self.status.deny.as_ref().filter(|record| !record.dropped);
+        !self.is_changed() || record.is_some_and(|record| record.digest == self.written_digest())
+    }
+
     /// Whether a Deny would be sent.
     fn sends_deny(&self) -> bool {
         self.wanted.as_ref().is_ok_and(Wanted::denies)
@@ -122,6 +128,11 @@ impl Desired<'_> {
 pub fn plan(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Plan {
     if let Some(plan) = contain(desired, observed) {
         return plan;
+    }
+    if let Some(RemoteGrants::Raw { reason, .. }) = observed.map(|role| &role.grants)
+        && desired.was_sent()
+    {
+        return Plan::Leave(unreadable(desired.name, reason));
     }
     let wanted = match sendable(desired) {
         Ok(wanted) => wanted,
@@ -223,6 +234,16 @@ pub fn deny_dropped(name: &str) -> Setback {
          the Deny grants"
     );
     found(reasons::DENY_DROPPED, SetbackClass::Permanent, message)
+}
+
+/// What is said of a role whose grants cannot be read.
+#[must_use]
+pub fn unreadable(name: &str, reason: &Excerpt) -> Setback {
+    let message = format!(
+        "role {name} is listed with grants that cannot be read ({reason}), so it cannot be compared and is left as it is: \
+         look at it at Amigo; a change of the spec is sent"
+    );
+    found(reasons::BAD_ANSWER, SetbackClass::Persistent, message)
 }
 
 fn not_adopted(desired: &Desired<'_>, differs: &[&str]) -> Setback {

@@ -268,6 +268,23 @@ fn a_model_that_comes_to_know_deny_gets_the_role_as_it_is_written() {
 }
 
 #[test]
+fn grants_that_cannot_be_read_are_left_until_the_spec_changes() {
+    let spec = with_deny();
+    let odd = RemoteGrants::Raw { value: serde_json::Value::Null, reason: "odd".into() };
+    let there = RemoteRole { grants: odd, ..remote(&spec) };
+    let denied = |dropped| Some(DenyRecord { digest: denying(&spec).digest(), dropped });
+    let unseen = RoleStatus { applied_digest: None, deny: denied(false), ..settled(&spec) };
+    for status in [settled(&spec), unseen] {
+        let report = Desired { status: &status, ..desired(&spec) };
+        let Plan::Leave(setback) = plan(&report, Some(&there)) else { panic!("sent again") };
+        assert_eq!(setback.reason, reasons::BAD_ANSWER);
+        let edited = RoleSpec { description: "Edited".to_owned(), ..reviewer() };
+        let edited = Desired { status: &status, ..desired(&edited) };
+        assert!(matches!(plan(&edited, Some(&there)), Plan::Change { .. }));
+    }
+}
+
+#[test]
 fn a_compiled_role_that_exists_matches() {
     let spec = with_deny();
     assert!(matches!(plan(&desired(&spec), Some(&remote(&reviewer()))), Plan::Keep { .. }));
