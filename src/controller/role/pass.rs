@@ -165,6 +165,10 @@ impl<'a> Pass<'a> {
                 self.applied(answer, desired, "created", (link, client)).await
             }
             Plan::Change { change, differs } => {
+                // What is taken over is this object's to empty, even if the answer is lost.
+                if !desired.is_managed() {
+                    self.status.role_id = observed;
+                }
                 self.write_ahead(desired.status.creating, deny).await?;
                 let answer = client.modify_role(desired.name, &change).await;
                 self.applied(answer, desired, &format!("changed in {}", differs.join(", ")), (link, client)).await
@@ -174,7 +178,8 @@ impl<'a> Pass<'a> {
 
     /// Writes down what is about to be sent, where the next pass must know of it even if the answer is lost.
     async fn write_ahead(&mut self, creating: bool, deny: Option<DenyRecord>) -> Result<(), ReconcileError> {
-        if (creating && !self.status.creating) || deny.is_some() {
+        let is_taken_over = self.status.role_id != self.written.0.role_id;
+        if (creating && !self.status.creating) || deny.is_some() || is_taken_over {
             self.status.creating = creating;
             if deny.is_some() {
                 self.status.denied_digests.extend(role::as_written(&self.role.spec).denied_digests());
@@ -189,6 +194,7 @@ impl<'a> Pass<'a> {
 
     /// What was written ahead was not sent for certain.
     fn unsent(&mut self, desired: &Desired<'_>) {
+        self.status.role_id.clone_from(&desired.status.role_id);
         self.status.deny.clone_from(&desired.status.deny);
         self.status.denied_digests.clone_from(&desired.status.denied_digests);
     }
