@@ -176,7 +176,7 @@ pub struct RoleStatus {
 
     /// Digests of the Deny grants that the role was last sent. Where Amigo shows them without an action, they allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
     pub denied_digests: Vec<String>,
 
     /// Ready, Stalled and BestPractices.
