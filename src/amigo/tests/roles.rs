@@ -1,5 +1,7 @@
 //! Roles under both permission models.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::fixtures::{Server, answer, ok};
@@ -84,6 +86,19 @@ async fn a_change_sends_only_what_changes_and_names_are_encoded() {
     server.client().modify_role("a b/ü", &change).await.unwrap();
     let call = &server.others()[0];
     assert_eq!((call.target.as_str(), call.json()), ("/v1/acme/role/a%20b%2F%C3%BC", json!({"description": "new"})));
+}
+
+#[tokio::test]
+async fn what_was_decided_is_not_sent_once_it_does_not_hold_any_more() {
+    let roles = json!({"roles": [], "role_id": "r1"});
+    let server = Server::signed_in(move |_| ok(&roles)).await;
+    let client = server.client().only_while(Arc::new(|| false));
+    let error = client.modify_role("reviewer", &RoleChange::default()).await.unwrap_err();
+    assert!(error.never_sent() && error.kind() == ErrorKind::TooLate);
+    assert!(client.assign_role("reviewer", "user-eng").await.unwrap_err().never_sent());
+    assert!(client.roles().await.is_ok(), "a question is asked all the same");
+    assert_eq!(server.others().len(), 1);
+    assert!(server.client().only_while(Arc::new(|| true)).assign_role("reviewer", "user-eng").await.is_ok());
 }
 
 #[tokio::test]

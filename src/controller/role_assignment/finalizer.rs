@@ -4,7 +4,7 @@ use kube::runtime::controller::Action;
 
 use super::{Came, Desk, RECENT, about, report, usable};
 use crate::{
-    amigo::RemoteUser,
+    amigo::{Holds, RemoteUser},
     controller::{
         context::{Announcement, Context, ReconcileError},
         finalizers, jitter,
@@ -25,13 +25,13 @@ const ESCAPE: &str = "permissions.amigo.ai/skip-fallback";
 /// Gives the user the fallback role, where that is wanted, and lets the object go.
 pub async fn let_go(
     assignment: &RoleAssignment,
-    link: Option<&Link>,
+    (link, holds): (Option<&Link>, Holds),
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(assignment, NAME) {
         return Ok((Action::await_change(), Outcome::Done));
     }
-    match fall_back(assignment, link, context).await {
+    match fall_back(assignment, (link, holds), context).await {
         Ok(told) => {
             if let Some(announcement) = told {
                 let status = assignment.status.clone().unwrap_or_default();
@@ -54,7 +54,7 @@ pub async fn let_go(
 /// What is to be told of a user whose role may have been changed; `None` where this object never gave one.
 async fn fall_back(
     assignment: &RoleAssignment,
-    link: Option<&Link>,
+    (link, holds): (Option<&Link>, Holds),
     context: &Context,
 ) -> Result<Option<Announcement>, Setback> {
     let status = assignment.status.clone().unwrap_or_default();
@@ -66,6 +66,7 @@ async fn fall_back(
         return Ok(None);
     };
     let (link, client) = usable(assignment, link)?;
+    let client = client.only_while(holds);
     if status.organization.as_deref() != Some(client.organization_id()) {
         // The user it gave a role is in another organization, which this connection does not reach.
         return Ok(None);

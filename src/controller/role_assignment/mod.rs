@@ -12,7 +12,7 @@ use kube::{
 
 use super::{
     audit::AuditLine,
-    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext},
+    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext, holds},
     finalizers, jitter,
     organization::{Link, existing},
     setbacks, standing,
@@ -63,8 +63,9 @@ pub async fn reconcile(
         Named::Nowhere => None,
         Named::Coming => return Ok((Action::requeue(COMING), Outcome::Waiting)),
     };
+    let holds = holds(&context, link.as_ref(), assignment.as_ref(), &context.stores.assignments);
     if assignment.meta().deletion_timestamp.is_some() {
-        return finalizer::let_go(&assignment, link.as_deref(), &context).await;
+        return finalizer::let_go(&assignment, (link.as_deref(), holds), &context).await;
     }
     // A start must not take all Roles for missing.
     if assignment.spec.role_ref.is_some() && !context.roles_filled.wait().await {
@@ -76,6 +77,7 @@ pub async fn reconcile(
     let mut came = Came::default();
     let result = match usable(&assignment, link.as_deref()) {
         Ok((link, client)) => {
+            let client = client.only_while(holds);
             pursue(Desk { assignment: &assignment, link, client: &client, context: &context }, &mut came).await?
         }
         Err(setback) => Err(setback),
