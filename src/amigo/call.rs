@@ -93,6 +93,11 @@ impl Request {
         values.into_iter().fold(self, |request, value| request.query(key, value))
     }
 
+    /// Whether it changes nothing.
+    pub(super) fn is_read(&self) -> bool {
+        self.endpoint.is_read()
+    }
+
     /// The same without a token.
     pub(super) fn unsigned(mut self) -> Self {
         self.signed = false;
@@ -107,7 +112,17 @@ impl Core {
     }
 
     /// The same, where the budget of the first attempt has been taken.
-    pub(super) async fn call_with(&self, request: Request, mut permit: Option<Permit>) -> Result<Answer, Error> {
+    pub(super) async fn call_with(&self, request: Request, permit: Option<Permit>) -> Result<Answer, Error> {
+        self.call_while(request, permit, &|| true).await
+    }
+
+    /// The same, while `holds`: asked after every wait, right before sending.
+    pub(super) async fn call_while(
+        &self,
+        request: Request,
+        mut permit: Option<Permit>,
+        holds: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Answer, Error> {
         let endpoint = request.endpoint;
         let mut left = self.transport.deadline();
         let mut repeats = 0;
@@ -119,6 +134,9 @@ impl Core {
                 self.budgets.acquire(endpoint).instrument(info_span!("wait for the rate budget", %endpoint)).await;
             }
             let token = self.token_for(&request).await?;
+            if !holds() {
+                return Err(Error::TooLate { endpoint });
+            }
             let started = self.clock.boot();
             let error = match self.send(&request, token.as_ref(), Gate::new(None, self.clock.clone()), left).await {
                 Ok(answer) => return Ok(answer),

@@ -75,7 +75,11 @@ use transport::Answer;
 pub struct Client {
     core: Arc<Core>,
     lookups: Arc<Lookups>,
+    holds: Option<Holds>,
 }
+
+/// Whether what was decided still holds.
+pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
 
 struct Lookups {
     emails: Batcher<Vec<RemoteUser>>,
@@ -96,7 +100,7 @@ impl Client {
         let tokens = TokenKeeper::new(credentials);
         let core = Arc::new(Core { transport, connection, tokens, budgets, clock });
         let lookups = Lookups::new(&core, LookupOptions::default());
-        Self { core, lookups: Arc::new(lookups) }
+        Self { core, lookups: Arc::new(lookups), holds: None }
     }
 
     /// The same client with other look-ups; call it before cloning.
@@ -134,6 +138,13 @@ impl Client {
         self.core.tokens.probe(&self.core).await
     }
 
+    /// The same client for changes that were decided: each is sent only if `holds` says so after the wait for budget,
+    /// which may be minutes. Else it ends as too late, and was not sent.
+    #[must_use]
+    pub fn only_while(self, holds: Holds) -> Self {
+        Self { holds: Some(holds), ..self }
+    }
+
     /// Whether both share token, look-ups and budgets.
     #[must_use]
     pub fn is_clone_of(&self, other: &Self) -> bool {
@@ -147,7 +158,10 @@ impl Client {
     }
 
     async fn call(&self, request: Request) -> Result<Answer, Error> {
-        self.core.call(request).await
+        match &self.holds {
+            Some(holds) if !request.is_read() => self.core.call_while(request, None, holds.as_ref()).await,
+            _ => self.core.call(request).await,
+        }
     }
 }
 

@@ -107,8 +107,8 @@ pub struct RoleChange {
     pub model: PermissionModel,
 }
 
-/// Which model the server follows, judged by a listing with grants: `AllowDeny` if any grant of any role shows an
-/// `action`, else `AllowOnly`, which sends nothing that could be misunderstood.
+/// Which model the server follows, judged by a listing with grants: `AllowDeny` if any grant of any role shows
+/// the `action` Allow or Deny, else `AllowOnly`, which sends nothing that could be misunderstood.
 #[must_use]
 pub fn permission_model(roles: &[RemoteRole]) -> PermissionModel {
     let shows_action = roles.iter().any(|role| match &role.grants {
@@ -117,7 +117,9 @@ pub fn permission_model(roles: &[RemoteRole]) -> PermissionModel {
             .as_array()
             .into_iter()
             .flatten()
-            .any(|grant| grant.get("action").is_some_and(|action| !action.is_null())),
+            .filter_map(|grant| grant.get("action")?.as_str())
+            // Whatever else it says may be another model, which a Deny is not sent to.
+            .any(|action| matches!(action, "Allow" | "Deny")),
     });
     if shows_action { PermissionModel::AllowDeny } else { PermissionModel::AllowOnly }
 }

@@ -10,7 +10,7 @@ use super::{
     CreatedGrant, Error, FrontendView, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
     RemoteRole, RemoteUser, excerpt::Excerpt, paging::Page, transport::Answer,
 };
-use crate::permission::{Action, Conditions};
+use crate::permission::{Action, Condition, Conditions, Value as Operand};
 
 /// A listing's page around its items.
 #[derive(Deserialize)]
@@ -42,11 +42,20 @@ struct RoleBody {
 #[derive(Deserialize)]
 struct RoleGrantBody {
     permission_name: String,
-    conditions: Conditions,
+    conditions: BTreeMap<String, ConditionBody>,
     #[serde(default)]
     action: Option<Action>,
     #[serde(default)]
     description: Option<String>,
+}
+
+/// A condition as answers have it. Manifests are read more strictly, since there a misspelt member would widen a role.
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum ConditionBody {
+    Equals { value: Operand },
+    NotEquals { value: Operand },
+    In { values: Vec<Operand> },
 }
 
 #[derive(Deserialize)]
@@ -127,7 +136,7 @@ pub(super) fn grants(answer: &Answer) -> Result<Page<RemoteGrant>, Error> {
         id: body.id,
         user_id: body.user_id,
         permission_name: body.permission_grant.permission_name,
-        conditions: serde_json::from_value(body.permission_grant.conditions).ok(),
+        conditions: serde_json::from_value(body.permission_grant.conditions).ok().map(conditions),
         expires_at: body.expires_at,
         created_at: body.created_at,
         creator: body.creator.user_id,
@@ -172,7 +181,16 @@ fn role(answer: &Answer, body: RoleBody) -> RemoteRole {
 
 fn role_grant(body: RoleGrantBody) -> RemotePermissionGrant {
     let RoleGrantBody { permission_name, conditions, action, description } = body;
-    RemotePermissionGrant { permission_name, conditions, action, description }
+    RemotePermissionGrant { permission_name, conditions: self::conditions(conditions), action, description }
+}
+
+fn conditions(bodies: BTreeMap<String, ConditionBody>) -> Conditions {
+    let condition = |body| match body {
+        ConditionBody::Equals { value } => Condition::Equals { value },
+        ConditionBody::NotEquals { value } => Condition::NotEquals { value },
+        ConditionBody::In { values } => Condition::In { values },
+    };
+    bodies.into_iter().map(|(attribute, body)| (attribute, condition(body))).collect()
 }
 
 fn present(answer: &Answer, id: String) -> Result<String, Error> {

@@ -20,6 +20,7 @@ use super::{
     watch::Filled,
 };
 use crate::{
+    amigo::Holds,
     clock::SharedClock,
     crd::{Organization, Role, RoleAssignment, TemporaryPermissionGrant},
     telemetry::{
@@ -165,6 +166,22 @@ impl Context {
     pub fn announce<K: Resource<DynamicType = ()>>(&self, object: &K, announcement: Announcement) {
         self.announcer.announce(object.object_ref(&()), announcement);
     }
+}
+
+/// Says whether a pass may still send what it decided: its connection is the one that it began with, neither suspended
+/// nor edited since, and the object was neither edited nor deleted.
+pub fn holds<K>(context: &SharedContext, link: Option<&Arc<Link>>, object: &K, store: &Store<K>) -> Holds
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let (context, link, store) = (Arc::clone(context), link.cloned(), store.clone());
+    let reference = ObjectRef::from_obj(object);
+    let then = (object.uid(), object.meta().generation);
+    Arc::new(move || {
+        let is_same = |link: &Arc<Link>| context.links.get(&link.name).is_some_and(|now| Arc::ptr_eq(&now, link));
+        let now = store.get(&reference);
+        link.as_ref().is_some_and(is_same) && now.is_some_and(|now| (now.uid(), now.meta().generation) == then)
+    })
 }
 
 /// What is known of an Organization that an object names.

@@ -181,7 +181,7 @@ pub struct RateLimit {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(validation = rules::endpoints())]
-    #[x_kube(validation = rules::at_least_one())]
+    #[x_kube(validation = rules::calls_a_minute())]
     pub limits: BTreeMap<String, u32>,
 }
 

@@ -174,6 +174,11 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny: Option<DenyRecord>,
 
+    /// Digests of the Deny grants that the role was last sent. Where Amigo shows them without an action, they allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
+    pub denied_digests: Vec<String>,
+
     /// Ready, Stalled and BestPractices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

@@ -81,6 +81,10 @@ pub struct RoleAssignmentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
 
+    /// The role that is about to be assigned: until its end is seen, the user may have it by this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigning: Option<String>,
+
     /// Ready and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

@@ -17,7 +17,7 @@ use crate::{
     amigo::{FrontendView, NewRole, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange},
     crd::{self, RoleSpec},
     permission::{
-        Action, DescribedGrant, NoEquivalent, PermissionGrant, compile,
+        Action, Conditions, DescribedGrant, NoEquivalent, PermissionGrant, compile,
         lint::{self, Draft, Finding},
     },
 };
@@ -88,6 +88,13 @@ impl Wanted {
     #[must_use]
     pub fn denies(&self) -> bool {
         self.grants.iter().any(|line| line.grant.action == Action::Deny)
+    }
+
+    /// The Deny grants, each in few characters.
+    #[must_use]
+    pub fn denied_digests(&self) -> Vec<String> {
+        let denied = self.grants.iter().map(|line| &line.grant).filter(|grant| grant.action == Action::Deny);
+        denied.map(|grant| line_digest(&grant.permission_name, &grant.conditions)).collect()
     }
 
     /// What is sent, in few characters that are the same in every version of this program.
@@ -171,13 +178,23 @@ impl Wanted {
     }
 }
 
+/// What a grant speaks of, whether it gives or takes, in few characters that are the same in every version.
+#[must_use]
+pub fn line_digest(permission_name: &str, conditions: &Conditions) -> String {
+    let text = format!("{permission_name}\u{0}{}", text_of(conditions));
+    BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+}
+
+fn text_of(conditions: &Conditions) -> String {
+    conditions.iter().fold(String::new(), |text, (name, condition)| {
+        text + name + "\u{0}" + &serde_json::to_string(condition).unwrap_or_default() + "\u{0}"
+    })
+}
+
 /// The normal form of a list of grants: order and repetition mean nothing.
 fn normal(grants: impl Iterator<Item = DescribedGrant>) -> BTreeMap<(String, String), Option<String>> {
     let key = |grant: &PermissionGrant| {
-        let conditions = grant.conditions.iter().fold(String::new(), |text, (name, condition)| {
-            text + name + "\u{0}" + &serde_json::to_string(condition).unwrap_or_default() + "\u{0}"
-        });
-        (grant.permission_name.clone(), format!("{:?}\u{0}{conditions}", grant.action))
+        (grant.permission_name.clone(), format!("{:?}\u{0}{}", grant.action, text_of(&grant.conditions)))
     };
     let line = |line: DescribedGrant| (key(&line.grant), line.description.filter(|text| !text.trim().is_empty()));
     grants.map(line).collect()

@@ -106,9 +106,12 @@ fn rules_of_organization() -> Vec<Case> {
             .accepts(format!("{{rateLimit: {{limits: {{{}}}}}}}", every_endpoint.join(", ")))
             .refuses("{rateLimit: {limits: {delete_role: 5}}}"),
         ORGANIZATION
-            .rule(limits, "limits must be at least 1 call a minute")
+            .rule(limits, "limits must be 1 to 100000 calls a minute")
             .accepts("{rateLimit: {limits: {users: 1}}}")
-            .refuses("{rateLimit: {limits: {users: 0}}}"),
+            .accepts("{rateLimit: {limits: {users: 100000}}}")
+            .refuses("{rateLimit: {limits: {users: 0}}}")
+            .refuses("{rateLimit: {limits: {users: 100001}}}")
+            .refuses("{rateLimit: {limits: {users: 5000000000}}}"),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amigo_operator::sandbox::{Effect, Operation};
+use amigo_operator::sandbox::{Effect, Fault, Operation};
 use serde_json::json;
 
 use super::roles::role;
@@ -93,6 +93,33 @@ async fn a_deleted_assignment_leaves_the_fallback_role() {
     stage.sandbox.clear_faults();
     stage.until_gone("amra", "colleague").await;
     assert_eq!(role_of(&stage), "Engineer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assignment_whose_answer_was_lost_leaves_the_fallback_role_too() {
+    let stage = Stage::new("unansweredrole").await;
+    stage.sandbox.add_fault(Fault::new(Operation::AssignRole, Effect::Hang).after_commit());
+    let extra = "  roleName: DefaultUserRole\n  fallbackRoleName: Engineer";
+    stage.apply(&assignment("colleague", "email: colleague@example.com", extra)).await;
+    until_role(&stage, "DefaultUserRole").await;
+    stage.delete("amra", "colleague").await;
+    stage.until_gone("amra", "colleague").await;
+    assert_eq!(role_of(&stage), "Engineer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_whose_answer_was_lost_is_told_as_assigned() {
+    let stage = Stage::new("unansweredback").await;
+    let extra = "  roleName: DefaultUserRole\n  fallbackRoleName: Engineer";
+    stage.apply(&assignment("colleague", "email: colleague@example.com", extra)).await;
+    stage.until_ready("amra", "colleague").await;
+    stage.sandbox.add_fault(Fault::new(Operation::AssignRole, Effect::status(500)).after_commit());
+    stage.delete("amra", "colleague").await;
+    stage.until_gone("amra", "colleague").await;
+    assert_eq!(role_of(&stage), "Engineer");
+    let last = stage.audit("colleague").await.pop().expect("a line");
+    assert_eq!(last["event"], "Assigned", "{last}");
+    assert!(last["message"].as_str().expect("a message").contains("fallback role Engineer"), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,20 @@ async fn a_deleted_role_is_retained_or_emptied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_role_whose_taking_over_was_not_answered_is_emptied_when_it_goes() {
+    let stage = Stage::bare("overtake").await;
+    stage.sandbox.add_role("acme", existing("mine", "Somebody else's")).expect("a role");
+    stage.connect("").await;
+    stage.until_ready("amorg", &stage.name).await;
+    stage.sandbox.add_fault(Fault::new(Operation::ModifyRole, Effect::Hang).after_commit());
+    stage.apply(&role("mine", "  adoption: Override\n  deletionPolicy: Disable")).await;
+    until(&stage, "mine", |role| role.description == "Triage").await;
+    stage.delete("amrole", "mine").await;
+    stage.until_gone("amrole", "mine").await;
+    assert!(remote(&stage, "mine").expect("mine").permission_grants.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_cannot_be_emptied_has_a_way_out() {
     let stage = Stage::new("escape").await;
     stage.apply(&role("stuck", "  deletionPolicy: Disable")).await;

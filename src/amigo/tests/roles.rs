@@ -1,5 +1,7 @@
 //! Roles under both permission models.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::fixtures::{Server, answer, ok};
@@ -7,7 +9,7 @@ use crate::{
     amigo::{
         ErrorKind, FrontendView, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange, permission_model,
     },
-    permission::{Action, Conditions, DescribedGrant, PermissionGrant},
+    permission::{Action, Condition, Conditions, DescribedGrant, PermissionGrant},
 };
 
 fn grant(action: Action) -> DescribedGrant {
@@ -87,6 +89,19 @@ async fn a_change_sends_only_what_changes_and_names_are_encoded() {
 }
 
 #[tokio::test]
+async fn what_was_decided_is_not_sent_once_it_does_not_hold_any_more() {
+    let roles = json!({"roles": [], "role_id": "r1"});
+    let server = Server::signed_in(move |_| ok(&roles)).await;
+    let client = server.client().only_while(Arc::new(|| false));
+    let error = client.modify_role("reviewer", &RoleChange::default()).await.unwrap_err();
+    assert!(error.never_sent() && error.kind() == ErrorKind::TooLate);
+    assert!(client.assign_role("reviewer", "user-eng").await.unwrap_err().never_sent());
+    assert!(client.roles().await.is_ok(), "a question is asked all the same");
+    assert_eq!(server.others().len(), 1);
+    assert!(server.client().only_while(Arc::new(|| true)).assign_role("reviewer", "user-eng").await.is_ok());
+}
+
+#[tokio::test]
 async fn assigning_has_its_own_path() {
     let server = role_server(200).await;
     server.client().assign_role("re+viewer", "user-eng").await.unwrap();
@@ -116,6 +131,14 @@ async fn one_odd_role_does_not_spoil_the_listing() {
 }
 
 #[tokio::test]
+async fn members_of_a_condition_that_are_not_known_are_ignored() {
+    let condition = json!({"type": "Equals", "value": "a", "case_sensitive": true});
+    let roles = listed(json!([{"permission_name": "A:B", "conditions": {"x": condition}}])).await;
+    let RemoteGrants::Understood(grants) = &roles[1].grants else { panic!("{:?}", roles[1].grants) };
+    assert_eq!(grants[0].conditions["x"], Condition::Equals { value: "a".into() });
+}
+
+#[tokio::test]
 async fn the_model_is_what_the_listing_shows() {
     let plain = json!({"permission_name": "A:B", "conditions": {}});
     let with = |action: Value| json!([{"permission_name": "A:B", "conditions": {}, "action": action}]);
@@ -124,7 +147,8 @@ async fn the_model_is_what_the_listing_shows() {
         (json!([plain]), PermissionModel::AllowOnly),
         (with(Value::Null), PermissionModel::AllowOnly),
         (with(json!("Allow")), PermissionModel::AllowDeny),
-        (with(json!("Audit")), PermissionModel::AllowDeny),
+        (with(json!("Audit")), PermissionModel::AllowOnly),
+        (with(json!({"effect": "Deny"})), PermissionModel::AllowOnly),
     ] {
         assert_eq!(permission_model(&listed(grants.clone()).await), model, "{grants}");
     }

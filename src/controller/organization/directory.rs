@@ -69,6 +69,11 @@ impl Directory {
         own
     }
 
+    /// Drops what was read of a user who may have been changed since.
+    pub async fn forget(&self, user_id: &str) {
+        self.0.lock().await.remove(user_id);
+    }
+
     /// Puts in what this program just read by e-mail, or wrote.
     pub async fn put(&self, user: RemoteUser, clock: &SharedClock) {
         let entry = Entry { user: Ok(Some(user.clone())), read_at: clock.boot() };

@@ -4,7 +4,7 @@ use kube::runtime::controller::Action;
 
 use super::{Pass, usable};
 use crate::{
-    amigo::{ErrorKind, RoleChange},
+    amigo::{ErrorKind, Holds, RoleChange},
     controller::{
         context::{Announcement, Context, ReconcileError},
         finalizers, jitter,
@@ -23,11 +23,15 @@ pub const NAME: &str = "permissions.amigo.ai/disable-role";
 const ESCAPE: &str = "permissions.amigo.ai/skip-disable";
 
 /// Empties the role's grants, where that is wanted, and lets the object go.
-pub async fn let_go(role: &Role, link: Option<&Link>, context: &Context) -> Result<(Action, Outcome), ReconcileError> {
+pub async fn let_go(
+    role: &Role,
+    (link, holds): (Option<&Link>, Holds),
+    context: &Context,
+) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(role, NAME) {
         return Ok((Action::await_change(), Outcome::Done));
     }
-    match disable(role, link, context).await {
+    match disable(role, (link, holds), context).await {
         Ok(told) => {
             if let Some(announcement) = told {
                 standing::tell(role, announcement, super::pass::about(role), context);
@@ -45,7 +49,11 @@ pub async fn let_go(role: &Role, link: Option<&Link>, context: &Context) -> Resu
 }
 
 /// What is to be told of a role that was emptied; `None` where there was nothing to empty.
-async fn disable(role: &Role, link: Option<&Link>, context: &Context) -> Result<Option<Announcement>, Setback> {
+async fn disable(
+    role: &Role,
+    (link, holds): (Option<&Link>, Holds),
+    context: &Context,
+) -> Result<Option<Announcement>, Setback> {
     let status = role.status.clone().unwrap_or_default();
     if (status.role_id.is_none() && !status.creating) || finalizers::is_escaped(role, ESCAPE) {
         return Ok(None);
@@ -55,6 +63,7 @@ async fn disable(role: &Role, link: Option<&Link>, context: &Context) -> Result<
         Err(setback) if setback.reason == reasons::CONFLICT => return Ok(None),
         usable => usable?,
     };
+    let client = client.only_while(holds);
     if status.organization.as_deref() != Some(client.organization_id()) {
         // Its role is in another organization, which this connection does not reach.
         return Ok(None);

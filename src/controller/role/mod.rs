@@ -13,7 +13,7 @@ use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use self::pass::Pass;
 use super::{
-    context::{COMING, Context, Named, ReconcileError, SharedContext},
+    context::{COMING, Context, Named, ReconcileError, SharedContext, holds},
     finalizers, jitter,
     organization::{Link, existing},
     seniority::{label, senior_to},
@@ -37,14 +37,15 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
         Named::Nowhere => None,
         Named::Coming => return Ok((Action::requeue(COMING), Outcome::Waiting)),
     };
+    let holds = holds(&context, link.as_ref(), role.as_ref(), &context.stores.roles);
     if role.meta().deletion_timestamp.is_some() {
-        return finalizer::let_go(&role, link.as_deref(), &context).await;
+        return finalizer::let_go(&role, (link.as_deref(), holds), &context).await;
     }
     let wanted = role.spec.deletion_policy == DeletionPolicy::Disable;
     let role = finalizers::keep_in_step(role, (finalizer::NAME, wanted), Kind::Role, &context).await?;
     let mut pass = Pass::new(&role, &context);
     let result = match usable(&role, link.as_deref(), &context) {
-        Ok((link, client)) => pass.pursue(link, &client).await?,
+        Ok((link, client)) => pass.pursue(link, &client.only_while(holds)).await?,
         Err(setback) => Err(setback),
     };
     let (wait, outcome) = rest_after(result.as_ref().map(drop), link.as_deref(), &context);

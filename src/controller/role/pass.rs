@@ -21,7 +21,7 @@ use crate::{
         reasons::{self, condition},
     },
     grant::{Setback, SetbackClass},
-    role,
+    role::{self, Wanted},
     telemetry::labels::Kind,
 };
 
@@ -159,12 +159,16 @@ impl<'a> Pass<'a> {
                     self.status.creating = desired.status.creating;
                 }
                 if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
-                    self.status.deny.clone_from(&desired.status.deny);
+                    self.unsent(desired);
                     return Ok(Err(self.name_taken(desired.name, (link, client)).await));
                 }
                 self.applied(answer, desired, "created", (link, client)).await
             }
             Plan::Change { change, differs } => {
+                // What is taken over is this object's to empty, even if the answer is lost.
+                if !desired.is_managed() {
+                    self.status.role_id = observed;
+                }
                 self.write_ahead(desired.status.creating, deny).await?;
                 let answer = client.modify_role(desired.name, &change).await;
                 self.applied(answer, desired, &format!("changed in {}", differs.join(", ")), (link, client)).await
@@ -174,12 +178,27 @@ impl<'a> Pass<'a> {
 
     /// Writes down what is about to be sent, where the next pass must know of it even if the answer is lost.
     async fn write_ahead(&mut self, creating: bool, deny: Option<DenyRecord>) -> Result<(), ReconcileError> {
-        if (creating && !self.status.creating) || deny.is_some() {
+        let is_taken_over = self.status.role_id != self.written.0.role_id;
+        if (creating && !self.status.creating) || deny.is_some() || is_taken_over {
             self.status.creating = creating;
+            if deny.is_some() {
+                self.status.denied_digests.extend(role::as_written(&self.role.spec).denied_digests());
+                self.status.denied_digests.sort();
+                self.status.denied_digests.dedup();
+                // Four specs of Denies without one answer: the status must be written all the same.
+                self.status.denied_digests.truncate(1024);
+            }
             self.status.deny = deny.or_else(|| self.status.deny.take());
             self.write().await?;
         }
         Ok(())
+    }
+
+    /// What was written ahead was not sent for certain.
+    fn unsent(&mut self, desired: &Desired<'_>) {
+        self.status.role_id.clone_from(&desired.status.role_id);
+        self.status.deny.clone_from(&desired.status.deny);
+        self.status.denied_digests.clone_from(&desired.status.denied_digests);
     }
 
     async fn applied(
@@ -193,7 +212,7 @@ impl<'a> Pass<'a> {
             Ok(id) => id,
             Err(error) => {
                 if !error.ambiguous() {
-                    self.status.deny.clone_from(&desired.status.deny);
+                    self.unsent(desired);
                 }
                 // What was listed is no longer true, or never was: look again before the next attempt.
                 if error.ambiguous() || error.kind() == ErrorKind::NotFound {
@@ -234,7 +253,12 @@ impl<'a> Pass<'a> {
             let message = format!("role {} was sent with a Deny, and Amigo does not list it yet", desired.name);
             return Err(setbacks::found(reasons::PENDING, SetbackClass::Transient, message));
         };
-        if desired.has_dropped_deny(there) { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
+        if let RemoteGrants::Raw { reason, .. } = &there.grants {
+            // Neither a Deny nor an Allow: the record stays until it can be read.
+            return Err(plan::unreadable(desired.name, reason));
+        }
+        let dropped = Desired::has_dropped(&role::as_written(desired.spec).denied_digests(), there);
+        if dropped { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
     }
 
     /// Takes away what a Deny that became an Allow gives.
@@ -244,6 +268,7 @@ impl<'a> Pass<'a> {
         match client.modify_role(desired.name, &change).await {
             Ok(id) => {
                 self.status.role_id = Some(id.clone());
+                self.status.denied_digests.clear();
                 let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..plan::after(desired, id) };
                 link.listing.put(emptied).await;
                 plan::deny_dropped(desired.name)
@@ -284,6 +309,7 @@ impl<'a> Pass<'a> {
         self.compiled_away = desired.wanted.as_ref().map_or(0, |wanted| wanted.compiled_away);
         self.status.creating = false;
         self.status.deny = None;
+        self.status.denied_digests = desired.wanted.as_ref().map_or_else(|_| Vec::new(), Wanted::denied_digests);
     }
 
     /// Writes the status if it says anything new, and tells of what changed.

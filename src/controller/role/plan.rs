@@ -1,7 +1,7 @@
 //! What to do about a role: a pure function of what is wanted, what is there, and what is known.
 
 use crate::{
-    amigo::{NewRole, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange},
+    amigo::{Excerpt, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange},
     controller::setbacks::found,
     crd::{Adoption, DenyRecord, DriftPolicy, RoleSpec, RoleStatus, reasons},
     grant::{Setback, SetbackClass},
@@ -78,6 +78,12 @@ impl Desired<'_> {
         self.status.applied_digest.as_deref() != Some(&self.digest())
     }
 
+    /// Whether the spec was sent as it is: what then cannot be read is not mended by sending it again.
+    fn was_sent(&self) -> bool {
+        let record = self.status.deny.as_ref().filter(|record| !record.dropped);
+        !self.is_changed() || record.is_some_and(|record| record.digest == self.written_digest())
+    }
+
     /// Whether a Deny would be sent.
     fn sends_deny(&self) -> bool {
         self.wanted.as_ref().is_ok_and(Wanted::denies)
@@ -94,17 +100,26 @@ impl Desired<'_> {
         (sends_grants && self.sends_deny()).then(|| DenyRecord { digest: self.written_digest(), dropped: false })
     }
 
-    /// Whether a Deny that was sent is an Allow at Amigo.
+    /// Whether one of these Deny grants, which were sent, is an Allow at Amigo.
     #[must_use]
-    pub fn has_dropped_deny(&self, observed: &RemoteRole) -> bool {
+    pub fn has_dropped(denied: &[String], observed: &RemoteRole) -> bool {
         let RemoteGrants::Understood(grants) = &observed.grants else { return false };
-        let denied = self.spec.permission_grants.iter().filter(|line| line.action == Action::Deny);
-        denied.into_iter().any(|line| {
-            let same = |grant: &&RemotePermissionGrant| {
-                grant.permission_name == line.permission_name && grant.conditions == line.conditions
-            };
-            grants.iter().filter(same).any(|grant| grant.action.is_none())
-        })
+        let forgotten = grants.iter().filter(|grant| grant.action.is_none());
+        forgotten
+            .into_iter()
+            .any(|grant| denied.contains(&role::line_digest(&grant.permission_name, &grant.conditions)))
+    }
+
+    /// The Deny grants that may stand at Amigo: those that were sent, whatever the spec says by now.
+    fn sent_denies(&self) -> Vec<String> {
+        let mut sent = self.status.denied_digests.clone();
+        // A status of an earlier version names none.
+        let sent_as_written =
+            self.status.deny.is_some() || self.status.applied_digest.as_ref() == Some(&self.written_digest());
+        if sent_as_written {
+            sent.extend(role::as_written(self.spec).denied_digests());
+        }
+        sent
     }
 }
 
@@ -113,6 +128,11 @@ impl Desired<'_> {
 pub fn plan(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Plan {
     if let Some(plan) = contain(desired, observed) {
         return plan;
+    }
+    if let Some(RemoteGrants::Raw { reason, .. }) = observed.map(|role| &role.grants)
+        && desired.was_sent()
+    {
+        return Plan::Leave(unreadable(desired.name, reason));
     }
     let wanted = match sendable(desired) {
         Ok(wanted) => wanted,
@@ -183,12 +203,15 @@ fn contain(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Option<Plan>
     let observed = observed?;
     let record = desired.status.deny.as_ref();
     let knows_deny = desired.model == PermissionModel::AllowDeny;
-    // The API may also forget its Denies long after they were seen there.
-    let was_there = desired.status.applied_digest.as_ref() == Some(&desired.written_digest());
-    let allows = (record.is_some() || was_there) && desired.has_dropped_deny(observed);
+    // The API may also forget its Denies long after they were seen there, and after they left the spec.
+    let allows = Desired::has_dropped(&desired.sent_denies(), observed);
     let is_dropped =
         record.is_some_and(|record| knows_deny && record.dropped && record.digest == desired.written_digest());
     if !allows && !is_dropped {
+        return None;
+    }
+    // What was denied may be what the spec allows by now.
+    if sendable(desired).is_ok_and(|wanted| !wanted.denies() && wanted.difference(observed).1.is_empty()) {
         return None;
     }
     let is_empty = matches!(&observed.grants, RemoteGrants::Understood(grants) if grants.is_empty());
@@ -211,6 +234,16 @@ pub fn deny_dropped(name: &str) -> Setback {
          the Deny grants"
     );
     found(reasons::DENY_DROPPED, SetbackClass::Permanent, message)
+}
+
+/// What is said of a role whose grants cannot be read.
+#[must_use]
+pub fn unreadable(name: &str, reason: &Excerpt) -> Setback {
+    let message = format!(
+        "role {name} is listed with grants that cannot be read ({reason}), so it cannot be compared and is left as it is: \
+         look at it at Amigo; a change of the spec is sent"
+    );
+    found(reasons::BAD_ANSWER, SetbackClass::Persistent, message)
 }
 
 fn not_adopted(desired: &Desired<'_>, differs: &[&str]) -> Setback {

@@ -35,6 +35,7 @@ static UNKNOWN: RoleStatus = RoleStatus {
     role_id: None,
     creating: false,
     deny: None,
+    denied_digests: Vec::new(),
     conditions: Vec::new(),
 };
 
@@ -239,12 +240,48 @@ fn an_api_that_forgets_its_denies_gets_the_compiled_role_or_an_empty_one_at_once
 }
 
 #[test]
+fn a_forgotten_deny_is_contained_although_the_spec_was_edited_meanwhile() {
+    let before = with_deny();
+    let status = RoleStatus {
+        role_id: Some("id-2".to_owned()),
+        applied_digest: Some(denying(&before).digest()),
+        denied_digests: role::as_written(&before).denied_digests(),
+        ..UNKNOWN.clone()
+    };
+    let after = |spec: &RoleSpec| plan(&Desired { status: &status, ..desired(spec) }, Some(&allowing(&before)));
+    let mut other = inexpressible();
+    other.permission_grants.remove(2);
+    assert_eq!(after(&other), Plan::Empty);
+    assert!(matches!(after(&reviewer()), Plan::Change { .. }));
+    let mut allowed = reviewer();
+    allowed.permission_grants.push(allow("Conversation:InteractWithConversation"));
+    assert!(matches!(after(&allowed), Plan::Keep { .. }), "what was denied may be allowed by now");
+}
+
+#[test]
 fn a_model_that_comes_to_know_deny_gets_the_role_as_it_is_written() {
     let spec = with_deny();
     let status = settled(&spec);
     let desired = Desired { status: &status, ..denying(&spec) };
     let Plan::Change { change, .. } = plan(&desired, Some(&remote(&spec))) else { panic!("not changed") };
     assert_eq!(change.permission_grants.map(|grants| grants.len()), Some(3));
+}
+
+#[test]
+fn grants_that_cannot_be_read_are_left_until_the_spec_changes() {
+    let spec = with_deny();
+    let odd = RemoteGrants::Raw { value: serde_json::Value::Null, reason: "odd".into() };
+    let there = RemoteRole { grants: odd, ..remote(&spec) };
+    let denied = |dropped| Some(DenyRecord { digest: denying(&spec).digest(), dropped });
+    let unseen = RoleStatus { applied_digest: None, deny: denied(false), ..settled(&spec) };
+    for status in [settled(&spec), unseen] {
+        let report = Desired { status: &status, ..desired(&spec) };
+        let Plan::Leave(setback) = plan(&report, Some(&there)) else { panic!("sent again") };
+        assert_eq!(setback.reason, reasons::BAD_ANSWER);
+        let edited = RoleSpec { description: "Edited".to_owned(), ..reviewer() };
+        let edited = Desired { status: &status, ..desired(&edited) };
+        assert!(matches!(plan(&edited, Some(&there)), Plan::Change { .. }));
+    }
 }
 
 #[test]

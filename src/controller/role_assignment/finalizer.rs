@@ -4,6 +4,7 @@ use kube::runtime::controller::Action;
 
 use super::{Came, Desk, RECENT, about, report, usable};
 use crate::{
+    amigo::{Holds, RemoteUser},
     controller::{
         context::{Announcement, Context, ReconcileError},
         finalizers, jitter,
@@ -24,13 +25,13 @@ const ESCAPE: &str = "permissions.amigo.ai/skip-fallback";
 /// Gives the user the fallback role, where that is wanted, and lets the object go.
 pub async fn let_go(
     assignment: &RoleAssignment,
-    link: Option<&Link>,
+    (link, holds): (Option<&Link>, Holds),
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(assignment, NAME) {
         return Ok((Action::await_change(), Outcome::Done));
     }
-    match fall_back(assignment, link, context).await {
+    match fall_back(assignment, (link, holds), context).await {
         Ok(told) => {
             if let Some(announcement) = told {
                 let status = assignment.status.clone().unwrap_or_default();
@@ -53,16 +54,19 @@ pub async fn let_go(
 /// What is to be told of a user whose role may have been changed; `None` where this object never gave one.
 async fn fall_back(
     assignment: &RoleAssignment,
-    link: Option<&Link>,
+    (link, holds): (Option<&Link>, Holds),
     context: &Context,
 ) -> Result<Option<Announcement>, Setback> {
     let status = assignment.status.clone().unwrap_or_default();
+    // Either may be the user's role by this object: the answer to an assignment may have been lost.
+    let given: Vec<&String> = status.assigning.iter().chain(&status.role_name).collect();
     let (Some(fallback), Some(role_name), false) =
-        (&assignment.spec.fallback_role_name, &status.role_name, finalizers::is_escaped(assignment, ESCAPE))
+        (&assignment.spec.fallback_role_name, given.first(), finalizers::is_escaped(assignment, ESCAPE))
     else {
         return Ok(None);
     };
     let (link, client) = usable(assignment, link)?;
+    let client = client.only_while(holds);
     if status.organization.as_deref() != Some(client.organization_id()) {
         // The user it gave a role is in another organization, which this connection does not reach.
         return Ok(None);
@@ -72,8 +76,11 @@ async fn fall_back(
     if let Err(conflict) = desk.yield_to_senior(&user) {
         return Ok(Some(released(&conflict.message)));
     }
-    let (user, has_role) = desk.compare(user, role_name).await?;
-    if !has_role {
+    if !desk.has_one_of(&user, &given).await? {
+        if desk.has_one_of(&user, &[fallback]).await.unwrap_or(false) {
+            // Then the answer to that was lost, or somebody else was faster.
+            return Ok(Some(assigned(&user.user_id, fallback)));
+        }
         let message = format!("user {} has another role than {role_name} by now", user.user_id);
         return Ok(Some(released(&message)));
     }
@@ -81,9 +88,24 @@ async fn fall_back(
         let message = format!("Organization {} is suspended", link.name);
         return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message));
     }
-    desk.client.assign_role(fallback, &user.user_id).await.map_err(|error| setbacks::of(&error))?;
-    let message = format!("user {} was given the fallback role {fallback}", user.user_id);
-    Ok(Some(Announcement { reason: reasons::ASSIGNED, message, warning: false }))
+    desk.send(&user.user_id, fallback).await.map_err(|error| setbacks::of(&error))?;
+    Ok(Some(assigned(&user.user_id, fallback)))
+}
+
+impl Desk<'_> {
+    async fn has_one_of(&self, user: &RemoteUser, role_names: &[&String]) -> Result<bool, Setback> {
+        for role_name in role_names {
+            if self.compare(user.clone(), role_name).await?.1 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn assigned(user_id: &str, fallback: &str) -> Announcement {
+    let message = format!("user {user_id} was given the fallback role {fallback}");
+    Announcement { reason: reasons::ASSIGNED, message, warning: false }
 }
 
 fn released(why: &str) -> Announcement {

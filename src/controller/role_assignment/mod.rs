@@ -12,13 +12,13 @@ use kube::{
 
 use super::{
     audit::AuditLine,
-    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext},
+    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext, holds},
     finalizers, jitter,
     organization::{Link, existing},
     setbacks, standing,
 };
 use crate::{
-    amigo::{Client, RemoteRole, RemoteUser},
+    amigo::{Client, Error, RemoteRole, RemoteUser},
     crd::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition},
     grant::{Setback, SetbackClass},
     telemetry::labels::{Kind, Outcome},
@@ -37,6 +37,8 @@ struct Came {
     user_id: Option<String>,
     role_name: Option<String>,
     assigned: Option<String>,
+    /// The object as it was written before its role was assigned.
+    written: Option<RoleAssignment>,
 }
 
 /// One connection, and the object that uses it.
@@ -61,8 +63,9 @@ pub async fn reconcile(
         Named::Nowhere => None,
         Named::Coming => return Ok((Action::requeue(COMING), Outcome::Waiting)),
     };
+    let holds = holds(&context, link.as_ref(), assignment.as_ref(), &context.stores.assignments);
     if assignment.meta().deletion_timestamp.is_some() {
-        return finalizer::let_go(&assignment, link.as_deref(), &context).await;
+        return finalizer::let_go(&assignment, (link.as_deref(), holds), &context).await;
     }
     // A start must not take all Roles for missing.
     if assignment.spec.role_ref.is_some() && !context.roles_filled.wait().await {
@@ -74,11 +77,13 @@ pub async fn reconcile(
     let mut came = Came::default();
     let result = match usable(&assignment, link.as_deref()) {
         Ok((link, client)) => {
-            pursue(Desk { assignment: &assignment, link, client: &client, context: &context }, &mut came).await
+            let client = client.only_while(holds);
+            pursue(Desk { assignment: &assignment, link, client: &client, context: &context }, &mut came).await?
         }
         Err(setback) => Err(setback),
     };
     let (wait, outcome) = standing::rest_after(result.as_ref().copied(), link.as_deref(), &context);
+    let assignment = came.written.take().map_or(assignment, Arc::new);
     report(&assignment, came, &result, &context).await?;
     Ok((Action::requeue(jitter(wait)), outcome))
 }
@@ -89,19 +94,44 @@ fn usable<'a>(assignment: &RoleAssignment, link: Option<&'a Link>) -> Result<(&'
     Ok((link, client))
 }
 
-async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<(), Setback> {
+/// Makes the user's role the one the object says. The outer error is the Kubernetes API's, before anything was sent.
+async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<Result<(), Setback>, ReconcileError> {
+    let (user, role_name) = match look(desk, came).await {
+        Ok(Some(missing)) => missing,
+        Ok(None) => return Ok(Ok(())),
+        Err(setback) => return Ok(Err(setback)),
+    };
+    if let Err(setback) = desk.may_assign(&user, &role_name) {
+        return Ok(Err(setback));
+    }
+    came.written = desk.write_ahead(&user, &role_name).await?;
+    let assigned = desk.assign(user, &role_name).await;
+    Ok(assigned.map(|told| {
+        came.assigned = Some(told);
+        came.role_name = Some(role_name);
+    }))
+}
+
+/// The user who lacks the role, and the role; `None` if the user has it.
+async fn look(desk: Desk<'_>, came: &mut Came) -> Result<Option<(RemoteUser, String)>, Setback> {
     came.organization = Some(desk.client.organization_id().to_owned());
     let role_name = wanted_role(desk.assignment, desk.context)?;
     let interval = desk.link.resync_interval().mul_f64(0.9);
     let user = desk.user(interval).await?;
     came.user_id = Some(user.user_id.clone());
     desk.yield_to_senior(&user)?;
-    let (user, has_role) = desk.compare(user, &role_name).await?;
-    if !has_role {
-        came.assigned = Some(desk.assign(user, &role_name).await?);
+    let (user, has_role) = if desk.link.spec.suspend {
+        // Nothing is changed: what was read for all is enough to say so, and rest asks nothing more.
+        let has_role = desk.documents(&role_name, interval).await?.iter().any(|role| role.id == user.role_id);
+        (user, has_role)
+    } else {
+        desk.compare(user, &role_name).await?
+    };
+    if has_role {
+        came.role_name = Some(role_name);
+        return Ok(None);
     }
-    came.role_name = Some(role_name);
-    Ok(())
+    Ok(Some((user, role_name)))
 }
 
 impl Desk<'_> {
@@ -116,7 +146,7 @@ impl Desk<'_> {
         }
         let user = self.observe(&user.user_id, RECENT).await?.ok_or_else(|| self.not_visible())?;
         let documents = self.documents(role_name, RECENT_LISTING.min(interval)).await?;
-        if has(&documents, &user) || self.is_listed(&user.role_id).await {
+        if has(&documents, &user) || self.is_listed_as(&user.role_id, None).await {
             let has_role = has(&documents, &user);
             return Ok((user, has_role));
         }
@@ -127,13 +157,14 @@ impl Desk<'_> {
         Ok((user, has_role))
     }
 
-    /// Whether the last listing has a role of this id, under whatever name.
-    async fn is_listed(&self, role_id: &str) -> bool {
-        self.link.listing.last().await.is_some_and(|roles| roles.listed.iter().any(|role| role.id == role_id))
+    /// Whether the last listing has a role of this id, under that name or, without one, under whatever name.
+    async fn is_listed_as(&self, role_id: &str, name: Option<&str>) -> bool {
+        let same = |role: &RemoteRole| role.id == role_id && name.is_none_or(|name| role.name == name);
+        self.link.listing.last().await.is_some_and(|roles| roles.listed.iter().any(same))
     }
 
-    /// Gives the user the role and says so.
-    async fn assign(&self, user: RemoteUser, role_name: &str) -> Result<String, Setback> {
+    /// Whether the role may be assigned now. A refusal stands for a while: roles and Organizations wake all assignments.
+    fn may_assign(&self, user: &RemoteUser, role_name: &str) -> Result<(), Setback> {
         if self.link.spec.suspend {
             let message = format!(
                 "user {} has another role, and nothing is changed while Organization {} is suspended",
@@ -141,29 +172,62 @@ impl Desk<'_> {
             );
             return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message));
         }
+        let refusal = self.link.facts.refusal(&change(&user.user_id, role_name), self.context.clock.boot());
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Writes down which role is about to be assigned, so that the fallback comes whatever becomes of the answer. Under
+    /// the version that was read: nothing is assigned for an object that was changed or deleted since.
+    async fn write_ahead(&self, user: &RemoteUser, role_name: &str) -> Result<Option<RoleAssignment>, ReconcileError> {
+        let organization = self.client.organization_id();
+        let before = self.assignment.status.clone().unwrap_or_default();
+        let mut status = known(&before, Some(organization));
+        // An earlier assignment may have come through without an answer.
+        if let Some(earlier) = status.assigning.take()
+            && self.is_listed_as(&user.role_id, Some(&earlier)).await
+        {
+            status.role_name = Some(earlier);
+        }
+        status.organization = Some(organization.to_owned());
+        status.user_id = Some(user.user_id.clone());
+        status.assigning = Some(role_name.to_owned());
+        if status == before {
+            return Ok(None);
+        }
+        let object = RoleAssignment { status: Some(status), ..self.assignment.clone() };
+        let api = self.context.api_of(self.assignment);
+        self.context.write_status(&api, &object, Kind::RoleAssignment).await.map(Some)
+    }
+
+    /// Gives the user the role and says so.
+    async fn assign(&self, user: RemoteUser, role_name: &str) -> Result<String, Setback> {
         let role_id = self.change(&user.user_id, role_name).await?;
         let told = format!("user {} was given role {role_name}", user.user_id);
         self.link.directory.put(RemoteUser { role_id, ..user }, &self.context.clock).await;
         Ok(told)
     }
 
-    /// Changes the user's role. A refusal stands for a while: roles and Organizations wake all assignments.
+    /// Changes the user's role, and remembers a refusal.
     async fn change(&self, user_id: &str, role_name: &str) -> Result<String, Setback> {
-        let change = format!("{user_id} {role_name}");
-        if let Some(refusal) = self.link.facts.refusal(&change, self.context.clock.boot()) {
-            return Err(refusal);
+        let error = match self.send(user_id, role_name).await {
+            Ok(role_id) => return Ok(role_id),
+            Err(error) => error,
+        };
+        let setback = setbacks::of(&error);
+        let message = format!("cannot assign role {role_name} to user {user_id}: {}", setback.message);
+        let setback = Setback { message, ..setback };
+        let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
+        self.link.facts.refused(change(user_id, role_name), &setback, until);
+        Err(setback)
+    }
+
+    /// Sends one assignment. Without its answer, what was read of the user may not be true any more.
+    async fn send(&self, user_id: &str, role_name: &str) -> Result<String, Error> {
+        let answer = self.client.assign_role(role_name, user_id).await;
+        if answer.as_ref().is_err_and(Error::ambiguous) {
+            self.link.directory.forget(user_id).await;
         }
-        self.client.assign_role(role_name, user_id).await.map_err(|error| {
-            let setback = setbacks::of(&error);
-            let message = format!("cannot assign role {role_name} to user {user_id}: {}", setback.message);
-            let setback = Setback { message, ..setback };
-            self.link.facts.refused(
-                change,
-                &setback,
-                self.context.clock.boot() + self.context.settings.timing.tick * 5,
-            );
-            setback
-        })
+        answer
     }
 
     /// The role's documents: more than one of a name may be listed for a day after a change.
@@ -179,6 +243,21 @@ impl Desk<'_> {
         let organization = self.client.organization_id();
         let message = format!("role {name} does not exist in {organization} or is not visible to the operator's user");
         Err(setbacks::found(reasons::NOT_FOUND, SetbackClass::Persistent, message))
+    }
+}
+
+/// What a refusal is remembered under.
+fn change(user_id: &str, role_name: &str) -> String {
+    format!("{user_id} {role_name}")
+}
+
+/// What of a status holds in an organization: ids of another one mean nothing there.
+fn known(before: &RoleAssignmentStatus, organization: Option<&str>) -> RoleAssignmentStatus {
+    match organization {
+        Some(organization) if before.organization.as_deref() != Some(organization) => {
+            RoleAssignmentStatus { conditions: before.conditions.clone(), ..RoleAssignmentStatus::default() }
+        }
+        _ => before.clone(),
     }
 }
 
@@ -213,16 +292,15 @@ async fn report(
     context: &Context,
 ) -> Result<(), ReconcileError> {
     let before = assignment.status.clone().unwrap_or_default();
-    let known = match &came.organization {
-        // Ids of another organization mean nothing in this one.
-        Some(organization) if before.organization.as_ref() != Some(organization) => RoleAssignmentStatus::default(),
-        _ => before.clone(),
-    };
+    let known = known(&before, came.organization.as_deref());
+    // What was about to be assigned is over once a role was seen.
+    let assigning = known.assigning.filter(|_| came.role_name.is_none());
     let mut after = RoleAssignmentStatus {
         observed_generation: assignment.metadata.generation,
         organization: came.organization.or(known.organization),
         user_id: came.user_id.or(known.user_id),
         role_name: came.role_name.or(known.role_name),
+        assigning,
         conditions: before.conditions.clone(),
     };
     let role_name = after.role_name.clone().unwrap_or_default();
@@ -252,7 +330,7 @@ fn about(assignment: &RoleAssignment, status: &RoleAssignmentStatus) -> AuditLin
         organization: assignment.spec.organization_ref.name.clone(),
         user: Some(assignment.spec.user.label().to_owned()),
         user_id: status.user_id.clone(),
-        access: status.role_name.iter().cloned().collect(),
+        access: status.assigning.iter().chain(&status.role_name).take(1).cloned().collect(),
         ..AuditLine::default()
     }
 }
