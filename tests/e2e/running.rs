@@ -203,9 +203,10 @@ fn leading_pod(ground: &Ground) -> Option<String> {
 async fn forwarded(ground: &Ground, target: &str, port: &str, path: &str) -> String {
     let arguments = ["port-forward", "--namespace", NAMESPACE, target, &format!(":{port}")];
     let mut forward = Process(ground.kubectl_running(&arguments));
-    let output = BufReader::new(forward.0.stdout.take().expect("a pipe"));
+    // Kept until the end: it writes more, and a closed pipe would end it.
+    let mut lines = BufReader::new(forward.0.stdout.take().expect("a pipe")).lines();
     // Forwarding from 127.0.0.1:41234 -> 8080
-    let local = output.lines().map_while(Result::ok).find_map(|line| {
+    let local = lines.by_ref().map_while(Result::ok).find_map(|line| {
         let rest = line.strip_prefix("Forwarding from 127.0.0.1:")?.split(' ').next()?.to_owned();
         rest.parse::<u16>().ok()
     });
