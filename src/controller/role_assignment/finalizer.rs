@@ -77,9 +77,12 @@ async fn fall_back(
         return Ok(Some(released(&conflict.message)));
     }
     if !desk.has_one_of(&user, &given).await? {
-        if desk.has_one_of(&user, &[fallback]).await.unwrap_or(false) {
+        match desk.has_one_of(&user, &[fallback]).await {
             // Then the answer to that was lost, or somebody else was faster.
-            return Ok(Some(assigned(&user.user_id, fallback)));
+            Ok(true) => return Ok(Some(assigned(&user.user_id, fallback))),
+            Err(setback) if setback.class == SetbackClass::Transient => return Err(setback),
+            // A fallback that does not exist was given to nobody.
+            Ok(false) | Err(_) => {}
         }
         let message = format!("user {} has another role than {role_name} by now", user.user_id);
         return Ok(Some(released(&message)));
