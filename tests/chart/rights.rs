@@ -58,7 +58,7 @@ fn start(site: &Site) -> OperatorProcess {
 async fn apply_example(site: &Site, file: &str) {
     let text = fs::read_to_string(repository("examples").join(file)).expect("an example");
     // Policies are in force a moment after they were made, and the one that judges may be sooner than the one that fills.
-    let judged = ["apply", "--dry-run=server", "--filename=-"];
+    let judged = ["apply", "--dry-run=server", "--namespace=default", "--filename=-"];
     let taken = || async { site.cluster.kubectl_with(&judged, &text).success.then_some(()) };
     eventually(WITHIN, file, taken).await;
     site.cluster.apply(&text).await.expect(file);
