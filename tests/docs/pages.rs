@@ -5,10 +5,12 @@ use std::fs;
 use crate::helm::repository;
 
 /// Pages for people, from the front door inwards.
-pub const PAGES: [&str; 13] = [
+pub const PAGES: [&str; 15] = [
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "charts/amigo-operator/README.md",
+    "docs/index.md",
     "docs/install.md",
     "docs/first-request.md",
     "docs/operations.md",
@@ -75,7 +77,7 @@ fn every_block_says_what_it_is() {
     for (name, block) in PAGES.iter().flat_map(|name| blocks(&page(name)).into_iter().map(move |block| (name, block))) {
         let Block { kind, text, before } = &block;
         match kind.as_str() {
-            "sh" | "sh nodes" | "console" | "yaml" | "text" | "promql" => {}
+            "sh" | "sh nodes" | "console" | "yaml" | "text" | "promql" | "mermaid" => {}
             "sh account" => assert!(before.contains("real Amigo account"), "{name} does not say so before\n{text}"),
             "sh build" => assert!(text.starts_with("cargo install --locked --path . --bin "), "{name}: {text}"),
             "sh make" => {
