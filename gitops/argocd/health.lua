@@ -1,15 +1,15 @@
--- The health of Organization, Role, RoleAssignment and TemporaryPermissionGrant. Lua 5.1 without the string library,
--- which is what Argo CD gives to such scripts.
-local over = { Expired = true, NotAfterPassed = true }
+-- Health check for Organization, Role, RoleAssignment, and TemporaryPermissionGrant. It uses Lua 5.1 without the string
+-- library, because Argo CD does not provide that library to health checks.
+local ended = { Expired = true, NotAfterPassed = true }
 
 local function health(status, message)
   return { status = status, message = message or "" }
 end
 
-local function condition(kind)
+local function condition(name)
   local conditions = obj.status ~= nil and obj.status.conditions or {}
   for _, found in ipairs(conditions) do
-    if found.type == kind then
+    if found.type == name then
       return found
     end
   end
@@ -17,20 +17,20 @@ local function condition(kind)
 end
 
 if obj.metadata.deletionTimestamp ~= nil then
-  return health("Progressing", "is being deleted")
+  return health("Progressing", "Deletion in progress")
 end
 
 local ready = condition("Ready")
 if ready.status == nil then
-  return health("Progressing", "waits for the operator")
+  return health("Progressing", "Waiting for the operator")
 end
--- What a condition says of an older generation is old.
+-- A condition of an older generation is outdated.
 if obj.metadata.generation ~= nil and ready.observedGeneration ~= nil
   and ready.observedGeneration < obj.metadata.generation then
-  return health("Progressing", "waits for the operator")
+  return health("Progressing", "Waiting for the operator")
 end
 
-if ready.status == "True" or over[ready.reason] then
+if ready.status == "True" or ended[ready.reason] then
   return health("Healthy", ready.message)
 end
 if ready.reason == "Suspended" then
