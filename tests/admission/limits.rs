@@ -47,7 +47,7 @@ async fn only_permissions_of_the_list_are_asked_for() {
     let house = house("listed", &["--set=admission.limits.permissions={Conversation:*,User:GetUserInfo}"]).await;
     let ask = |names: &[&str]| house.create(ENGINEER, &permissions(names));
     let message =
-        "in this cluster nobody may ask for Role:GetRole, User:GetUser: ask for Conversation:*, User:GetUserInfo";
+        "this cluster does not allow requests for Role:GetRole, User:GetUser: request only Conversation:*, User:GetUserInfo";
     house.until_refused(message, || ask(&["User:GetUserInfo", "Role:GetRole", "User:GetUser"])).await;
     ask(&["Conversation:GetMessage", "User:GetUserInfo"]).expect("both are listed");
     house.create(ENGINEER, &request()).expect("a conversation");
@@ -56,7 +56,7 @@ async fn only_permissions_of_the_list_are_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_a_conversation_stands_for_its_three_permissions() {
     let house = house("three", &["--set=admission.limits.permissions={Conversation:GetMessage}"]).await;
-    let message = "nobody may ask for Conversation:GetConversation, Conversation:GetInteractionInsights: ask for";
+    let message = "does not allow requests for Conversation:GetConversation, Conversation:GetInteractionInsights: request only";
     house.until_refused(message, || house.create(ENGINEER, &request())).await;
     house.create(ENGINEER, &permissions(&["Conversation:GetMessage"])).expect("one of them");
 }
@@ -66,7 +66,7 @@ async fn a_justification_matches_the_pattern() {
     let pattern = r#"--set-json=admission.limits={"justificationPattern":"^[A-Z]+-\\d+: \"?","justificationExample":"SUP-4711: what the customer saw"}"#;
     let house = house("pattern", &[pattern]).await;
     let ask = |text: &str| house.create(ENGINEER, &with(request(), "justification", text));
-    let message = r#"spec.justification must have a part that matches ^[A-Z]+-\d+: "?, such as SUP-4711: what"#;
+    let message = r#"spec.justification must match the pattern ^[A-Z]+-\d+: "?, for example SUP-4711: what"#;
     house.until_refused(message, || ask("I am just curious")).await;
     ask("SUP-4711: the agent offered a slot that was taken").expect("a ticket");
 }
@@ -76,7 +76,7 @@ fn limits_that_make_no_sense_are_refused_by_helm() {
     let chart = chart().display().to_string();
     for (flag, message) in [
         ("longestDuration=8h", "such as PT30M, P1D or P1DT12H"),
-        ("permissions={GetMessage}", "a permission such as Conversation:GetMessage, or the beginning of some"),
+        ("permissions={GetMessage}", "a permission such as Conversation:GetMessage, or a prefix such as Conversation:*"),
         ("justificationPattern=[A-Z", "error parsing regexp: missing closing ]"),
     ] {
         let flag = format!("--set=admission.limits.{flag}");

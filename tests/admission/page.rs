@@ -59,7 +59,7 @@ async fn the_commands_of_the_page_print_what_it_shows() {
     let dry = |flags: &str| run(&house, folder.path(), &format!("create --dry-run=server {flags}"));
     house.until_refused("at most PT8H", || dry("-f examples/grant-revocable.yaml")).await;
     let for_another = || dry("--as=stranger@example.com -f examples/grant-conversation.yaml");
-    house.until_refused("stranger@example.com asks for", for_another).await;
+    house.until_refused("stranger@example.com cannot request access for", for_another).await;
     house.until_filled(|| house.create(ENGINEER, &request())).await;
     let release = format!("{}-amigo-operator", house.cluster.namespace);
     for (command, expected) in session(block(&page, "console")) {

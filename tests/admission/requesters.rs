@@ -45,7 +45,7 @@ fn for_user(user: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_is_filled_in_and_nobody_asks_in_anothers_name() {
     let house = House::new("filled", &[MUTATING]).await;
-    let message = "spec.requestedBy says who asks, and you are eng@example.com: leave it out";
+    let message = "spec.requestedBy must match your user name, eng@example.com: correct it or omit it";
     let refusal = house.until_refused(message, || house.create(ENGINEER, &asked_by(STRANGER))).await;
     assert!(refusal.starts_with("Error from server (Forbidden)"), "{refusal}");
     let filled = house.until_filled(|| house.create(ENGINEER, &request())).await;
@@ -89,7 +89,7 @@ async fn a_replacement_keeps_who_asked_and_cannot_change_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_is_filled_in_a_request_must_say_who_asks() {
     let house = House::new("older", &[]).await;
-    let message = "spec.requestedBy says who asks: set it to your user name, eng@example.com";
+    let message = "spec.requestedBy must match your user name: set it to eng@example.com";
     house.until_refused(message, || house.create(ENGINEER, &request())).await;
     made(house.create(ENGINEER, &asked_by(ENGINEER)));
     assert!(!house.create(ENGINEER, &asked_by(STRANGER)).success);
@@ -98,30 +98,31 @@ async fn where_nothing_is_filled_in_a_request_must_say_who_asks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_controller_asks_in_the_name_of_whoever_wrote_the_manifest() {
     let house = House::new("gitops", &[&format!("--set=admission.trustedRequesters={{{GITOPS}}}")]).await;
-    house.until_refused("says who asks", || house.create(ENGINEER, &asked_by(STRANGER))).await;
+    house.until_refused("spec.requestedBy must match your user name", || house.create(ENGINEER, &asked_by(STRANGER))).await;
     let as_controller = |object: &Value| house.create_as(GITOPS, &[], object);
     assert_eq!(made(as_controller(&asked_by(ENGINEER)))["spec"]["requestedBy"], ENGINEER);
     // It speaks for that person, who asks for nobody else.
-    let message = "stranger@example.com asks for eng@example.com: set spec.user.email to the address in that";
+    let message = "stranger@example.com cannot request access for eng@example.com: set spec.user.email to the email";
     house.until_refused(message, || as_controller(&asked_by(STRANGER))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_ask_for_themselves() {
     let house = House::new("own", &["--set=admission.requestedBy.enabled=false"]).await;
-    let message = "stranger@example.com asks for eng@example.com: set spec.user.email to the address in that user \
-                   name, or get the verb request-for-others on temporarypermissiongrants in namespace";
+    let message = "stranger@example.com cannot request access for eng@example.com: set spec.user.email to the email \
+                   address in the requester's user name, or get permission for the verb request-for-others on \
+                   temporarypermissiongrants in namespace";
     house.until_refused(message, || house.create(STRANGER, &request())).await;
     house.create(ENGINEER, &request()).expect("for herself");
     house.create(ENGINEER, &for_user(&json!({"email": "Eng@Example.com"}))).expect("in capitals");
     let by_id = house.create(ENGINEER, &for_user(&json!({"userId": "user-4711"})));
-    assert!(by_id.stderr.contains("eng@example.com asks for a user by id"), "{}", by_id.stderr);
+    assert!(by_id.stderr.contains("eng@example.com cannot request access by user ID"), "{}", by_id.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_with_prefixes_and_claims_stand_for_their_addresses() {
     let house = House::new("claims", &["--set=admission.requestedBy.enabled=false"]).await;
-    house.until_refused("asks for", || house.create(STRANGER, &request())).await;
+    house.until_refused("cannot request access for", || house.create(STRANGER, &request())).await;
     for (name, claims, own) in [
         ("oidc:eng@example.com", &[][..], true),
         ("https://issuer.example#eng@example.com", &[], true),
@@ -142,7 +143,7 @@ async fn names_with_prefixes_and_claims_stand_for_their_addresses() {
 async fn only_the_prefixes_of_the_values_count_where_there_are_some() {
     let house = House::new("prefixes", &["--set=admission.ownRequests.usernamePrefixes={OIDC:}"]).await;
     let ask = |name: &str| house.create_as(name, &[], &asked_by(name));
-    house.until_refused("to the address in that user name (after OIDC:), or get", || ask(ENGINEER)).await;
+    house.until_refused("to the email address in the requester's user name (after OIDC:), or get", || ask(ENGINEER)).await;
     ask("OIDC:eng@example.com").expect("the prefix");
     assert!(!ask("github:eng@example.com").success);
 }

@@ -25,7 +25,7 @@ fn assignment(spec: &Value) -> Value {
 async fn no_role_looks_like_one_of_amigos_own() {
     let house = House::new("default", &[]).await;
     let message =
-        "roles named Default* are Amigo's own, and default-reader looks like one: choose another spec.roleName";
+        "the role name default-reader is reserved, because it begins with Default: choose another spec.roleName";
     house.until_refused(message, || house.create(ENGINEER, &role("default-reader", &json!({})))).await;
     for (name, spec, fits) in [
         ("reader", json!({"roleName": "DEFAULTUserRole"}), false),
@@ -43,10 +43,11 @@ async fn nobody_is_given_amigos_own_staff_roles() {
     let give = |role: &str, fallback: &str| {
         house.create(ENGINEER, &assignment(&json!({"roleName": role, "fallbackRoleName": fallback})))
     };
-    let message = "nobody is given the role DefaultSuperAdministratorRole from this cluster: set another spec.roleName";
+    let message = "this cluster does not allow assignments of the role DefaultSuperAdministratorRole: set another \
+                   spec.roleName";
     house.until_refused(message, || give("DefaultSuperAdministratorRole", "DefaultUserRole")).await;
     give("DefaultAdministratorRole", "DefaultUserRole").expect("roles of customers");
-    let message = "nobody is given the role DefaultAmigoAdministratorRole from this cluster: set another \
+    let message = "this cluster does not allow assignments of the role DefaultAmigoAdministratorRole: set another \
                    spec.fallbackRoleName";
     house.until_refused(message, || give("reader", "DefaultAmigoAdministratorRole")).await;
 }

@@ -54,7 +54,7 @@ async fn nobody_but_the_operator_writes_status_of_any_kind() {
     let writers = format!("--set=admission.status.writers={{{CHARTS_OPERATOR},admin}}");
     house.cluster.kubectl_with(&["apply", "-f", "-"], &policies(&house.cluster.namespace, &[&writers])).expect("it");
     let operator = format!("system:serviceaccount:{}:amigo-operator", house.cluster.namespace);
-    let message = format!("status is written by the operator ({operator}) alone: change the spec instead");
+    let message = format!("only the operator ({operator}) can write status: change the spec instead");
     // A cluster administrator who is not on the list is no exception.
     let administrator = ["--as=root", "--as-group=system:masters"];
     for (kind, name) in &objects {

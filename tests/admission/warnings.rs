@@ -81,11 +81,11 @@ async fn an_open_answer_is_told_with_the_latest_end() {
     until_warned(&stage, "live").await;
     stage.fail(Operation::CreateTemporaryPermissionGrant, Effect::Drop);
     stage.apply(&grant("open", CONVERSATION)).await;
-    stage.until_reason("tpg", "open", "Ready", "AnswerLost").await;
+    stage.until_reason("tpg", "open", "Ready", "OutcomeUnknown").await;
     let deadline = stage.member("tpg", "open", "/status/deadline").await;
     let warning = delete(&stage, "open", &[]).stderr;
     assert!(
-        warning.contains(&format!("goes on until {} at the latest", deadline.as_str().expect("a time"))),
+        warning.contains(&format!("remains live until {} at the latest", deadline.as_str().expect("a time"))),
         "{warning}"
     );
 }

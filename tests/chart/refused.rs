@@ -20,7 +20,7 @@ fn assert_refused(flags: &[&str], message: &str) {
 fn a_budget_for_no_replica_is_refused() {
     assert_refused(
         &["--set=replicas=0"],
-        "at '/podDisruptionBudget/enabled': value must be 'false, because replicas is 0: nothing is there to protect'",
+        "at '/podDisruptionBudget/enabled': value must be 'false when replicas is 0'",
     );
     template(&["--set=replicas=0,podDisruptionBudget.enabled=false"]).expect("no replica and no budget");
 }
@@ -38,7 +38,7 @@ fn a_host_with_a_scheme_or_a_port_is_refused() {
     for host in ["https://api.amigo.ai", "api.amigo.ai:443", ":", "api.amigo.ai/v1"] {
         assert_refused(
             &[&format!("--set=api.allowedHosts={{{host}}}")],
-            "value must be 'a host alone, such as api.amigo.ai, without scheme, port and path'",
+            "value must be 'a host name such as api.amigo.ai, without scheme, port, or path'",
         );
     }
     template(&["--set=api.allowedHosts={127.0.0.1,localhost,fd00::1}"]).expect("hosts");
@@ -56,7 +56,7 @@ fn what_has_a_default_cannot_be_taken_away() {
 #[test]
 fn an_empty_list_that_would_let_everything_through_is_refused() {
     for name in ["from", "dns.to", "dns.ports", "apiServer.cidrs", "apiServer.ports", "amigo.cidrs", "amigo.ports"] {
-        let message = "value must be 'something: an empty list here means everything'";
+        let message = "value must be 'a non-empty list, because an empty list allows all traffic'";
         assert_refused(&[&format!("--set-json=networkPolicy.{name}=[]")], message);
     }
 }
@@ -96,7 +96,7 @@ fn unknown_names_are_refused() {
 fn a_monitor_without_a_service_is_refused() {
     assert_refused(
         &["--set=serviceMonitor.enabled=true,metrics.service.enabled=false"],
-        "serviceMonitor.enabled needs metrics.service.enabled",
+        "serviceMonitor.enabled requires metrics.service.enabled",
     );
 }
 
@@ -104,6 +104,6 @@ fn a_monitor_without_a_service_is_refused() {
 fn an_organization_called_like_the_sandboxs_is_refused() {
     assert_refused(
         &["--set=sandbox.enabled=true", "--values", &values("organizations")],
-        "organizations.acme is also the name of the sandbox's Organization",
+        "organizations.acme conflicts with the sandbox's Organization of the same name",
     );
 }

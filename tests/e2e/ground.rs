@@ -93,7 +93,7 @@ impl Ground {
         eventually(WITHIN, "requests are judged", || async {
             let run = self.kubectl_with(&create, &request.to_string());
             // Refused for good only where nothing fills in who asks.
-            (run.success || run.stderr.contains("set it to your user name")).then_some(())
+            (run.success || run.stderr.contains("must match your user name: set it to")).then_some(())
         })
         .await;
     }

@@ -1,17 +1,17 @@
-{{/* Names and labels. All helpers are called with the root context unless they say otherwise. */}}
+{{/* Names and labels. Call the helpers with the root context, unless their comment names other arguments. */}}
 
 {{- define "amigo-operator.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Room is left for the longest suffix, "-sandbox", and for what the Deployment adds to its pods. */}}
+{{/* Leaves room for the longest suffix, "-sandbox", and for the suffixes of the Deployment's pods. */}}
 {{- define "amigo-operator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Cluster-scoped objects of two releases must not meet. */}}
+{{/* Prevents name conflicts between the cluster-scoped objects of two releases. */}}
 {{- define "amigo-operator.clusterName" -}}
 {{- $full := include "amigo-operator.fullname" . -}}
 {{- ternary $full (printf "%s-%s" .Release.Namespace $full) (eq .Release.Namespace $full) -}}
@@ -35,7 +35,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: test
 {{- end -}}
 
-{{/* What every object carries besides what selects it. */}}
+{{/* The labels of every object, without the selector labels. */}}
 {{- define "amigo-operator.commonLabels" -}}
 {{- with .Values.extraLabels }}
 {{- toYaml . }}
@@ -61,23 +61,24 @@ app.kubernetes.io/part-of: amigo-operator
 {{- default $default .Values.serviceAccount.name -}}
 {{- end -}}
 
+{{/* An image reference: (dict "root" $ "image" .Values.image). */}}
 {{- define "amigo-operator.image" -}}
-{{- with .Values.image -}}
+{{- with .image -}}
 {{- if .digest -}}
 {{ .repository }}@{{ .digest }}
 {{- else -}}
-{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{ .repository }}:{{ default $.root.Chart.AppVersion .tag }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Where the operator reaches the sandbox. */}}
+{{/* The URL at which the operator reaches the sandbox. */}}
 {{- define "amigo-operator.sandboxUrl" -}}
 {{- $service := printf "http://%s-sandbox.%s.svc:8090" (include "amigo-operator.fullname" .) .Release.Namespace -}}
 {{- default $service .Values.sandbox.apiUrl -}}
 {{- end -}}
 
-{{/* The Secrets that Organizations of this release name, and those of `rbac.secretNames`: a JSON list. */}}
+{{/* The Secrets of this release's Organizations and of `rbac.secretNames`, as a JSON list. */}}
 {{- define "amigo-operator.secretNames" -}}
 {{- $names := .Values.rbac.secretNames -}}
 {{- range $name, $spec := .Values.organizations -}}
@@ -92,14 +93,14 @@ app.kubernetes.io/part-of: amigo-operator
 {{/*
 One Organization: (dict "root" $ "name" NAME "spec" SPEC "labels" LABELS).
 
-Helm looks up the kinds of all objects before it makes the first, so an Organization cannot be in the release that
-brings its CRD. As long as the CRD is not there it is a hook, made after everything else; its annotations and labels
-let the next upgrade, where it is an ordinary object of the release, take it over. Until then it is removed by the
-hook of `helm uninstall`.
+Helm looks up the kinds of all objects before it creates the first one. So an Organization cannot be part of the release
+that installs its CRD. If the CRD is missing, the Organization is a hook, which Helm creates after all other objects. Its
+labels and annotations let the next upgrade adopt it as an object of the release. Until then, a pre-delete hook deletes it
+during `helm uninstall`.
 */}}
 {{- define "amigo-operator.organization" -}}
-{{- $is_coming := and .root.Values.crds.install (not (.root.Capabilities.APIVersions.Has "permissions.amigo.ai/v1alpha1")) -}}
-{{- $events := ternary (list "post-install,post-upgrade,post-rollback" "pre-delete") (list "") $is_coming -}}
+{{- $crd_is_missing := and .root.Values.crds.install (not (.root.Capabilities.APIVersions.Has "permissions.amigo.ai/v1alpha1")) -}}
+{{- $events := ternary (list "post-install,post-upgrade,post-rollback" "pre-delete") (list "") $crd_is_missing -}}
 {{- range $event := $events }}
 ---
 apiVersion: permissions.amigo.ai/v1alpha1
@@ -118,14 +119,14 @@ spec: {{- toYaml $.spec | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* Security of one container, and the image. */}}
+{{/* The image and security context of a container: (dict "root" $ "image" .Values.image). */}}
 {{- define "amigo-operator.container" -}}
 image: {{ include "amigo-operator.image" . | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
-securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+imagePullPolicy: {{ .image.pullPolicy }}
+securityContext: {{- toYaml .root.Values.securityContext | nindent 2 }}
 {{- end -}}
 
-{{/* Where and how pods run: shared by the operator, the sandbox and the test. */}}
+{{/* Pod settings of the operator, the sandbox, and the test. */}}
 {{- define "amigo-operator.placement" -}}
 securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- with .Values.imagePullSecrets }}

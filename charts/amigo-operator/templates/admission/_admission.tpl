@@ -1,8 +1,8 @@
 {{/*
-Policies judged by the API server itself, in CEL. Values go into CEL as JSON, which CEL reads as its own literals.
+Admission policies in CEL. The templates insert values as JSON, which is valid CEL.
 */}}
 
-{{/* Whether a rule is on: (list $ .Values.admission.RULE). */}}
+{{/* Whether a rule is enabled: (list $ .Values.admission.RULE). */}}
 {{- define "amigo-operator.admission.has" -}}
 {{- $root := index . 0 -}}
 {{- if and $root.Values.admission.enabled (index . 1).enabled }}yes{{ end -}}
@@ -13,18 +13,18 @@ Policies judged by the API server itself, in CEL. Values go into CEL as JSON, wh
 {{ include "amigo-operator.clusterName" $root }}-{{ index . 1 }}
 {{- end -}}
 
-{{/* Who the operator is to the API server. */}}
+{{/* The operator's user name. */}}
 {{- define "amigo-operator.admission.operator" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "amigo-operator.serviceAccountName" . }}
 {{- end -}}
 
-{{/* Whether an absent requestedBy is filled in. */}}
+{{/* Whether a policy sets a missing requestedBy. */}}
 {{- define "amigo-operator.admission.fills" -}}
 {{- $rule := .Values.admission.requestedBy -}}
 {{- if and .Values.admission.enabled $rule.enabled $rule.fill (.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy") }}yes{{ end -}}
 {{- end -}}
 
-{{/* Head of a policy: (list $ KIND NAME). */}}
+{{/* The head of a policy: (list $ KIND NAME). */}}
 {{- define "amigo-operator.admission.head" -}}
 {{- $root := index . 0 -}}
 apiVersion: admissionregistration.k8s.io/v1
@@ -34,7 +34,7 @@ metadata:
   labels: {{- include "amigo-operator.labels" $root | nindent 4 }}
 {{- end -}}
 
-{{/* Which requests a policy judges: (dict "resources" LIST "operations" LIST). */}}
+{{/* The requests that a policy matches: (dict "resources" LIST "operations" LIST). */}}
 {{- define "amigo-operator.admission.match" -}}
 resourceRules:
   - apiGroups: [permissions.amigo.ai]
@@ -43,7 +43,7 @@ resourceRules:
     operations: {{ .operations | toJson }}
 {{- end -}}
 
-{{/* The namespaces the rules hold in. */}}
+{{/* The namespaces in which the rules apply. */}}
 {{- define "amigo-operator.admission.namespaces" -}}
 {{- with .Values.admission.namespaceSelector }}
 matchResources:
@@ -63,7 +63,7 @@ spec:
   {{- include "amigo-operator.admission.namespaces" $root | nindent 2 }}
 {{- end -}}
 
-{{/* The seconds of an ISO 8601 duration. */}}
+{{/* An ISO 8601 duration in seconds. */}}
 {{- define "amigo-operator.seconds" -}}
 {{- $total := 0 -}}
 {{- range $unit, $seconds := dict "D" 86400 "H" 3600 "M" 60 "S" 1 -}}
@@ -73,7 +73,7 @@ spec:
 {{- $total -}}
 {{- end -}}
 
-{{/* CEL: the seconds of a duration in `text`. */}}
+{{/* CEL: the ISO 8601 duration in the variable `text`, in seconds. */}}
 {{- define "amigo-operator.admission.seconds" -}}
 {{- $parts := list -}}
 {{- range $unit, $seconds := dict "D" 86400 "H" 3600 "M" 60 "S" 1 -}}
