@@ -46,8 +46,8 @@ async fn no_request_is_longer_than_the_limit() {
 async fn only_permissions_of_the_list_are_asked_for() {
     let house = house("listed", &["--set=admission.limits.permissions={Conversation:*,User:GetUserInfo}"]).await;
     let ask = |names: &[&str]| house.create(ENGINEER, &permissions(names));
-    let message =
-        "this cluster does not allow requests for Role:GetRole, User:GetUser: request only Conversation:*, User:GetUserInfo";
+    let message = "this cluster does not allow requests for Role:GetRole, User:GetUser: request only Conversation:*, \
+                   User:GetUserInfo";
     house.until_refused(message, || ask(&["User:GetUserInfo", "Role:GetRole", "User:GetUser"])).await;
     ask(&["Conversation:GetMessage", "User:GetUserInfo"]).expect("both are listed");
     house.create(ENGINEER, &request()).expect("a conversation");
@@ -56,7 +56,8 @@ async fn only_permissions_of_the_list_are_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_a_conversation_stands_for_its_three_permissions() {
     let house = house("three", &["--set=admission.limits.permissions={Conversation:GetMessage}"]).await;
-    let message = "does not allow requests for Conversation:GetConversation, Conversation:GetInteractionInsights: request only";
+    let message =
+        "does not allow requests for Conversation:GetConversation, Conversation:GetInteractionInsights: request only";
     house.until_refused(message, || house.create(ENGINEER, &request())).await;
     house.create(ENGINEER, &permissions(&["Conversation:GetMessage"])).expect("one of them");
 }
@@ -76,7 +77,10 @@ fn limits_that_make_no_sense_are_refused_by_helm() {
     let chart = chart().display().to_string();
     for (flag, message) in [
         ("longestDuration=8h", "such as PT30M, P1D or P1DT12H"),
-        ("permissions={GetMessage}", "a permission such as Conversation:GetMessage, or a prefix such as Conversation:*"),
+        (
+            "permissions={GetMessage}",
+            "a permission such as Conversation:GetMessage, or a prefix such as Conversation:*",
+        ),
         ("justificationPattern=[A-Z", "error parsing regexp: missing closing ]"),
     ] {
         let flag = format!("--set=admission.limits.{flag}");

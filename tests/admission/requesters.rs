@@ -98,7 +98,9 @@ async fn where_nothing_is_filled_in_a_request_must_say_who_asks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_controller_asks_in_the_name_of_whoever_wrote_the_manifest() {
     let house = House::new("gitops", &[&format!("--set=admission.trustedRequesters={{{GITOPS}}}")]).await;
-    house.until_refused("spec.requestedBy must match your user name", || house.create(ENGINEER, &asked_by(STRANGER))).await;
+    house
+        .until_refused("spec.requestedBy must match your user name", || house.create(ENGINEER, &asked_by(STRANGER)))
+        .await;
     let as_controller = |object: &Value| house.create_as(GITOPS, &[], object);
     assert_eq!(made(as_controller(&asked_by(ENGINEER)))["spec"]["requestedBy"], ENGINEER);
     // It speaks for that person, who asks for nobody else.
@@ -143,7 +145,9 @@ async fn names_with_prefixes_and_claims_stand_for_their_addresses() {
 async fn only_the_prefixes_of_the_values_count_where_there_are_some() {
     let house = House::new("prefixes", &["--set=admission.ownRequests.usernamePrefixes={OIDC:}"]).await;
     let ask = |name: &str| house.create_as(name, &[], &asked_by(name));
-    house.until_refused("to the email address in the requester's user name (after OIDC:), or get", || ask(ENGINEER)).await;
+    house
+        .until_refused("to the email address in the requester's user name (after OIDC:), or get", || ask(ENGINEER))
+        .await;
     ask("OIDC:eng@example.com").expect("the prefix");
     assert!(!ask("github:eng@example.com").success);
 }

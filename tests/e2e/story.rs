@@ -115,7 +115,10 @@ impl Story {
             r#"{"status":{"phase":"Failed"}}"#,
         ];
         // Even to the administrator, whom RBAC lets do everything.
-        refused(self.ground.kubectl(&status), "only the operator (system:serviceaccount:amigo-system:amigo-operator) can write status");
+        refused(
+            self.ground.kubectl(&status),
+            "only the operator (system:serviceaccount:amigo-system:amigo-operator) can write status",
+        );
         self.kubectl(VIEWER, &["get", "tpg,amra"]).expect("a viewer sees all");
         refused(self.kubectl(VIEWER, &["get", "secrets"]), "orbidden");
         self.tell("RBAC and admission refuse what is nobody's part");
