@@ -2,7 +2,8 @@
 //! the chart's roles, every kind's life, a leader that dies, an upgrade, the end.
 //!
 //! `make e2e` runs it where `KUBECONFIG` says, `make e2e-kind` on a kind cluster made for it, `make test` on a control
-//! plane of its own. `E2E_IMAGE` (`repository:tag`) and `E2E_PREVIOUS_CHART` (a folder) name what to install.
+//! plane of its own. `E2E_IMAGE` and `E2E_SANDBOX_IMAGE` (`repository:tag`) and `E2E_PREVIOUS_CHART` (a folder) name what
+//! to install.
 
 mod support;
 

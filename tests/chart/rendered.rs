@@ -115,6 +115,19 @@ fn both_pods_and_the_test_are_among_those_that_are_checked() {
     assert_eq!(with_sandbox, ["amigo-operator", "amigo-operator-sandbox", "amigo-operator-test"]);
 }
 
+#[test]
+fn sandbox_pod_runs_its_own_image_and_program() {
+    let container = |pod: &Value| pod["spec"]["containers"][0].clone();
+    let pods = pods(&render("sandbox", NAMESPACE));
+    let of = |name: &str| container(pods.iter().find(|pod| pod["metadata"]["name"] == name).expect("a pod"));
+    let (operator, sandbox) = (of("amigo-operator"), of("amigo-operator-sandbox"));
+    assert_eq!(sandbox["image"], format!("ghcr.io/amigo-ai/amigo-sandbox:{}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(sandbox["command"], json!(["/usr/local/bin/amigo-sandbox"]));
+    assert_eq!(sandbox["args"], json!(["--listen=0.0.0.0:8090", "--seed=/etc/amigo-sandbox/seed.yaml"]));
+    assert_eq!(operator["image"], format!("ghcr.io/amigo-ai/amigo-operator:{}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(operator["args"][0], "run");
+}
+
 /// Every rule of every role of a manifest.
 fn rules(manifest: &str) -> Vec<Value> {
     let is_role =

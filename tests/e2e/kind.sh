@@ -1,13 +1,13 @@
 #!/bin/sh
-# Runs the end to end suite on a kind cluster made for it, with the image of this checkout, and deletes the cluster.
-# ENGINE: docker or podman. IMAGE: what the image is called. KUBERNETES: a version such as v1.36.1; without it, kind's
-# own default. KEEP=1 leaves the cluster for a look. If the suite fails, kind's logs of the nodes are kept in
-# KIND_LOGS (default: target/kind-logs).
+# Creates a kind cluster, runs the end-to-end suite in it with the images of this checkout, and deletes the cluster.
+# ENGINE: docker or podman. IMAGE, SANDBOX_IMAGE: names of the images. KUBERNETES: a version such as v1.36.1 (default:
+# kind's default). KEEP=1 keeps the cluster. If the suite fails, the script stores kind's logs in KIND_LOGS (default:
+# target/kind-logs).
 set -eu
 cd "$(dirname "$0")/../.."
 
 if [ -z "${ENGINE:-}" ]; then
-    echo "no container engine answers, and kind needs one: start docker or podman, or name one with ENGINE" >&2
+    echo "no container engine found: start docker or podman, or set ENGINE" >&2
     exit 1
 fi
 for program in kubectl cargo; do
@@ -15,8 +15,10 @@ for program in kubectl cargo; do
 done
 
 image=${IMAGE:-amigo-operator:dev}
-# Nodes look for a name without a host at Docker's registry, and podman gives it the host localhost.
+sandbox_image=${SANDBOX_IMAGE:-amigo-sandbox:dev}
+# Without a host, nodes assume Docker's registry, and podman assumes localhost.
 case "$image" in */*) ;; *) image=localhost/$image ;; esac
+case "$sandbox_image" in */*) ;; *) sandbox_image=localhost/$sandbox_image ;; esac
 cluster=amigo-e2e-$$
 folder=$(mktemp -d)
 export KUBECONFIG="$folder/kubeconfig" KIND_EXPERIMENTAL_PROVIDER="$ENGINE"
@@ -28,7 +30,7 @@ finish() {
         "$kind" export logs --name "$cluster" "${KIND_LOGS:-target/kind-logs}" >&2 || true
     fi
     if [ "${KEEP:-}" = 1 ]; then
-        echo "the cluster stays: KUBECONFIG=$KUBECONFIG; delete it with: $kind delete cluster --name $cluster" >&2
+        echo "kept the cluster: KUBECONFIG=$KUBECONFIG; to delete it, run: $kind delete cluster --name $cluster" >&2
     else
         "$kind" delete cluster --name "$cluster" >&2 || true
         rm -rf "$folder"
@@ -36,10 +38,13 @@ finish() {
 }
 trap finish EXIT
 
-make --no-print-directory image ENGINE="$ENGINE" IMAGE="$image"
+make --no-print-directory image ENGINE="$ENGINE" IMAGE="$image" SANDBOX_IMAGE="$sandbox_image"
 # shellcheck disable=SC2086 # one argument, or none
 "$kind" create cluster --name "$cluster" --wait 120s ${KUBERNETES:+--image "kindest/node:$KUBERNETES"}
-archive="$folder/image.tar"
-"$ENGINE" save --output "$archive" "$image"
-"$kind" load image-archive --name "$cluster" "$archive"
-make --no-print-directory e2e KUBECONFIG="$KUBECONFIG" E2E_IMAGE="$image"
+for name in "$image" "$sandbox_image"; do
+    archive="$folder/image.tar"
+    rm -f "$archive"
+    "$ENGINE" save --output "$archive" "$name"
+    "$kind" load image-archive --name "$cluster" "$archive"
+done
+make --no-print-directory e2e KUBECONFIG="$KUBECONFIG" E2E_IMAGE="$image" E2E_SANDBOX_IMAGE="$sandbox_image"

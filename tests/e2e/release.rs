@@ -74,8 +74,10 @@ pub fn upgrade(ground: &Ground, chart: &Path, sandbox: Option<&str>) {
     ];
     flags.extend(sandbox.map(|url| format!("--set=sandbox.apiUrl={url}")));
     if ground.has_nodes {
-        let (repository, tag) = image();
-        flags.push(format!("--set=image.repository={repository},image.tag={tag}"));
+        for (value, variable) in [("image", "E2E_IMAGE"), ("sandbox.image", "E2E_SANDBOX_IMAGE")] {
+            let (repository, tag) = image(variable);
+            flags.push(format!("--set={value}.repository={repository},{value}.tag={tag}"));
+        }
         flags.extend(["--wait".to_owned(), "--timeout=5m".to_owned()]);
     }
     let chart = chart.display().to_string();
@@ -88,10 +90,11 @@ pub fn upgrade_to_this(ground: &Ground, sandbox: Option<&str>) {
     upgrade(ground, &chart(), sandbox);
 }
 
-/// The image under test. The chart's own may be another build, or none yet.
-fn image() -> (String, String) {
-    let image = env::var("E2E_IMAGE").unwrap_or_default();
-    let (repository, tag) = image.rsplit_once(':').expect("E2E_IMAGE names the image to test as repository:tag");
+/// An image under test, as an environment variable names it. The chart's default may be another build, or not exist yet.
+fn image(variable: &str) -> (String, String) {
+    let image = env::var(variable).unwrap_or_default();
+    assert!(image.contains(':'), "{variable} must be set to repository:tag");
+    let (repository, tag) = image.rsplit_once(':').expect("a colon");
     (repository.to_owned(), tag.to_owned())
 }
 
