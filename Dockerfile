@@ -1,14 +1,14 @@
 # syntax=docker/dockerfile:1
-# Both programs, static, in an image that holds nothing else but certificates. Builds for the platform it runs on;
-# a multi-platform build runs once a platform.
+# An image that contains only static programs and CA certificates. The build targets its own platform. A multi-platform
+# build runs once per platform.
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-alpine AS build
-# Such as "otlp", for traces.
+# Cargo features, such as "otlp" for traces.
 ARG FEATURES=""
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build
-# Dependencies alone first, under programs that do nothing: this layer lasts until Cargo.lock changes.
+# Build only the dependencies, with empty programs. Docker caches this layer until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src/bin/amigo-operator src/bin/kubectl-amigo benches tests \
     && touch src/lib.rs \
@@ -20,7 +20,7 @@ RUN mkdir -p src/bin/amigo-operator src/bin/kubectl-amigo benches tests \
 COPY benches benches
 COPY examples examples
 COPY src src
-# Copied files may be older than what the layer before built from its own.
+# Copied files can be older than the build output of the previous layer.
 RUN find src -name '*.rs' -exec touch {} + \
     && cargo build --locked --release --bins --features "$FEATURES" \
     && mkdir -p /image/usr/local/bin /image/etc/ssl/certs \
@@ -40,7 +40,7 @@ LABEL org.opencontainers.image.title="amigo-operator" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /image/ /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-# A number, so that a cluster that insists on non-root users can tell.
+# A numeric ID, so that Kubernetes can verify runAsNonRoot.
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/amigo-operator"]
