@@ -14,8 +14,8 @@ CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-build: ## Build both programs
-	$(CARGO) build --locked --bins
+build: ## Build the programs
+	$(CARGO) build --locked --workspace --bins
 
 control-plane: ## Build etcd, kube-apiserver and kubectl, once, and print their folder
 	@tests/control-plane/build.sh
@@ -29,7 +29,7 @@ promtool: ## Build promtool, once, and print its folder
 test: ## Run all tests, those against a real API server included
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
-	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && $(CARGO) test --locked $(ARGS) && \
+	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && $(CARGO) test --locked --workspace $(ARGS) && \
 	{ [ -n "$(ARGS)" ] || $(CARGO) test --locked --all-features --test otlp; }
 
 budgets: ## Measure what a release build costs: requests, memory, delays
@@ -42,15 +42,15 @@ bench: ## Time the permission check in a role of fifty grants, and hold it to it
 	$(CARGO) bench --locked --bench evaluate
 
 proofs: ## Search the grant protocol for counterexamples longer than `make test` does: about two minutes
-	PROPTEST_CASES=20000 $(CARGO) test --locked --lib grant::tests::schedules
+	PROPTEST_CASES=20000 $(CARGO) test --locked --package amigo-lifecycle --lib grant::tests::schedules
 
 sdk-test: ## Check the sandbox with Amigo's official Python SDK (needs Python 3.11 and the network)
 	$(CARGO) test --locked --test sandbox_sdk -- --ignored
 
 lint: ## Check format, lints, and that generated files are up to date
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	@$(MAKE) --no-print-directory check-crds
 
 check-crds: ## Check that crds/, the chart's copies and docs/reference.md are what the types say
@@ -58,20 +58,20 @@ check-crds: ## Check that crds/, the chart's copies and docs/reference.md are wh
 	$(CARGO) run --locked --quiet --bin amigo-operator -- crds --output-dir "$$folder" && \
 	for copy in $(CRDS); do \
 	diff -r $$copy "$$folder" || { echo "$$copy differs from the types: run 'make crds'" >&2; exit 1; }; done && \
-	$(CARGO) run --locked --quiet --bin amigo-operator -- crds --reference | diff docs/reference.md - || \
+	$(CARGO) run --locked --quiet --package amigo-dev -- reference | diff docs/reference.md - || \
 	{ echo "docs/reference.md differs from the types: run 'make crds'" >&2; exit 1; }
 
 fmt: ## Format the code
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
 # Not a release build: it shares what `make test` compiled, and the tour waits for clocks, not for code.
 demo: build ## Take the tour on this machine; ARGS=--once ends by itself
 	@assets=$$(tests/control-plane/build.sh) && folder=$${CARGO_TARGET_DIR:-target} && \
-	KUBEBUILDER_ASSETS=$$assets "$$folder/debug/amigo-operator" demo $(ARGS)
+	KUBEBUILDER_ASSETS=$$assets "$$folder/debug/amigo-dev" tour $(ARGS)
 
 crds: ## Write crds/, the chart's copies and docs/reference.md anew from the types
 	for copy in $(CRDS); do $(CARGO) run --locked --quiet --bin amigo-operator -- crds --output-dir $$copy; done
-	$(CARGO) run --locked --quiet --bin amigo-operator -- crds --reference > docs/reference.md
+	$(CARGO) run --locked --quiet --package amigo-dev -- reference > docs/reference.md
 
 chart-docs: ## Write the chart's README.md anew from its values and README.md.gotmpl
 	@$$(tests/tools/build.sh chart)/helm-docs $(CHART_DOCS)
@@ -88,17 +88,20 @@ e2e: ## Install the chart where KUBECONFIG says, walk every kind through its lif
 	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test e2e -- --nocapture
 
 e2e-kind: ## Make a kind cluster, load the image, run the same suite, delete the cluster (KUBERNETES=v1.36.1)
-	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" KUBERNETES="$(KUBERNETES)" tests/e2e/kind.sh
+	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" tests/e2e/kind.sh
 
 # The engine: docker, or podman.
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))
 IMAGE ?= amigo-operator:dev
+SANDBOX_IMAGE ?= amigo-sandbox:dev
 
-image: ## Build the container image (IMAGE=name:tag, FEATURES=otlp) and print its size; needs docker or podman
+image: ## Build the images of the operator and the sandbox (IMAGE, SANDBOX_IMAGE, FEATURES=otlp); needs docker or podman
 	@[ -n "$(ENGINE)" ] || { echo "no container engine answers: start docker or podman, or name one with ENGINE" >&2; exit 1; }
-	$(ENGINE) build --tag "$(IMAGE)" --build-arg REVISION="$$(git rev-parse HEAD)" \
-	--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" --build-arg FEATURES="$(FEATURES)" .
-	@$(ENGINE) image inspect --format '$(IMAGE): {{.Size}} bytes' "$(IMAGE)"
+	@for target in operator sandbox; do \
+	case $$target in operator) image="$(IMAGE)" ;; sandbox) image="$(SANDBOX_IMAGE)" ;; esac; \
+	$(ENGINE) build --target $$target --tag "$$image" --build-arg REVISION="$$(git rev-parse HEAD)" \
+	--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" --build-arg FEATURES="$(FEATURES)" . && \
+	$(ENGINE) image inspect --format "$$image: {{.Size}} bytes" "$$image" || exit 1; done
 
 clean-cache: ## Remove the control planes and tools built so far
 	rm -rf "$(CACHE)/control-plane" "$(CACHE)/tools"

@@ -4,10 +4,8 @@
 
 use std::time::Duration;
 
-use amigo_operator::{
-    clock::SystemClock,
-    permission::{Action, Attributes, Caller, Condition, Decision, PermissionGrant, Value, evaluate, names},
-};
+use amigo_permissions::{Action, Attributes, Caller, Condition, Decision, PermissionGrant, Value, evaluate, names};
+use amigo_runtime::clock::SystemClock;
 use divan::{AllocProfiler, Bencher, black_box};
 
 #[global_allocator]

@@ -1,6 +1,6 @@
 //! A check that allows takes no memory from the heap.
 
-use amigo_operator::permission::{Action, Attributes, Caller, Condition, PermissionGrant, evaluate};
+use amigo_permissions::{Action, Attributes, Caller, Condition, PermissionGrant, evaluate};
 
 const READ: &str = "Conversation:GetMessage";
 

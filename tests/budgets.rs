@@ -7,7 +7,7 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use amigo_operator::clock::{Clock as _, SystemClock};
+use amigo_runtime::clock::{Clock as _, SystemClock};
 use jiff::Timestamp;
 use serde_json::json;
 use support::{

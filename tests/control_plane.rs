@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::demo::{ControlPlane, Identity, Options};
+use amigo_dev::{ControlPlane, Identity, Options};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{ConfigMap, ServiceAccount},

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use amigo_operator::sandbox::{Effect, Fault, Operation};
+use amigo_sandbox::{Effect, Fault, Operation};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,

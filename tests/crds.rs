@@ -10,10 +10,8 @@ mod table;
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use amigo_operator::{
-    amigo::Endpoint,
-    crd::{self, Organization, Role, RoleAssignment, TemporaryPermissionGrant},
-};
+use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_client::Endpoint;
 use cases::{GRANT, ORGANIZATION, ROLE, ROLE_ASSIGNMENT};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -29,7 +27,7 @@ const KINDS: [&Kind; 4] = [&ORGANIZATION, &ROLE, &ROLE_ASSIGNMENT, &GRANT];
 
 #[test]
 fn the_folder_holds_what_the_types_say() {
-    let exported: BTreeMap<_, _> = crd::all().iter().map(|kind| crd::manifest(kind).unwrap()).collect();
+    let exported: BTreeMap<_, _> = amigo_api::all().iter().map(|kind| amigo_api::manifest(kind).unwrap()).collect();
     assert!(files("crds") == exported, "crds/ differs from the types: run 'make crds'");
 }
 
@@ -69,7 +67,7 @@ fn every_rule_says_what_to_write_instead() {
 
 #[test]
 fn limits_name_the_endpoints_of_the_client() {
-    assert_eq!(crd::ENDPOINTS, Endpoint::ALL.map(Endpoint::as_str));
+    assert_eq!(amigo_api::ENDPOINTS, Endpoint::ALL.map(Endpoint::as_str));
 }
 
 #[tokio::test]

@@ -4,10 +4,8 @@
 
 use std::{fs, path::Path};
 
-use amigo_operator::{
-    clock::SystemClock,
-    sandbox::{PermissionModel, Sandbox, Seed},
-};
+use amigo_runtime::clock::SystemClock;
+use amigo_sandbox::{PermissionModel, Sandbox, Seed};
 use axum::body::{Body, to_bytes};
 use http::Request;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use amigo_operator::crd::{
+use amigo_api::{
     Organization, Phase, Role, TemporaryPermissionGrant,
     conditions::{self, Standing},
     reasons::{self, condition},

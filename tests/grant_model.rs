@@ -13,14 +13,12 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::{
-    crd::{Phase, TemporaryPermissionGrantStatus, reasons},
-    grant::{
-        Effect, Found, Fresh, Input, Now, Origin, PermissionRequest, Post, PostOutcome, Request, Resolved, Setback,
-        SetbackClass, Spec, Status, Timing, WriteOutcome, slot_of, step,
-    },
-    permission::Conditions,
+use amigo_api::{Phase, TemporaryPermissionGrantStatus, reasons};
+use amigo_lifecycle::grant::{
+    Effect, Found, Fresh, Input, Now, Origin, PermissionRequest, Post, PostOutcome, Request, Resolved, Setback,
+    SetbackClass, Spec, Status, Timing, WriteOutcome, slot_of, step,
 };
+use amigo_permissions::Conditions;
 use jiff::{SignedDuration, Timestamp};
 use stateright::{Checker, Model, Property};
 
@@ -299,7 +297,7 @@ impl State {
     }
 
     fn commit(&mut self, post: &Post, committed: u32) -> Found {
-        let asked = amigo_operator::crd::duration::parse(&post.duration).unwrap();
+        let asked = amigo_api::duration::parse(&post.duration).unwrap();
         let (slot, lease) = slot_of(&post.tags).unwrap();
         let found = Found {
             id: format!("{}", self.journal.len()),

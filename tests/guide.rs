@@ -7,11 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use amigo_operator::{
-    crd::RoleSpec,
-    permission::{Action, PermissionGrant},
-    sandbox::{GrantCreated, Operation},
-};
+use amigo_api::RoleSpec;
+use amigo_permissions::{Action, PermissionGrant};
+use amigo_sandbox::{GrantCreated, Operation};
 use jiff::Timestamp;
 use serde_json::json;
 use support::stage::{OPERATOR_NAMESPACE, Stage, grant};

@@ -4,12 +4,10 @@ mod support;
 
 use std::time::Duration;
 
-use amigo_operator::{
-    clock::SystemClock,
-    controller::leader::{Election, Leadership, Options, unique_identity},
-    demo::ControlPlane,
-    kubernetes::careful_client,
-};
+use amigo_dev::ControlPlane;
+use amigo_operator::controller::leader::{Election, Leadership, Options, unique_identity};
+use amigo_runtime::clock::SystemClock;
+use amigo_runtime::kubernetes::careful_client;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Config};
 use support::{Cluster, assets, eventually};

@@ -4,7 +4,7 @@ mod support;
 
 use std::{fs, time::Duration};
 
-use amigo_operator::demo::{ControlPlane, Identity, Options};
+use amigo_dev::{ControlPlane, Identity, Options};
 use support::{
     OPERATOR, assets, eventually,
     process::{CALL_DEADLINE, OperatorProcess},

@@ -11,10 +11,8 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::{
-    crd::{Organization, Role, RoleAssignment, TemporaryPermissionGrant},
-    sandbox::{Operation, UserSeed},
-};
+use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_sandbox::{Operation, UserSeed};
 use kube::{Api, Resource, ResourceExt as _, api::ListParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

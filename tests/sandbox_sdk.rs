@@ -2,10 +2,8 @@
 
 use std::process::Command;
 
-use amigo_operator::{
-    clock::SystemClock,
-    sandbox::{Sandbox, Seed},
-};
+use amigo_runtime::clock::SystemClock;
+use amigo_sandbox::{Sandbox, Seed};
 use tokio::{net::TcpListener, sync::oneshot};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub struct AuditLine {
     /// When it was seen to happen.
     pub at: Option<Timestamp>,
-    /// What happened: one of `crd::reasons`.
+    /// What happened: one of `amigo_api::reasons`.
     pub event: String,
     /// The object's kind.
     pub kind: String,

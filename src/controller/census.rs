@@ -1,27 +1,34 @@
 //! What there is, for the metrics: objects by what their status says, Organizations, budgets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use amigo_api::{
+    GrantCounts, Organization, Phase, TemporaryPermissionGrant,
+    conditions::{self, Standing},
+    reasons::{self, condition},
+};
+use amigo_client::{Endpoint, Usage};
+use amigo_lifecycle::grant::sweep::SweepReport;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
-use super::{
-    context::{Context, Stores},
-    organization::SweepReport,
+use super::context::{Context, Stores};
+use crate::telemetry::{
+    census::{self, BudgetCensus, Census, ObjectLabels, OrganizationCensus, TakeCensus},
+    labels::Kind,
 };
-use crate::{
-    amigo::{Endpoint, Usage},
-    crd::{
-        Organization, Phase, TemporaryPermissionGrant,
-        conditions::{self, Standing},
-        reasons::{self, condition},
-    },
-    telemetry::{
-        census::{BudgetCensus, Census, ObjectLabels, OrganizationCensus, TakeCensus},
-        labels::Kind,
-    },
-};
+
+/// What the metrics say of a sweep.
+fn tally(report: &SweepReport) -> census::GrantCounts {
+    let GrantCounts { active: _, managed, residual, unmanaged } = report.counts;
+    let count = |names: &BTreeSet<String>| u32::try_from(names.len()).unwrap_or(u32::MAX);
+    let (duplicate, over_granted) = (count(&report.duplicates), count(&report.over_granted));
+    census::GrantCounts { managed, residual, unmanaged, duplicate, over_granted }
+}
 
 impl TakeCensus for Context {
     fn take_census(&self) -> Census {
@@ -58,7 +65,7 @@ impl Context {
         OrganizationCensus {
             api_key_created_at: key.and_then(|key| key.created_at),
             api_key_expires_at: key.map(|key| key.expires_at),
-            grants: known.sweep.as_ref().map(SweepReport::tally),
+            grants: known.sweep.as_ref().map(tally),
             // The status outlives this process, and is written a moment after the sweep.
             last_sweep_at: known.sweep.as_ref().map(|sweep| sweep.at).or(census.last_sweep_at),
             budgets: link.usages().map(budget).collect(),

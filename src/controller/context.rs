@@ -2,6 +2,9 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_client::Holds;
+use amigo_runtime::clock::SharedClock;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::PostParams,
@@ -12,21 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
+    connection::{Link, Links},
     events::Announcer,
-    organization::{Link, Links},
     questions::Questions,
     settings::Settings,
     triggers::Triggers,
     watch::Filled,
 };
-use crate::{
-    amigo::Holds,
-    clock::SharedClock,
-    crd::{Organization, Role, RoleAssignment, TemporaryPermissionGrant},
-    telemetry::{
-        Metrics,
-        labels::{Kind, Verb},
-    },
+use crate::telemetry::{
+    Metrics,
+    labels::{Kind, Verb},
 };
 
 pub use super::events::Announcement;

@@ -42,7 +42,7 @@ const LONGEST_NOTE: usize = 1000;
 /// One thing to tell in an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// One of `crd::reasons`.
+    /// One of `amigo_api::reasons`.
     pub reason: &'static str,
     /// What happened.
     pub message: String,

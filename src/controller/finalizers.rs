@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use amigo_lifecycle::grant::Setback;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Resource, ResourceExt as _,
@@ -11,10 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::context::{Context, ReconcileError};
-use crate::{
-    grant::Setback,
-    telemetry::labels::{Kind, Verb},
-};
+use crate::telemetry::labels::{Kind, Verb};
 
 /// Whether the object carries the finalizer.
 pub fn has<K: Resource>(object: &K, finalizer: &str) -> bool {

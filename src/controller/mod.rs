@@ -1,8 +1,8 @@
 //! The controllers, and who of several replicas runs them.
 
-mod assumptions;
 pub mod audit;
 mod census;
+mod connection;
 mod context;
 mod events;
 mod finalizers;
@@ -13,7 +13,6 @@ mod role;
 mod role_assignment;
 mod run;
 mod seniority;
-mod setbacks;
 mod settings;
 mod standing;
 mod temporary_grant;

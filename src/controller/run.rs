@@ -23,6 +23,10 @@ use std::{
     time::Duration,
 };
 
+use amigo_api::{Role, RoleAssignment};
+use amigo_client::{Endpoint, Error, Observe, Transport};
+use amigo_lifecycle::grant::{FINAL_REASONS, condensed};
+use amigo_runtime::clock::SharedClock;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -40,9 +44,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
+    connection::Links,
     context::{Context, ReconcileError, SharedContext, Stores},
     events, jitter,
-    organization::{self, Links, SecretWatches},
+    organization::{self, SecretWatches},
     questions::Questions,
     role, role_assignment,
     seniority::label,
@@ -51,24 +56,18 @@ use super::{
     triggers::Trigger,
     watch::{self, Filled},
 };
-use crate::{
-    amigo::{Endpoint, Error, Observe, Transport},
-    clock::SharedClock,
-    crd::{Role, RoleAssignment},
-    grant::{FINAL_REASONS, condensed},
-    telemetry::{
-        Health, Metrics,
-        health::ReadyFlag,
-        labels::{Kind, Outcome},
-        metrics::AmigoCall,
-    },
+use crate::telemetry::{
+    Health, Metrics,
+    health::ReadyFlag,
+    labels::{Kind, Outcome},
+    metrics::AmigoCall,
 };
 
 /// What [`run`] works with.
 pub struct Environment {
     /// For watches.
     pub client: Client,
-    /// For reads, writes and Events: see [`crate::kubernetes::careful_client`].
+    /// For reads, writes and Events: see [`amigo_runtime::kubernetes::careful_client`].
     pub careful: Client,
     /// Time.
     pub clock: SharedClock,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{amigo::DOCUMENTED_HOSTS, grant::Timing};
+use amigo_client::DOCUMENTED_HOSTS;
+use amigo_lifecycle::grant::Timing;
 
 /// What the operator is told at its start.
 #[derive(Clone, Debug)]

@@ -2,24 +2,22 @@
 
 use std::time::Duration;
 
+use amigo_api::{
+    conditions::{self, Standing},
+    reasons::{self, condition},
+};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt as _};
 
 use super::{
     audit::AuditLine,
+    connection::Link,
     context::{Announcement, Context},
-    organization::Link,
     seniority::label,
 };
-use crate::{
-    crd::{
-        conditions::{self, Standing},
-        reasons::{self, condition},
-    },
-    grant::{Setback, SetbackClass},
-    telemetry::labels::Outcome,
-};
+use crate::telemetry::labels::Outcome;
 
 /// Sets Ready and Stalled from what a pass came to.
 pub fn conclude(

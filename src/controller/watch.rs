@@ -131,14 +131,14 @@ where
 
 #[cfg(test)]
 mod tests {
+    use amigo_api::Organization;
     use kube::core::ObjectMeta;
 
     use super::*;
-    use crate::crd::Organization;
 
     fn organization(name: &str, uid: &str) -> Arc<Organization> {
         let metadata = ObjectMeta { name: Some(name.to_owned()), uid: Some(uid.to_owned()), ..ObjectMeta::default() };
-        Arc::new(Organization { metadata, ..Organization::new(name, crate::crd::OrganizationSpec::default()) })
+        Arc::new(Organization { metadata, ..Organization::new(name, amigo_api::OrganizationSpec::default()) })
     }
 
     #[test]

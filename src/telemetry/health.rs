@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use amigo_runtime::clock::SharedClock;
 use axum::{
     Router,
     extract::State,
@@ -24,7 +25,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
-use crate::clock::SharedClock;
 
 /// What a scraper must be told, or it reads the text as another format.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -133,6 +133,7 @@ async fn scrape(State(metrics): State<Metrics>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use amigo_runtime::clock::Clock;
     use axum::body::Body;
     use http::Request;
     use http_body_util::BodyExt as _;
@@ -140,7 +141,6 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::clock::Clock;
 
     #[derive(Default)]
     struct HandClock(Mutex<Duration>);

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _};
 
-use super::traces::Extra;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -11,6 +10,8 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
+
+use super::traces::Extra;
 
 // In detail these libraries may write what goes over the wire, credentials included.
 const WIRE: [&str; 5] = ["hyper", "hyper_util", "hyper_rustls", "rustls", "tower"];

@@ -1,6 +1,6 @@
 //! What a person reads who deletes a request.
 
-use amigo_operator::sandbox::{Effect, Operation};
+use amigo_sandbox::{Effect, Operation};
 
 use crate::{
     house::{WITHIN, install, let_work},

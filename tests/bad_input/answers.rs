@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amigo_operator::sandbox::{Effect, Fault, Operation};
+use amigo_sandbox::{Effect, Fault, Operation};
 
 use super::support::stage::{Stage, grant};
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use amigo_operator::sandbox::{Effect, Operation};
+use amigo_sandbox::{Effect, Operation};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use serde_json::json;

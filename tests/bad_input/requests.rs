@@ -1,6 +1,6 @@
 //! Requests that the API server lets pass and that cannot be served: told, left in peace, and served once they can be.
 
-use amigo_operator::sandbox::{ConversationSeed, RoleSeed, UserSeed};
+use amigo_sandbox::{ConversationSeed, RoleSeed, UserSeed};
 use serde_json::json;
 
 use super::support::stage::{Stage, grant};

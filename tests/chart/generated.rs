@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use amigo_operator::{amigo::DOCUMENTED_HOSTS, crd};
+use amigo_client::DOCUMENTED_HOSTS;
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,7 +33,7 @@ fn the_chart_brings_the_definitions_that_the_types_give() {
     let rendered = objects(&render("defaults", NAMESPACE));
     let specs: Vec<Value> =
         of_kind(&rendered, "CustomResourceDefinition").map(|object| plain(&object["spec"])).collect();
-    let expected = crd::all().map(|definition| plain(&serde_json::to_value(definition.spec).expect("JSON")));
+    let expected = amigo_api::all().map(|definition| plain(&serde_json::to_value(definition.spec).expect("JSON")));
     assert_eq!(specs.len(), expected.len());
     assert!(expected.iter().all(|spec| specs.contains(spec)), "run 'make crds'");
 }
@@ -46,7 +46,7 @@ fn the_hosts_allowed_by_default_are_the_documented_ones() {
 #[test]
 fn the_values_of_an_organization_are_those_of_its_spec() {
     let schema: Value = read_yaml("values.schema.json");
-    let definition = serde_json::to_value(&crd::all()[0]).expect("JSON");
+    let definition = serde_json::to_value(&amigo_api::all()[0]).expect("JSON");
     let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
     let organization = &schema["$defs"]["organization"]["properties"];
     assert_eq!(names(organization), names(spec));
@@ -70,7 +70,7 @@ fn the_kinds_are_told_to_artifact_hub_with_examples() {
     let list = |name: &str| -> Vec<Value> {
         serde_saphyr::from_str(annotations[name].as_str().expect("an annotation")).expect("a list")
     };
-    let kinds: Vec<String> = crd::all().map(|definition| definition.spec.names.kind).to_vec();
+    let kinds: Vec<String> = amigo_api::all().map(|definition| definition.spec.names.kind).to_vec();
     for name in ["artifacthub.io/crds", "artifacthub.io/crdsExamples"] {
         let told: Vec<Value> = list(name).iter().map(|one| one["kind"].clone()).collect();
         assert_eq!(json!(told), json!(kinds), "{name}");

@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use amigo_operator::demo::ControlPlane;
+use amigo_dev::ControlPlane;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use amigo_operator::crd;
-
 use crate::{
     helm::{chart, helm_on, older_chart, values},
     support::{Cluster, Run, eventually, site::turn},
@@ -19,7 +17,7 @@ impl Release {
     async fn none_yet(prefix: &str) -> Self {
         let turn = turn().await;
         let cluster = Cluster::new(prefix).await;
-        for definition in crd::all() {
+        for definition in amigo_api::all() {
             let name = definition.metadata.name.expect("a name");
             cluster.kubectl(&["delete", "--ignore-not-found", "customresourcedefinition", &name]).expect("no CRDs");
         }

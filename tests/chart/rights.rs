@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use amigo_operator::crd::{Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_api::{Role, RoleAssignment, TemporaryPermissionGrant};
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Resource, api::DeleteParams};
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! The table: every rule of the schemas, with objects that keep it and objects that break it.
 
-use amigo_operator::amigo::Endpoint;
+use amigo_client::Endpoint;
 
 use crate::table::{Case, Kind};
 

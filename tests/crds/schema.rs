@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use amigo_operator::crd;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -79,7 +78,7 @@ impl fmt::Display for Rule {
 /// All places of all kinds, `spec` and `status` and below.
 pub fn places() -> Vec<Place> {
     let mut places = Vec::new();
-    for definition in crd::all() {
+    for definition in amigo_api::all() {
         for version in definition.spec.versions {
             let schema = version.schema.and_then(|schema| schema.open_api_v3_schema).expect("a schema");
             walk(&definition.spec.names.kind, "", &schema, false, &mut places);

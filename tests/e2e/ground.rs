@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::demo::{ControlPlane, Options};
+use amigo_dev::{ControlPlane, Options};
 use serde_json::{Value, json};
 
 use crate::{

@@ -14,7 +14,7 @@ use crate::{
     release::{NAMESPACE, RELEASE, arguments},
     support::{
         eventually,
-        process::{OperatorProcess, binary, free_port, is_of_leader, page},
+        process::{OperatorProcess, free_port, is_of_leader, page},
     },
 };
 
@@ -55,8 +55,8 @@ impl Running {
             return Self::Pods;
         }
         let port = free_port();
-        let sandbox = Command::new(binary())
-            .args(["sandbox", &format!("--listen=127.0.0.1:{port}")])
+        let sandbox = Command::new(env!("CARGO_BIN_EXE_amigo-sandbox"))
+            .arg(format!("--listen=127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amigo_operator::sandbox::{Effect, Fault, Operation};
+use amigo_sandbox::{Effect, Fault, Operation};
 use serde_json::json;
 
 use super::roles::role;

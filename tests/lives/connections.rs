@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use amigo_operator::{
-    clock::{Clock as _, SystemClock},
-    sandbox::{ApiKeySeed, Effect, Operation},
-};
+use amigo_runtime::clock::{Clock as _, SystemClock};
+use amigo_sandbox::{ApiKeySeed, Effect, Operation};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::{

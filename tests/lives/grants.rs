@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use amigo_operator::{
-    clock::{Clock as _, SystemClock},
-    sandbox::{Effect, Operation},
-};
+use amigo_runtime::clock::{Clock as _, SystemClock};
+use amigo_sandbox::{Effect, Operation};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use amigo_operator::sandbox::{Effect, Fault, Operation};
+use amigo_sandbox::{Effect, Fault, Operation};
 
 use crate::support::stage::{Stage, TIMING, grant};
 

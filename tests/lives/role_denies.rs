@@ -1,6 +1,6 @@
 //! Roles with Deny grants where the API knows only Allow: compiled, refused, and recovered.
 
-use amigo_operator::sandbox::{Change, PermissionModel, Strictness};
+use amigo_sandbox::{Change, PermissionModel, Strictness};
 use serde_json::{Value, json};
 
 use crate::support::stage::Stage;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amigo_operator::sandbox::{Effect, Fault, Operation, RoleDocument, RoleSeed};
+use amigo_sandbox::{Effect, Fault, Operation, RoleDocument, RoleSeed};
 use serde_json::json;
 
 use crate::support::{

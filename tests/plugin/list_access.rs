@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::sandbox::{Effect, Operation};
+use amigo_sandbox::{Effect, Operation};
 use serde_json::{Value, json};
 
 use crate::{

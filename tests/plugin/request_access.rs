@@ -5,7 +5,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use amigo_operator::sandbox::{Effect, Operation};
+use amigo_sandbox::{Effect, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 

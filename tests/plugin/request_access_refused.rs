@@ -1,10 +1,8 @@
 //! `kubectl amigo conversation request-access` with bad input, without rights, and without anybody who answers.
 
-use amigo_operator::{
-    crd::Organization,
-    demo::{ControlPlane, Identity, Options},
-    sandbox::{Effect, Operation},
-};
+use amigo_api::Organization;
+use amigo_dev::{ControlPlane, Identity, Options};
+use amigo_sandbox::{Effect, Operation};
 use kube::{Api, api::ListParams};
 
 use crate::{
@@ -187,7 +185,7 @@ async fn a_cluster_where_nobody_answers_is_told() {
     assert_refused(&ask(&["-e", "production"]), 1, &["Organization production does not exist", "no Organization"]);
     let organization = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: Organization, metadata: {name: production}, \
         spec: {organization: acme, credentialsSecretRef: {name: acme}, allowedNamespaces: [default]}}";
-    amigo_operator::demo::apply(&client, "default", "test", organization).await.expect("applied");
+    amigo_dev::apply(&client, "default", "test", organization).await.expect("applied");
     let ran = ask(&["--name", "alone"]);
     let told = ["has not looked at request alone", "kubectl -n amigo-system get pods", "the request stands"];
     assert_refused(&ran, 4, &told);

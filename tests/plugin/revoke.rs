@@ -1,6 +1,6 @@
 //! `kubectl amigo revoke`: what it deletes, and what it says of access that goes on.
 
-use amigo_operator::sandbox::{Effect, Operation};
+use amigo_sandbox::{Effect, Operation};
 use serde_json::Value;
 
 use crate::{
@@ -27,7 +27,7 @@ async fn access_that_cannot_be_taken_back_goes_on_until_its_end() {
     let revoked = amigo(&stage, &["revoke", "live"]);
     assert_eq!((revoked.code, revoked.stdout.as_str()), (0, told_as_kubectl("live").as_str()), "{revoked:?}");
     let until = stage.issued().iter().map(|grant| grant.expires_at).max().expect("a grant");
-    let until = amigo_operator::crd::conditions::whole_second(until).to_string();
+    let until = amigo_api::conditions::whole_second(until).to_string();
     assert!(revoked.stderr.contains(&format!("goes on until {until}")), "{revoked:?}");
     assert!(revoked.stderr.contains("cannot take back"), "{revoked:?}");
     stage.until_gone("tpg", "live").await;

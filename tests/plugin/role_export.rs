@@ -1,6 +1,6 @@
 //! `kubectl amigo role export`: what it prints takes the roles over without a change at Amigo.
 
-use amigo_operator::sandbox::{Change, PermissionModel};
+use amigo_sandbox::{Change, PermissionModel};
 
 use crate::{
     people::{amigo, amigo_as, let_read_secret, let_request},

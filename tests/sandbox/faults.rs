@@ -1,4 +1,4 @@
-use amigo_operator::sandbox::{Effect, Fault, Operation};
+use amigo_sandbox::{Effect, Fault, Operation};
 use serde_json::json;
 
 use crate::support::*;

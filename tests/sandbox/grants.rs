@@ -1,4 +1,4 @@
-use amigo_operator::sandbox::{Change, Hierarchy, RangeError, TagCombination};
+use amigo_sandbox::{Change, Hierarchy, RangeError, TagCombination};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-use amigo_operator::sandbox::{LimitScope, Operation};
+use amigo_sandbox::{LimitScope, Operation};
 
 use crate::support::*;
 

@@ -1,4 +1,4 @@
-use amigo_operator::sandbox::{Change, ErrorStyle, Hierarchy, Strictness};
+use amigo_sandbox::{Change, ErrorStyle, Hierarchy, Strictness};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-use amigo_operator::sandbox::{Sandbox, Seed};
+use amigo_sandbox::{Sandbox, Seed};
 
 use crate::support::*;
 
@@ -39,7 +39,7 @@ fn two_equal_sandboxes_draw_equal_ids() {
 fn things_can_be_added_while_it_runs() {
     let world = world();
     let conversation = serde_json::json!({ "id": "0123456789abcdef01234567", "user_id": OWNER });
-    let conversation: amigo_operator::sandbox::ConversationSeed = serde_json::from_value(conversation).unwrap();
+    let conversation: amigo_sandbox::ConversationSeed = serde_json::from_value(conversation).unwrap();
     world.sandbox.add_conversation("acme", conversation.clone()).unwrap();
     assert!(world.sandbox.add_conversation("acme", conversation.clone()).is_err());
     assert!(world.sandbox.add_conversation("other", conversation).is_err());

@@ -5,10 +5,8 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::{
-    clock::Clock,
-    sandbox::{PermissionModel, Sandbox, Seed, Switches},
-};
+use amigo_runtime::clock::Clock;
+use amigo_sandbox::{PermissionModel, Sandbox, Seed, Switches};
 use axum::{body::Body, response::Response};
 use http::Request;
 use jiff::{SignedDuration, Timestamp};

@@ -1,4 +1,4 @@
-use amigo_operator::sandbox::{Strictness, WrongSlash};
+use amigo_sandbox::{Strictness, WrongSlash};
 use serde_json::{Value, json};
 
 use crate::support::*;

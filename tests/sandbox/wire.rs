@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::sandbox::{Effect, Fault, Operation, Sandbox};
+use amigo_sandbox::{Effect, Fault, Operation, Sandbox};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::support::*;

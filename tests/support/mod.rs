@@ -16,10 +16,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::{
-    crd,
-    demo::{self, ApplyError, Assets, ControlPlane, Identity, Options},
-};
+use amigo_dev::{ApplyError, Assets, ControlPlane, Identity, Options};
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -92,7 +89,7 @@ impl Cluster {
     pub async fn with_kinds(prefix: &str) -> Self {
         let cluster = Self::new(prefix).await;
         let definitions = Api::<CustomResourceDefinition>::all(cluster.client.clone());
-        for definition in crd::all() {
+        for definition in amigo_api::all() {
             let name = definition.name_any();
             let parameters = PatchParams::apply(FIELD_MANAGER).force();
             definitions.patch(&name, &parameters, &Patch::Apply(&definition)).await.expect("a valid definition");
@@ -112,7 +109,7 @@ impl Cluster {
     /// # Errors
     /// What the API server says of the first object it refuses.
     pub async fn apply(&self, yaml: &str) -> kube::Result<Vec<DynamicObject>> {
-        match demo::apply(&self.client, &self.namespace, FIELD_MANAGER, yaml).await {
+        match amigo_dev::apply(&self.client, &self.namespace, FIELD_MANAGER, yaml).await {
             Err(ApplyError::Refused(refused)) => Err(refused),
             applied => Ok(applied.expect("objects as YAML")),
         }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::demo::ControlPlane;
+use amigo_dev::ControlPlane;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{

@@ -3,11 +3,9 @@
 
 use std::{collections::BTreeMap, fmt::Debug, fs, net::SocketAddr, time::Duration};
 
-use amigo_operator::{
-    clock::SystemClock,
-    crd::{ENDPOINTS, Organization, Phase, Role, RoleAssignment, TemporaryPermissionGrant},
-    sandbox::{Change, GrantCreated, Sandbox, Seed},
-};
+use amigo_api::{ENDPOINTS, Organization, Phase, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_runtime::clock::SystemClock;
+use amigo_sandbox::{Change, GrantCreated, Sandbox, Seed};
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};

@@ -8,16 +8,14 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::{
-    amigo::{Transport, TransportOptions},
-    clock::{Clock as _, SystemClock},
-    controller::{self, Audit, Environment, Settings},
-    crd::{self, Organization, Role, RoleAssignment, TemporaryPermissionGrant},
-    grant::Timing,
-    kubernetes::careful_client,
-    sandbox::{Change, Effect, Fault, GrantCreated, Operation, PermissionModel, Sandbox, Seed},
-    telemetry::{Health, Metrics},
-};
+use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_client::{Transport, TransportOptions};
+use amigo_lifecycle::grant::Timing;
+use amigo_operator::controller::{self, Audit, Environment, Settings};
+use amigo_operator::telemetry::{Health, Metrics};
+use amigo_runtime::clock::{Clock as _, SystemClock};
+use amigo_runtime::kubernetes::careful_client;
+use amigo_sandbox::{Change, Effect, Fault, GrantCreated, Operation, PermissionModel, Sandbox, Seed};
 use axum::body::Body;
 use futures::{StreamExt as _, pin_mut};
 use http::{Method, Request};
@@ -105,7 +103,7 @@ impl Write for AuditTrail {
 /// Installs the kinds; may be called again and again.
 pub async fn install_crds(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for definition in crd::all() {
+    for definition in amigo_api::all() {
         let name = definition.name_any();
         api.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&definition)).await.expect("a definition");
         let established = await_condition(api.clone(), &name, conditions::is_crd_established());
@@ -472,7 +470,7 @@ pub fn grant(name: &str, extra: &str) -> String {
 
 /// Limits so high that a test meets its own ones only.
 fn lifted() -> String {
-    format!("{{{}}}", crd::ENDPOINTS.map(|name| format!("{name}: 10000")).join(", "))
+    format!("{{{}}}", amigo_api::ENDPOINTS.map(|name| format!("{name}: 10000")).join(", "))
 }
 
 async fn serve_sandbox(seed: Seed) -> (Sandbox, SocketAddr) {

@@ -1,4 +1,4 @@
-//! `amigo-operator`: the controller, the sandbox, the tour, and the CRDs.
+//! `amigo-operator`: the controllers, the CRDs, and a health check.
 
 mod run;
 
@@ -10,16 +10,15 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::{
-    clock::SystemClock,
-    crd,
-    demo::{self, TourOptions},
-    sandbox::{self, SandboxOptions},
-    telemetry::{LogFormat, logs, probe},
-};
+use amigo_operator::telemetry::probe;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use http::Uri;
+
+// musl's own allocator is slow under several threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Makes access to the Amigo platform declarative: roles as reviewed YAML, temporary access that ends on time.
 #[derive(Parser)]
@@ -33,10 +32,6 @@ struct Arguments {
 enum Command {
     /// Run the controllers.
     Run(Box<run::RunOptions>),
-    /// Serve a sandbox: an embedded Amigo API to try things against. Not Amigo itself.
-    Sandbox(SandboxOptions),
-    /// Take the tour: a real API server, the sandbox, the operator and the examples on this machine.
-    Demo(TourOptions),
     /// Wait until a URL, such as that of /readyz, answers with a success: a health check without a shell.
     Probe {
         /// What is asked, with plain http.
@@ -51,9 +46,6 @@ enum Command {
         /// Write one file a kind into this folder instead.
         #[arg(long, value_name = "FOLDER")]
         output_dir: Option<PathBuf>,
-        /// Print the reference of all fields as Markdown instead.
-        #[arg(long, conflicts_with = "output_dir")]
-        reference: bool,
     },
 }
 
@@ -73,19 +65,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(options) => block_on(run::run(*options)),
-        Command::Sandbox(options) => block_on(async {
-            logs::init(LogFormat::Text, "info")?;
-            Ok(sandbox::run(options, SystemClock::shared()).await?)
-        }),
-        Command::Demo(options) => block_on(async {
-            // The tour says itself what matters; while the API server starts, the client would only complain.
-            let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,kube_client=off".to_owned());
-            logs::init(LogFormat::Text, &filter)?;
-            Ok(demo::tour(options, SystemClock::shared()).await?)
-        }),
         Command::Probe { url, within } => block_on(async { Ok(probe::probe(url, within).await?) }),
-        Command::Crds { reference: true, .. } => Ok(write!(std::io::stdout(), "{}", crd::reference())?),
-        Command::Crds { output_dir, .. } => print_crds(output_dir.as_deref()),
+        Command::Crds { output_dir } => print_crds(output_dir.as_deref()),
     }
 }
 
@@ -95,8 +76,8 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
 }
 
 fn print_crds(output_dir: Option<&Path>) -> anyhow::Result<()> {
-    for definition in &crd::all() {
-        let (file_name, yaml) = crd::manifest(definition)?;
+    for definition in &amigo_api::all() {
+        let (file_name, yaml) = amigo_api::manifest(definition)?;
         match output_dir {
             Some(folder) => {
                 fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -2,14 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use amigo_operator::{
-    amigo::{DOCUMENTED_HOSTS, Transport, TransportOptions},
-    clock::{SharedClock, SystemClock},
-    controller::{self, Audit, Environment, Settings, leader},
-    grant::Timing,
-    kubernetes::careful_client,
-    telemetry::{Health, LogFormat, Metrics, Traces, health, logs},
-};
+use amigo_client::{DOCUMENTED_HOSTS, Transport, TransportOptions};
+use amigo_lifecycle::grant::Timing;
+use amigo_operator::controller::{self, Audit, Environment, Settings, leader};
+use amigo_operator::telemetry::{Health, LogFormat, Metrics, Traces, health, logs};
+use amigo_runtime::clock::{SharedClock, SystemClock};
+use amigo_runtime::kubernetes::careful_client;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use jiff::SignedDuration;

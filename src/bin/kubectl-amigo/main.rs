@@ -1,16 +1,19 @@
 //! `kubectl-amigo`, found by kubectl as `kubectl amigo`.
 
-use amigo_operator::{
-    clock::SystemClock,
-    plugin::{self, Arguments, Console, Exit},
-};
+use amigo_runtime::clock::SystemClock;
 use clap::Parser;
+use kubectl_amigo::{Arguments, Console, Exit};
+
+// musl's own allocator is slow under several threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Exit {
-    match plugin::answer_completion() {
+    match kubectl_amigo::answer_completion() {
         Ok(Some(answered)) => answered,
-        Ok(None) => plugin::run(Arguments::parse(), Console::of_process(), SystemClock::shared()).await,
+        Ok(None) => kubectl_amigo::run(Arguments::parse(), Console::of_process(), SystemClock::shared()).await,
         // A shell that asks has no place for errors.
         Err(_) => Exit::Failed,
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use amigo_runtime::clock::SharedClock;
 use http::StatusCode;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{
@@ -13,7 +14,6 @@ use super::{
     Error, Options,
     decide::{self, Decision},
 };
-use crate::clock::SharedClock;
 
 /// Where a step left the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,13 +113,13 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
+    use amigo_runtime::clock::SystemClock;
     use http::{Method, Request, Response};
     use kube::client::Body;
     use serde_json::json;
     use tower_test::mock::{self, Handle};
 
     use super::*;
-    use crate::clock::SystemClock;
 
     fn candidate() -> (Candidate, Handle<Request<Body>, Response<Body>>) {
         let (service, handle) = mock::pair();

@@ -27,13 +27,13 @@ mod decide;
 
 use std::time::Duration;
 
+use amigo_runtime::clock::SharedClock;
 use kube::Client;
 use rand::Rng as _;
 use tokio::{sync::watch, task::JoinHandle, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::candidate::{Candidate, Standing};
-use crate::clock::SharedClock;
 
 // Followers that started together must not ask together for ever.
 const RETRY_JITTER: f64 = 0.2;
@@ -98,7 +98,7 @@ pub struct Election {
 }
 
 impl Election {
-    /// Starts to stand for election. The client must not retry: see [`crate::kubernetes::careful_client`].
+    /// Starts to stand for election. The client must not retry: see [`amigo_runtime::kubernetes::careful_client`].
     ///
     /// # Errors
     /// When the times of `options` contradict each other.

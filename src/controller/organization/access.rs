@@ -1,14 +1,13 @@
 //! Where an Organization's API is and who signs in, or what its status says instead.
 
+use amigo_api::{OrganizationSpec, reasons};
+use amigo_client::{AddressError, Credentials};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use http::Uri;
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::{
-    amigo::{self, AddressError, Credentials},
-    controller::{setbacks, settings::Settings},
-    crd::{OrganizationSpec, reasons},
-    grant::{Setback, SetbackClass},
-};
+use crate::controller::settings::Settings;
 
 /// The API's address, if the operator allows it.
 ///
@@ -19,7 +18,7 @@ pub fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Setb
         let remedy = error.remedy("the operator's").map(|remedy| format!("; {remedy}")).unwrap_or_default();
         setbacks::found(reasons::API_URL_NOT_ALLOWED, SetbackClass::Persistent, format!("{error}{remedy}"))
     };
-    amigo::address(&spec.api_url, &settings.allowed_hosts, settings.allow_plain_http).map_err(refuse)
+    amigo_client::address(&spec.api_url, &settings.allowed_hosts, settings.allow_plain_http).map_err(refuse)
 }
 
 /// The credentials in a Secret.

@@ -1,43 +1,33 @@
 //! The Organization: observe → validate → connect → status, and the sweep on its side.
 
 mod access;
-mod budgets;
-mod directory;
-mod facts;
-mod link;
-mod listing;
 mod secret;
 mod status;
 mod sweep;
 
 use std::{sync::Arc, time::Duration};
 
+use amigo_api::{
+    Organization, OrganizationStatus, PermissionModelStatus, RoleCounts, conditions, reasons, reasons::condition,
+};
+use amigo_client::{Client, PermissionModel};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
-pub use link::{Link, Links, existing};
-pub use listing::Roles;
-pub use secret::SecretWatches;
-pub use sweep::SweepReport;
-
-use self::budgets::Place;
 use super::{
+    connection::{Link, Parts, budgets::Place},
     context::{Announcement, Context, ReconcileError, SharedContext, is_status},
     jitter,
     seniority::senior_to,
-    setbacks,
 };
-use crate::{
-    amigo::{Client, PermissionModel},
-    crd::{
-        Organization, OrganizationStatus, PermissionModelStatus, RoleCounts, conditions, reasons, reasons::condition,
-    },
-    grant::{Setback, SetbackClass},
-    telemetry::labels::{Kind, Outcome},
-};
+pub use secret::SecretWatches;
+
+use crate::telemetry::labels::{Kind, Outcome};
 
 /// How often the API keys are listed for the end of ours.
 const KEYS_INTERVAL: Duration = Duration::from_hours(1);
@@ -76,7 +66,7 @@ pub async fn reconcile(
 }
 
 /// What the connection is to be made of.
-fn parts(organization: &Organization, secret: &Result<Option<Secret>, Setback>, context: &Context) -> link::Parts {
+fn parts(organization: &Organization, secret: &Result<Option<Secret>, Setback>, context: &Context) -> Parts {
     let (name, uid) = (organization.name_any(), organization.uid().unwrap_or_default());
     let secret_name = &organization.spec.credentials_secret_ref.name;
     let access = alone(organization, context).and_then(|()| {
@@ -91,7 +81,7 @@ fn parts(organization: &Organization, secret: &Result<Option<Secret>, Setback>, 
         };
         Ok((address, credentials))
     });
-    link::Parts { name, uid, spec: Arc::new(organization.spec.clone()), access }
+    Parts { name, uid, spec: Arc::new(organization.spec.clone()), access }
 }
 
 /// The Organization's object is gone: whatever used it must notice.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use amigo_api::Organization;
 use futures::{StreamExt as _, pin_mut};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -16,7 +17,6 @@ use kube::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::triggers::Triggers;
-use crate::crd::Organization;
 
 /// The longest wait before a broken watch is begun anew.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

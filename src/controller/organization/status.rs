@@ -1,15 +1,12 @@
 //! What an Organization's status says.
 
-use jiff::{SignedDuration, Timestamp};
-
-use crate::{
-    crd::{
-        Organization, OrganizationStatus,
-        conditions::{self, Standing},
-        reasons::{self, condition},
-    },
-    grant::{Setback, SetbackClass},
+use amigo_api::{
+    Organization, OrganizationStatus,
+    conditions::{self, Standing},
+    reasons::{self, condition},
 };
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use jiff::{SignedDuration, Timestamp};
 
 /// How long before its end an API key is warned about.
 const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);

@@ -17,24 +17,21 @@
 //! # Errors
 //! Those of the listing.
 
-mod compare;
-
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use amigo_api::{TemporaryPermissionGrant, reasons};
+use amigo_client::{Client, Error, GrantFilter};
+use amigo_lifecycle::grant::sweep::{Listing, SweepReport};
+use amigo_runtime::clock::Clock;
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
-use self::compare::Listing;
-pub use self::compare::SweepReport;
-use super::Link;
+use crate::controller::connection::Link;
 use crate::{
-    amigo::{Client, Error, GrantFilter},
-    clock::Clock,
     controller::{
         context::{Announcement, SharedContext},
         watch::Filled,
     },
-    crd::{TemporaryPermissionGrant, reasons},
     telemetry::labels::Assumption,
 };
 
@@ -165,15 +162,13 @@ fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
 
 #[cfg(test)]
 mod tests {
+    use amigo_api::GrantCounts;
+    use amigo_client::testing::{Server, answer, ok};
+    use amigo_lifecycle::grant::Timing;
+    use amigo_runtime::clock::SystemClock;
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        amigo::tests::fixtures::{Server, answer, ok},
-        clock::SystemClock,
-        crd::GrantCounts,
-        grant::Timing,
-    };
 
     fn report(duplicates: &[&str], over_granted: &[&str], residual: &[&str]) -> SweepReport {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();

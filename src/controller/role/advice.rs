@@ -1,17 +1,14 @@
 //! The condition `BestPractices`: what lint finds in a role.
 
+use amigo_api::{
+    Role,
+    conditions::{self, Standing},
+    reasons::{self, condition},
+};
+use amigo_lifecycle::role;
+use amigo_permissions::lint::{Finding, Severity};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
-use crate::{
-    crd::{
-        Role,
-        conditions::{self, Standing},
-        reasons::{self, condition},
-    },
-    permission::lint::{Finding, Severity},
-    role,
-};
 
 /// How many findings the message names.
 const NAMED: usize = 5;
@@ -48,8 +45,9 @@ fn message(mut findings: Vec<Finding>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use amigo_permissions::lint::{Code, Member, Place};
+
     use super::*;
-    use crate::permission::lint::{Code, Member, Place};
 
     fn finding(code: Code, index: usize) -> Finding {
         let place = Place::Grant { index, member: Member::Whole };

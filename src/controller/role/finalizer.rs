@@ -1,18 +1,18 @@
 //! What becomes of a role at Amigo when its object goes.
 
+use amigo_api::{Role, reasons};
+use amigo_client::{ErrorKind, Holds, RoleChange};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use kube::runtime::controller::Action;
 
 use super::{Pass, usable};
 use crate::{
-    amigo::{ErrorKind, Holds, RoleChange},
     controller::{
+        connection::Link,
         context::{Announcement, Context, ReconcileError},
-        finalizers, jitter,
-        organization::Link,
-        setbacks, standing,
+        finalizers, jitter, standing,
     },
-    crd::{Role, reasons},
-    grant::{Setback, SetbackClass},
     telemetry::labels::{Kind, Outcome},
 };
 
@@ -74,7 +74,7 @@ async fn disable(
     }
     let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
     let emptied = client.modify_role(&role.remote_name(), &change).await;
-    if emptied.as_ref().map_or_else(crate::amigo::Error::ambiguous, |_| true) {
+    if emptied.as_ref().map_or_else(amigo_client::Error::ambiguous, |_| true) {
         link.listing.forget().await;
     }
     match emptied {

@@ -3,29 +3,24 @@
 mod advice;
 mod finalizer;
 mod pass;
-mod plan;
-#[cfg(test)]
-mod plan_tests;
 
 use std::sync::Arc;
 
+use amigo_api::{DeletionPolicy, Role, reasons};
+use amigo_client::Client;
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use self::pass::Pass;
 use super::{
+    connection::{Link, existing},
     context::{COMING, Context, Named, ReconcileError, SharedContext, holds},
     finalizers, jitter,
-    organization::{Link, existing},
     seniority::{label, senior_to},
-    setbacks,
     standing::rest_after,
 };
-use crate::{
-    amigo::Client,
-    crd::{DeletionPolicy, Role, reasons},
-    grant::{Setback, SetbackClass},
-    telemetry::labels::{Kind, Outcome},
-};
+use crate::telemetry::labels::{Kind, Outcome};
 
 /// One pass over one role.
 ///

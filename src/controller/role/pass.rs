@@ -2,26 +2,27 @@
 
 use std::time::Duration;
 
-use kube::ResourceExt as _;
-
-use super::{
-    advice,
+use amigo_api::{
+    DenyRecord, Role, RoleStatus, conditions,
+    reasons::{self, condition},
+};
+use amigo_client::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::role::{
+    self, Wanted,
     plan::{self, Desired, Plan, plan},
 };
+use amigo_lifecycle::setbacks;
+use kube::ResourceExt as _;
+
+use super::advice;
 use crate::{
-    amigo::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange},
     controller::{
         audit::AuditLine,
+        connection::{Link, listing::Roles},
         context::{Announcement, Context, ReconcileError},
-        organization::{Link, Roles},
-        setbacks, standing,
+        standing,
     },
-    crd::{
-        DenyRecord, Role, RoleStatus, conditions,
-        reasons::{self, condition},
-    },
-    grant::{Setback, SetbackClass},
-    role::{self, Wanted},
     telemetry::labels::Kind,
 };
 
@@ -119,7 +120,7 @@ impl<'a> Pass<'a> {
             spec,
             model,
             wanted: role::wanted(spec, model),
-            deny_shown: roles.detected == crate::amigo::PermissionModel::AllowDeny,
+            deny_shown: roles.detected == amigo_client::PermissionModel::AllowDeny,
             drift_policy: spec.drift_policy.unwrap_or_else(|| link.drift_policy()),
             status,
             suspended: spec.suspend || link.spec.suspend,

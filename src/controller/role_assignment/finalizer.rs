@@ -1,18 +1,18 @@
 //! What becomes of a user's role when the assignment goes.
 
+use amigo_api::{RoleAssignment, reasons};
+use amigo_client::{Holds, RemoteUser};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use kube::runtime::controller::Action;
 
 use super::{Came, Desk, RECENT, about, report, usable};
 use crate::{
-    amigo::{Holds, RemoteUser},
     controller::{
+        connection::Link,
         context::{Announcement, Context, ReconcileError},
-        finalizers, jitter,
-        organization::Link,
-        setbacks, standing,
+        finalizers, jitter, standing,
     },
-    crd::{RoleAssignment, reasons},
-    grant::{Setback, SetbackClass},
     telemetry::labels::{Kind, Outcome},
 };
 

@@ -5,6 +5,10 @@ mod user;
 
 use std::{sync::Arc, time::Duration};
 
+use amigo_api::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition};
+use amigo_client::{Client, Error, RemoteRole, RemoteUser};
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use kube::{
     Resource as _, ResourceExt as _,
     runtime::{controller::Action, reflector::ObjectRef},
@@ -12,17 +16,11 @@ use kube::{
 
 use super::{
     audit::AuditLine,
+    connection::{Link, existing},
     context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext, holds},
-    finalizers, jitter,
-    organization::{Link, existing},
-    setbacks, standing,
+    finalizers, jitter, standing,
 };
-use crate::{
-    amigo::{Client, Error, RemoteRole, RemoteUser},
-    crd::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition},
-    grant::{Setback, SetbackClass},
-    telemetry::labels::{Kind, Outcome},
-};
+use crate::telemetry::labels::{Kind, Outcome};
 
 /// How old a listing may be that shows that a role is missing, or that a user has another one.
 const RECENT_LISTING: Duration = Duration::from_secs(30);

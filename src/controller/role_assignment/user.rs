@@ -2,18 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use amigo_api::{RoleAssignment, reasons};
+use amigo_client::RemoteUser;
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::setbacks;
 use kube::ResourceExt as _;
 
 use super::Desk;
-use crate::{
-    amigo::RemoteUser,
-    controller::{
-        seniority::{label, senior_to},
-        setbacks,
-    },
-    crd::{RoleAssignment, reasons},
-    grant::{Setback, SetbackClass},
-};
+use crate::controller::seniority::{label, senior_to};
 
 impl Desk<'_> {
     /// The user: by the known or given id, and by e-mail where there is none or it is not to be seen any more. Who

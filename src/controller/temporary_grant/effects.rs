@@ -2,6 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use amigo_api::{TemporaryPermissionGrant, reasons};
+use amigo_client::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation};
+use amigo_lifecycle::grant::assumptions::{committed_late, went_back};
+use amigo_lifecycle::grant::{
+    Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, Setback, SetbackClass, UID, WriteOutcome, condensed,
+};
+use amigo_lifecycle::setbacks;
+use amigo_permissions::{Condition, Conditions};
 use futures::{StreamExt as _, stream};
 use kube::{
     ResourceExt as _,
@@ -10,20 +18,11 @@ use kube::{
 
 use super::Held;
 use crate::{
-    amigo::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation},
     controller::{
-        assumptions::{committed_late, went_back},
+        connection::Link,
         context::{Context, ReconcileError, is_status},
-        organization::Link,
         seniority::label,
-        setbacks,
     },
-    crd::{TemporaryPermissionGrant, reasons},
-    grant::{
-        Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, Setback, SetbackClass, UID, WriteOutcome,
-        condensed,
-    },
-    permission::{Condition, Conditions},
     telemetry::labels::{Assumption, Kind, Verb},
 };
 
@@ -173,7 +172,7 @@ impl Pass<'_> {
     }
 
     /// Writes the status under the version last read.
-    pub async fn write(&mut self, record: crate::crd::TemporaryPermissionGrantStatus) -> Performed {
+    pub async fn write(&mut self, record: amigo_api::TemporaryPermissionGrantStatus) -> Performed {
         let mut object = self.object.clone();
         object.status = Some(record);
         let api = self.context.api_of(&object);

@@ -27,6 +27,9 @@ use std::{
     time::Duration,
 };
 
+use amigo_api::{Phase, TemporaryPermissionGrant};
+use amigo_client::Reservation;
+use amigo_lifecycle::grant::{self, Effect, Input, Now, Status, WriteOutcome};
 use jiff::Timestamp;
 use kube::{
     ResourceExt as _,
@@ -41,12 +44,7 @@ use super::{
     context::{COMING, Context, Named, ReconcileError, SharedContext},
     seniority::label,
 };
-use crate::{
-    amigo::Reservation,
-    crd::{Phase, TemporaryPermissionGrant},
-    grant::{self, Effect, Input, Now, Status, WriteOutcome},
-    telemetry::labels::Outcome,
-};
+use crate::telemetry::labels::Outcome;
 
 /// More steps than any pass needs; a pass that takes more is a fault in the protocol.
 const MOST_STEPS: usize = 64;

@@ -1,16 +1,14 @@
 //! From a grant's object and its Organization to what the protocol works on.
 
+use amigo_api::{TemporaryPermissionGrant, console, duration, reasons};
+use amigo_lifecycle::grant::{Origin, Request, Setback, SetbackClass, Spec, condensed};
+use amigo_lifecycle::setbacks;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
-use crate::{
-    controller::{
-        context::Context,
-        organization::{Link, existing},
-        setbacks,
-    },
-    crd::{TemporaryPermissionGrant, console, duration, reasons},
-    grant::{Origin, Request, Setback, SetbackClass, Spec, condensed},
+use crate::controller::{
+    connection::{Link, existing},
+    context::Context,
 };
 
 const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
@@ -23,7 +21,7 @@ pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &C
     let mut problems = Problems::default();
     let namespace = object.namespace().unwrap_or_default();
     problems.note(usable(object, link, &namespace));
-    let rule = |rule: fn(&crate::crd::GrantRules) -> Option<&str>, default| {
+    let rule = |rule: fn(&amigo_api::GrantRules) -> Option<&str>, default| {
         link.map_or(default, |link| link.grant_rule(rule, default))
     };
     let default = rule(|rules| rules.default_duration.as_deref(), DEFAULT_DURATION);

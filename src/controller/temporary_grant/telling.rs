@@ -17,17 +17,15 @@
 
 use std::time::Duration;
 
+use amigo_api::{Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, duration, reasons};
+use amigo_lifecycle::grant::Request;
 use kube::ResourceExt as _;
 
 use super::transitions;
-use crate::{
-    controller::{
-        audit::AuditLine,
-        context::{Announcement, Context},
-        standing,
-    },
-    crd::{Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, duration, reasons},
-    grant::Request,
+use crate::controller::{
+    audit::AuditLine,
+    context::{Announcement, Context},
+    standing,
 };
 
 /// What may have happened to an object, and was not told because the answer was lost.

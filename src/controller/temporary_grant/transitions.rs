@@ -1,16 +1,14 @@
 //! What a written status tells: Events, audit lines, metrics. Pure, but for the metrics.
 
+use amigo_api::{
+    Phase, TemporaryPermissionGrantStatus,
+    conditions::{self, Standing},
+    reasons::{self, condition},
+};
+use amigo_lifecycle::grant::given_up;
 use jiff::Timestamp;
 
-use crate::{
-    controller::context::Announcement,
-    crd::{
-        Phase, TemporaryPermissionGrantStatus,
-        conditions::{self, Standing},
-        reasons::{self, condition},
-    },
-    grant::given_up,
-};
+use crate::controller::context::Announcement;
 
 /// What happened between two statuses that the store had one after the other.
 #[must_use]

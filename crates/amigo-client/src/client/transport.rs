@@ -1,0 +1,277 @@
+//! HTTP connections: TLS, deadlines, caps. One for all organizations.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
+use jiff::{Timestamp, fmt::rfc2822};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{
+    Endpoint, Error,
+    connector::{ConnectFailure, Connector},
+    error_body,
+    excerpt::Excerpt,
+    gate::{Closing, Gate, GatedBody},
+    secrets::Secrets,
+};
+
+/// Of an answer that is no success only this much is read: enough for an excerpt.
+const ERROR_BODY_CAP: usize = 64 * 1024;
+
+/// A server that asks for a longer wait is asked again after this: one odd answer must not stop an organization for days,
+/// and whatever is added to a time later stays a time.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
+
+/// How connections are made and how long things may take.
+#[derive(Clone, Debug)]
+pub struct TransportOptions {
+    /// For name, connection and TLS handshake together.
+    pub connect_timeout: Duration,
+    /// For one call, from its start to the last byte of the answer, repeats included.
+    pub request_deadline: Duration,
+    /// How long an unused connection is kept. Shorter than what load balancers keep, so that a call seldom meets
+    /// a connection that is just being closed.
+    pub idle_timeout: Duration,
+    /// Certificates (PEM) trusted beside those of the operating system.
+    pub extra_root_certificates: Vec<u8>,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            request_deadline: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(30),
+            extra_root_certificates: Vec::new(),
+        }
+    }
+}
+
+/// The transport cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The extra root certificates are not PEM, or not certificates.
+    #[error("the extra root certificates cannot be read: {0}")]
+    RootCertificates(String),
+    /// The TLS library refuses its configuration.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The HTTP connections, cheap to clone.
+///
+/// # Expected flow
+/// One is made at the start of the program; every client clones it.
+///
+/// # Guarantees
+/// Redirects are not followed. Nothing is retried below the client. Every call ends at its deadline, and every body that is
+/// read has a cap.
+///
+/// # Assumptions
+/// The server speaks HTTP/1.1.
+///
+/// # Caveats
+/// The proxy variables of the environment are not read.
+///
+/// # Errors
+/// Every [`Error`] about connections, deadlines and answers is made here.
+#[derive(Clone)]
+pub struct Transport {
+    http: legacy::Client<Connector, GatedBody>,
+    deadline: Duration,
+}
+
+/// A successful answer.
+pub(super) struct Answer {
+    pub(super) endpoint: Endpoint,
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+    /// What must not appear in an error about it.
+    pub(super) secrets: Secrets,
+}
+
+/// One attempt: what to send, and what must not appear in an error.
+pub(super) struct Attempt {
+    pub(super) endpoint: Endpoint,
+    pub(super) request: Request<GatedBody>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) deadline: Duration,
+    pub(super) secrets: Secrets,
+    pub(super) now: Timestamp,
+}
+
+impl Transport {
+    /// Sets up TLS and an empty pool of connections.
+    ///
+    /// # Errors
+    /// [`TransportError`] if the extra certificates or the TLS configuration are not usable.
+    pub fn new(options: &TransportOptions) -> Result<Self, TransportError> {
+        let connector = Connector::new(tls_config(&options.extra_root_certificates)?, options.connect_timeout);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .pool_idle_timeout(options.idle_timeout)
+            .pool_max_idle_per_host(16)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { http, deadline: options.request_deadline })
+    }
+
+    /// The total deadline of one call.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Sends one request once and reads the answer.
+    pub(super) async fn send(&self, attempt: Attempt) -> Result<Answer, Error> {
+        let Attempt { endpoint, request, gate, deadline, secrets, now } = attempt;
+        let _closing = Closing(Arc::clone(&gate));
+        let exchange = async {
+            let response = self.http.request(request).await.map_err(|error| unanswered(endpoint, &gate, &error))?;
+            read(endpoint, response, secrets, now).await
+        };
+        tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
+            let begun = gate.close();
+            Err(Error::Timeout { endpoint, deadline, begun })
+        })
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // That of a sign-in is a token.
+        let Self { endpoint, status, body: _, secrets: _ } = self;
+        formatter.debug_struct("Answer").field("endpoint", endpoint).field("status", status).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Transport").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+async fn read(
+    endpoint: Endpoint,
+    response: Response<Incoming>,
+    secrets: Secrets,
+    now: Timestamp,
+) -> Result<Answer, Error> {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers(), now);
+    let success = endpoint.succeeded(status);
+    let cap = if success { endpoint.body_cap() } else { ERROR_BODY_CAP };
+    let body = Limited::new(response.into_body(), cap).collect().await;
+    if !success {
+        // The status is the answer; a body that is cut or too large only loses the explanation.
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let message = explanation(endpoint, status, &body, &secrets);
+        return Err(Error::Answered { endpoint, status, message, retry_after });
+    }
+    match body {
+        Ok(body) => Ok(Answer { endpoint, status, body: body.to_bytes(), secrets }),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { endpoint, status, cap }),
+        Err(error) => Err(Error::Interrupted { endpoint, detail: causes(&*error), begun: true }),
+    }
+}
+
+/// Why there was no answer at all.
+fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
+    let begun = gate.close();
+    if gate.late() {
+        return Error::TooLate { endpoint };
+    }
+    match ConnectFailure::find(error) {
+        Some(ConnectFailure::Tls(detail)) => Error::Tls { endpoint, detail: Excerpt::new(detail) },
+        Some(ConnectFailure::Connect(detail)) => Error::Connect { endpoint, detail: Excerpt::new(detail) },
+        None if error.is_connect() => Error::Connect { endpoint, detail: causes(error) },
+        None => Error::Interrupted { endpoint, detail: causes(error), begun },
+    }
+}
+
+/// `Retry-After` in seconds or as a date, at most [`LONGEST_RETRY_AFTER`]; a date in the past is no wait.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let asked = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number holds are a long wait, too.
+        value.parse().map_or(Duration::MAX, Duration::from_secs)
+    } else {
+        let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_RETRY_AFTER))
+}
+
+/// What an answer that is no success says of itself. A sign-in that something on the way answered in its own manner may
+/// carry a token that this client has not seen, and so cannot take out.
+fn explanation(endpoint: Endpoint, status: u16, body: &[u8], secrets: &Secrets) -> Excerpt {
+    let is_error = (400..=599).contains(&status);
+    let names_token = || body.windows(TOKEN_MEMBER.len()).any(|part| part == TOKEN_MEMBER);
+    if endpoint == Endpoint::SignIn && (!is_error || names_token()) {
+        return "its body is not shown, because it may hold a token".into();
+    }
+    error_body::excerpt(body, secrets)
+}
+
+/// The member of a sign-in's answer that is secret.
+const TOKEN_MEMBER: &[u8] = b"id_token";
+
+/// The messages of an error and of what caused it.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> Excerpt {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    Excerpt::new(&chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+fn tls_config(extra_root_certificates: &[u8]) -> Result<rustls::ClientConfig, TransportError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    for certificate in CertificateDer::pem_slice_iter(extra_root_certificates) {
+        let certificate = certificate.map_err(|error| TransportError::RootCertificates(error.to_string()))?;
+        roots.add(certificate).map_err(|error| TransportError::RootCertificates(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        tracing::warn!(errors = native.errors.len(), "no trusted root certificates: no TLS connection will succeed");
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(value: &str) -> Option<u64> {
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        retry_after(&headers, now).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        assert_eq!(seconds("12"), Some(12));
+        assert_eq!(seconds("Sun, 22 Nov 2026 10:00:30 GMT"), Some(30));
+        assert_eq!(seconds("Sun, 22 Nov 2026 09:00:00 GMT"), Some(0));
+        assert_eq!(seconds("soon"), None);
+        assert_eq!(seconds("-3"), None);
+        assert_eq!(seconds(""), None);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_ten_minutes() {
+        for long in ["601", "86400", "18446744073709551615", "99999999999999999999999"] {
+            assert_eq!(seconds(long), Some(600), "{long}");
+        }
+        assert_eq!(seconds("Wed, 22 Nov 2028 10:00:00 GMT"), Some(600));
+    }
+}

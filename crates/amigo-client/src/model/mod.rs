@@ -1,0 +1,14 @@
+//! What the API says and takes, without a way to reach it.
+
+mod grant;
+mod organization;
+mod role;
+mod user;
+
+pub use grant::{CreatedGrant, GrantFilter, NewGrant, RemoteGrant};
+pub use organization::{ApiKey, OrganizationInfo};
+pub use role::{
+    FrontendView, NewRole, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange,
+    permission_model,
+};
+pub use user::{RemoteConversation, RemoteUser};

@@ -1,0 +1,21 @@
+//! Users and the owners of conversations, as listed.
+
+/// A user as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteUser {
+    /// The user's id.
+    pub user_id: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The id of the user's role; it changes when the role is made anew.
+    pub role_id: String,
+}
+
+/// A conversation as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteConversation {
+    /// 24 hexadecimal digits.
+    pub id: String,
+    /// The user who owns it.
+    pub user_id: String,
+}

@@ -1,0 +1,32 @@
+//! The Kubernetes API: group `permissions.amigo.ai`, version `v1alpha1`, one file a kind.
+
+#![expect(clippy::duplicated_attributes, reason = "printcolumn repeats its keys once a column")]
+
+pub mod advice;
+pub mod conditions;
+pub mod console;
+pub mod duration;
+mod export;
+mod organization;
+mod permissions;
+pub mod reasons;
+mod references;
+mod role;
+mod role_assignment;
+mod rules;
+mod temporary_permission_grant;
+
+pub use export::{all, manifest};
+pub use organization::*;
+pub use permissions::PermissionSpec;
+pub use references::{NameReference, UserReference};
+pub use role::*;
+pub use role_assignment::*;
+pub use rules::ENDPOINTS;
+pub use temporary_permission_grant::*;
+
+/// The API group of every kind.
+pub const GROUP: &str = "permissions.amigo.ai";
+
+/// The served and stored version.
+pub const VERSION: &str = "v1alpha1";

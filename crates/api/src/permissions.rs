@@ -1,0 +1,22 @@
+//! Permissions as manifests write them.
+
+use amigo_permissions::Conditions;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules;
+
+/// One permission asked for, under conditions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PermissionSpec {
+    /// `Category:Action`, for example `Conversation:GetMessage`.
+    #[schemars(length(min = 3, max = 128))]
+    #[x_kube(validation = rules::permission_name())]
+    pub permission_name: String,
+
+    /// Attribute to the condition it must meet, for example `org_id`. Empty means: everywhere.
+    #[serde(default, skip_serializing_if = "Conditions::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub conditions: Conditions,
+}

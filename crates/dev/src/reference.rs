@@ -1,0 +1,146 @@
+//! The reference of all kinds as Markdown, from the same definitions that the API server gets.
+
+use std::fmt::Write as _;
+
+use amigo_api::{GROUP, VERSION, advice, all, reasons};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+
+const INTRODUCTION: &str = "\
+Every field of every kind, as `kubectl explain` tells it too. Written by `make crds` from the definitions in `crds/`: \
+change the types, not this page.";
+
+/// The whole page.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = format!("# Reference\n\n{INTRODUCTION}\n\nGroup `{GROUP}`, version `{VERSION}`.\n");
+    for definition in &all() {
+        kind(&mut page, definition);
+    }
+    every_reason(&mut page);
+    page
+}
+
+/// What `kubectl amigo explain` says of a reason, for those who have only the reason.
+fn every_reason(page: &mut String) {
+    page.push_str(
+        "\n## Reasons\n\nOf conditions and Events.\n\n| reason | meaning | what to do |\n| --- | --- | --- |\n",
+    );
+    for reason in reasons::ALL {
+        let (meaning, remedy) = (reasons::meaning(reason), advice::remedy(reason));
+        let _ = writeln!(page, "| `{reason}` | {} | {} |", prose(meaning), prose(remedy));
+    }
+}
+
+fn kind(page: &mut String, definition: &CustomResourceDefinition) {
+    let names = &definition.spec.names;
+    let short = names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let scope = if definition.spec.scope == "Cluster" { "cluster-scoped" } else { "in a namespace" };
+    let schema =
+        definition.spec.versions.first().and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
+    let Some(schema) = schema else { return };
+    let description = prose(schema.description.as_deref());
+    // Writing to a String cannot fail.
+    let _ = write!(page, "\n## {}\n\n{description} Short name {short}, {scope}.\n", names.kind);
+    for part in ["spec", "status"] {
+        if let Some(part_schema) = schema.properties.as_ref().and_then(|properties| properties.get(part)) {
+            let _ = write!(page, "\n### {} {part}\n\n", names.kind);
+            rules(page, part_schema);
+            page.push_str("| field | type | meaning |\n| --- | --- | --- |\n");
+            fields(page, part_schema, "");
+        }
+    }
+}
+
+/// What the whole object must keep, as its refusals say it.
+fn rules(page: &mut String, schema: &JSONSchemaProps) {
+    let messages = messages(schema);
+    for message in &messages {
+        let _ = writeln!(page, "- {message}");
+    }
+    if !messages.is_empty() {
+        page.push('\n');
+    }
+}
+
+fn fields(page: &mut String, schema: &JSONSchemaProps, path: &str) {
+    for (name, field) in schema.properties.iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let required = schema.required.iter().flatten().any(|required| required == name);
+        row(page, &path, field, required);
+        match (&field.items, &field.additional_properties) {
+            (Some(JSONSchemaPropsOrArray::Schema(items)), _) => fields(page, items, &format!("{path}[]")),
+            (_, Some(JSONSchemaPropsOrBool::Schema(values))) => fields(page, values, &format!("{path}.*")),
+            _ => fields(page, field, &path),
+        }
+    }
+}
+
+fn row(page: &mut String, path: &str, field: &JSONSchemaProps, required: bool) {
+    let mut meaning = vec![prose(field.description.as_deref())];
+    meaning.extend(messages(field).into_iter().map(|message| format!("Rule: {message}.")));
+    meaning.extend(field.default.as_ref().map(|default| format!("Default `{}`.", default.0)));
+    meaning.retain(|sentence| !sentence.is_empty());
+    let mark = if required { " (required)" } else { "" };
+    let meaning = meaning.join(" ").replace('|', "\\|");
+    let _ = writeln!(page, "| `{path}`{mark} | {} | {meaning} |", kind_of(field).replace('|', "\\|"));
+}
+
+fn kind_of(field: &JSONSchemaProps) -> String {
+    if let Some(choices) = field.enum_.as_ref().filter(|choices| !choices.is_empty()) {
+        let choices = choices.iter().filter_map(|choice| choice.0.as_str());
+        return choices.map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(" or ");
+    }
+    let element = |schema: &JSONSchemaProps| schema.type_.clone().unwrap_or_else(|| "any scalar".to_owned());
+    match (&field.items, &field.additional_properties) {
+        (Some(JSONSchemaPropsOrArray::Schema(items)), _) => format!("list of {}", element(items)),
+        (_, Some(JSONSchemaPropsOrBool::Schema(values))) => format!("map to {}", element(values)),
+        _ => match field.format.as_deref() {
+            Some("date-time") => "time".to_owned(),
+            _ => element(field),
+        },
+    }
+}
+
+fn messages(schema: &JSONSchemaProps) -> Vec<String> {
+    let rules = schema.x_kubernetes_validations.iter().flatten();
+    rules.filter_map(|rule| rule.message.clone()).collect()
+}
+
+/// One paragraph that ends in a full stop.
+fn prose(text: Option<&str>) -> String {
+    let text = text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() || text.ends_with(['.', ':', '!']) { text } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_kind_is_there_with_its_rules_and_defaults() {
+        let page = reference();
+        assert!(
+            page.contains("| `organizationRef.name` (required) | string | The object's `metadata.name`."),
+            "{page}"
+        );
+        assert!(page.contains("| `permissionGrants[].conditions.*.values` | list of any scalar |"), "{page}");
+        assert!(page.contains("`Correct` or `Report`") && page.contains("Default `\"Correct\"`."), "{page}");
+        assert!(page.contains("- set exactly one of conversation and permissions"), "{page}");
+    }
+
+    #[test]
+    fn every_reason_is_there_with_what_to_do() {
+        let page = reference();
+        let rows = page.lines().skip_while(|line| *line != "## Reasons").filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.filter(|row| !row.contains("|  |")).count(), reasons::ALL.len());
+    }
+
+    #[test]
+    fn no_field_goes_without_a_meaning() {
+        let page = reference();
+        let mute: Vec<&str> = page.lines().filter(|line| line.starts_with("| `") && line.ends_with("|  |")).collect();
+        assert!(mute.is_empty(), "{mute:?}");
+    }
+}

@@ -1,0 +1,175 @@
+//! The guide's table of access, and the same as JSON: pure.
+
+use amigo_api::conditions::whole_second;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::rows::{Row, Source};
+use crate::{
+    Failure, output,
+    table::{Columns, countdown, one_line},
+};
+
+/// Which columns are shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// The namespace, where several are listed.
+    pub namespace: bool,
+    /// Who says so, where Amigo was asked as well or ended access is listed.
+    pub source: bool,
+    /// The justification.
+    pub wide: bool,
+}
+
+/// What became of a line that was shown before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Live.
+    Live,
+    /// Its time is over.
+    Expired,
+    /// Live, and a later record has taken its place.
+    Renewed,
+    /// Live, and its request is gone.
+    Deleted,
+}
+
+impl State {
+    /// Of a record that is listed.
+    #[must_use]
+    pub fn of(row: &Row, now: Timestamp) -> Self {
+        if row.has_ended(now) { Self::Expired } else { Self::Live }
+    }
+}
+
+/// `--json`: one line of it.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    row: &'a Row,
+    expired: bool,
+}
+
+impl Shape {
+    /// The columns, without rows.
+    #[must_use]
+    pub fn columns(self) -> Columns {
+        let mut titles = Vec::new();
+        titles.extend(self.namespace.then_some("NAMESPACE"));
+        titles.extend(["USER", "PERMISSION", "GRANT ID", "EXPIRES", "TIME LEFT", "NAME"]);
+        titles.extend(self.source.then_some("SOURCE"));
+        titles.extend(self.wide.then_some("JUSTIFICATION"));
+        Columns::new(titles)
+    }
+
+    /// The cells of one line.
+    #[must_use]
+    pub fn cells(self, row: &Row, state: State, now: Timestamp) -> Vec<String> {
+        let left = || countdown(row.expires, now);
+        let left = match state {
+            State::Expired => "expired".to_owned(),
+            State::Live => left(),
+            State::Renewed => format!("{}, renewed", left()),
+            State::Deleted => format!("{}, request deleted", left()),
+        };
+        let Row { user, permission, grant_id, expires, name, namespace, source, justification } = row;
+        let mut cells = Vec::new();
+        cells.extend(self.namespace.then(|| namespace.clone().unwrap_or_default()));
+        cells.extend([user, permission, grant_id].map(Clone::clone));
+        cells.extend([whole_second(*expires).to_string(), left, name.clone().unwrap_or_default()]);
+        cells.extend(self.source.then(|| source_word(*source).to_owned()));
+        cells.extend(self.wide.then(|| one_line(justification)));
+        cells
+    }
+}
+
+fn source_word(source: Source) -> &'static str {
+    match source {
+        Source::Object => "object",
+        Source::Api => "api",
+    }
+}
+
+/// The whole table.
+#[must_use]
+pub fn table(rows: &[Row], shape: Shape, now: Timestamp) -> String {
+    let cells: Vec<_> = rows.iter().map(|row| shape.cells(row, State::of(row, now), now)).collect();
+    let mut columns = shape.columns();
+    columns.fit(&cells);
+    columns.head() + &columns.body(&cells)
+}
+
+/// `--json`: the lines as an array.
+///
+/// # Errors
+/// None in practice: every member has a form in JSON.
+pub fn json(rows: &[Row], now: Timestamp) -> Result<String, Failure> {
+    output::json(&rows.iter().map(|row| line(row, now)).collect::<Vec<_>>())
+}
+
+/// `--json --watch`: one line of text a record.
+///
+/// # Errors
+/// None in practice: every member has a form in JSON.
+pub fn json_line(row: &Row, now: Timestamp) -> Result<String, Failure> {
+    let text = serde_json::to_string(&line(row, now));
+    text.map(|text| text + "\n").map_err(|error| Failure::failed(format!("cannot print as JSON: {error}")))
+}
+
+fn line(row: &Row, now: Timestamp) -> Line<'_> {
+    Line { row, expired: row.has_ended(now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        conversation::list_access::rows::rows_of,
+        fixtures::{at, issued, request},
+    };
+
+    fn rows() -> Vec<Row> {
+        let mut object = request("one", |status| status.grants = vec![issued(0, 4665), issued(1, 900)]);
+        object.spec.justification = "Two\nlines".to_owned();
+        rows_of(&object)
+    }
+
+    #[test]
+    fn the_table_has_the_guides_columns() {
+        let expected = "\
+USER              PERMISSION                     GRANT ID       EXPIRES                TIME LEFT   NAME
+eng@example.com   Conversation:GetConversation   grant-0-4665   1970-01-01T01:17:45Z   1h01m       one
+eng@example.com   Conversation:GetMessage        grant-1-900    1970-01-01T00:15:00Z   expired     one
+";
+        assert_eq!(table(&rows(), Shape::default(), at(1000)), expected);
+    }
+
+    #[test]
+    fn more_columns_stand_where_kubectl_has_them() {
+        let shape = Shape { namespace: true, source: true, wide: true };
+        let table = table(&rows()[..1], shape, at(1000));
+        let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split("   ").map(str::trim).collect()).collect();
+        assert_eq!((lines[0].first(), lines[0].last()), (Some(&"NAMESPACE"), Some(&"JUSTIFICATION")));
+        assert_eq!(lines[1][lines[1].len() - 2..], ["object", "Two lines"]);
+    }
+
+    #[test]
+    fn a_line_that_goes_says_what_goes_on() {
+        let row = &rows()[0];
+        let left = |state| Shape::default().cells(row, state, at(1000))[4].clone();
+        assert_eq!(left(State::Deleted), "1h01m, request deleted");
+        assert_eq!(left(State::Renewed), "1h01m, renewed");
+        assert_eq!(left(State::Expired), "expired");
+    }
+
+    #[test]
+    fn json_has_a_member_for_each_column() {
+        let line: serde_json::Value = serde_json::from_str(&json_line(&rows()[1], at(1000)).unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "user": "eng@example.com", "permission": "Conversation:GetMessage", "grantId": "grant-1-900",
+            "expires": "1970-01-01T00:15:00Z", "expired": true, "name": "one",
+            "namespace": "team", "source": "object", "justification": "Two\nlines"
+        });
+        assert_eq!(line, expected);
+    }
+}

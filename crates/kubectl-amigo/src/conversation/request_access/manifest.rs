@@ -1,0 +1,131 @@
+//! The object that asks for access.
+
+use amigo_api::{
+    ConversationReference, NameReference, TemporaryPermissionGrant, TemporaryPermissionGrantSpec, UserReference,
+};
+use kube::core::ObjectMeta;
+
+use super::{arguments::Arguments, values::Conversation};
+
+/// Letters and digits that nobody takes for another, and that spell no words.
+const ALPHABET: &[u8] = b"bcdfghjkmnpqrstvwxz23456789";
+const SUFFIX_LENGTH: usize = 5;
+const LONGEST_USER_PART: usize = 30;
+const ID_PART: usize = 6;
+
+/// What the options leave open.
+pub struct Wish<'a> {
+    /// The Organization's name.
+    pub organization: &'a str,
+    /// Who gets the access.
+    pub email: &'a str,
+    /// Who asks, as the cluster knows them.
+    pub requested_by: Option<&'a str>,
+    /// Where the object goes.
+    pub namespace: &'a str,
+    /// Makes the name unique.
+    pub random: u32,
+}
+
+/// The object.
+pub fn build(arguments: &Arguments, wish: &Wish<'_>) -> TemporaryPermissionGrant {
+    let id = arguments.conversation.id();
+    let name = arguments.name.clone().unwrap_or_else(|| name(wish.email, id, wish.random));
+    let spec = TemporaryPermissionGrantSpec {
+        organization_ref: NameReference { name: wish.organization.to_owned() },
+        user: UserReference { email: Some(wish.email.to_owned()), user_id: None },
+        justification: arguments.justification.clone(),
+        duration: arguments.duration.clone(),
+        conversation: Some(reference(arguments)),
+        permissions: None,
+        revoke_within: arguments.revoke_within.clone(),
+        activation_deadline: None,
+        not_after: None,
+        ttl_after_expiry: arguments.ttl_after_expiry.clone(),
+        requested_by: wish.requested_by.map(str::to_owned),
+    };
+    let metadata = ObjectMeta { name: Some(name), namespace: Some(wish.namespace.to_owned()), ..ObjectMeta::default() };
+    TemporaryPermissionGrant { metadata, spec, status: None }
+}
+
+fn reference(arguments: &Arguments) -> ConversationReference {
+    let none = ConversationReference::default();
+    match (&arguments.owner_user_id, &arguments.conversation) {
+        (Some(owner), _) => ConversationReference { owner_user_id: Some(owner.clone()), ..none },
+        (None, Conversation::Page { url, .. }) => ConversationReference { url: Some(url.clone()), ..none },
+        (None, Conversation::Id(id)) => ConversationReference { id: Some(id.clone()), ..none },
+    }
+}
+
+/// A name to read and to type: who, the beginning of the conversation's id, and five characters of chance.
+///
+/// Made here rather than by the API server, so that it is known even when the answer to the creation is lost.
+fn name(email: &str, id: &str, random: u32) -> String {
+    let local = email.split('@').next().unwrap_or_default().to_ascii_lowercase();
+    let plain: String = local.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    let user: String = plain.chars().take(LONGEST_USER_PART).collect();
+    let user = Some(user.trim_matches('-')).filter(|user| !user.is_empty()).unwrap_or("request");
+    let conversation = id.get(..ID_PART).unwrap_or(id);
+    format!("{user}-{conversation}-{}", suffix(random))
+}
+
+fn suffix(random: u32) -> String {
+    let base = ALPHABET.len();
+    let digits = std::iter::successors(usize::try_from(random).ok(), |rest| Some(rest / base));
+    digits.take(SUFFIX_LENGTH).map(|rest| char::from(ALPHABET[rest % base])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    const ID: &str = "abc123def456abc123def456";
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn spec(conversation: &str, options: &[&str]) -> TemporaryPermissionGrantSpec {
+        let line = [&["x", conversation, "-j", "Debugging reported issue #42"], options].concat();
+        let arguments = Line::try_parse_from(line).unwrap().arguments;
+        let wish = Wish {
+            organization: "production",
+            email: "eng@example.com",
+            requested_by: Some("oidc:eng@example.com"),
+            namespace: "support",
+            random: 7,
+        };
+        build(&arguments, &wish).spec
+    }
+
+    #[test]
+    fn the_guides_first_example_becomes_a_request() {
+        let url = format!("https://org.amigo.ai/admin/conversation/{ID}");
+        let spec = spec(&url, &[]);
+        assert_eq!(spec.organization_ref.name, "production");
+        assert_eq!(spec.conversation.unwrap(), ConversationReference { url: Some(url), ..Default::default() });
+        assert_eq!((spec.duration, spec.revoke_within), (None, None));
+        assert_eq!(spec.requested_by.as_deref(), Some("oidc:eng@example.com"));
+    }
+
+    #[test]
+    fn a_known_owner_stands_for_the_conversation() {
+        let spec = spec(ID, &["--owner-user-id", "user-owner-7f3a", "-d", "PT4H"]);
+        let owner = Some("user-owner-7f3a".to_owned());
+        let wanted = ConversationReference { owner_user_id: owner, ..ConversationReference::default() };
+        assert_eq!(spec.conversation, Some(wanted));
+        assert_eq!(spec.duration.as_deref(), Some("PT4H"));
+    }
+
+    #[test]
+    fn names_are_for_people() {
+        assert_eq!(name("eng@example.com", ID, 0), "eng-abc123-bbbbb");
+        assert_eq!(name("Erin.O'Neil+test@example.com", ID, 28), "erin-o-neil-test-abc123-ccbbb");
+        assert_eq!(name("_@example.com", ID, 0), "request-abc123-bbbbb");
+        assert!(name(&format!("{}@example.com", "x".repeat(200)), ID, u32::MAX).len() <= 63);
+    }
+}

@@ -1,0 +1,90 @@
+//! The cluster, as the user's kubeconfig names it.
+
+use std::time::Duration;
+
+use amigo_runtime::kubernetes::careful_client_that_heeds;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+    core::NamespaceResourceScope,
+};
+use serde::de::DeserializeOwned;
+
+use super::{ClusterOptions, Failure, Session};
+
+/// How long one call to the API server may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The cluster and the namespace a command works in.
+pub struct Kubernetes {
+    /// For single calls: no retries, a deadline.
+    pub client: Client,
+    /// For watches, which last.
+    pub watching: Client,
+    /// The namespace.
+    pub namespace: String,
+}
+
+impl Kubernetes {
+    /// Objects of a namespaced kind in the command's namespace.
+    #[must_use]
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()> + DeserializeOwned,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+impl Session {
+    /// Connects to the cluster that the options name.
+    ///
+    /// # Errors
+    /// When no cluster is configured, or the kubeconfig is unusable.
+    pub async fn kubernetes(&self) -> Result<Kubernetes, Failure> {
+        let config = config(&self.options).await?;
+        let namespace = config.default_namespace.clone();
+        let unusable = |error: kube::Error| Failure::failed(format!("the kubeconfig is unusable: {error}"));
+        let heed = self.warnings.heed();
+        let client = careful_client_that_heeds(config.clone(), CALL_DEADLINE, heed).map_err(unusable)?;
+        let watching = Client::try_from(config).map_err(unusable)?;
+        Ok(Kubernetes { client, watching, namespace })
+    }
+}
+
+async fn config(options: &ClusterOptions) -> Result<Config, Failure> {
+    let mut config = load(options).await?;
+    if let Some(namespace) = &options.namespace {
+        config.default_namespace.clone_from(namespace);
+    }
+    if options.impersonate.is_some() {
+        config.auth_info.impersonate.clone_from(&options.impersonate);
+        config.auth_info.impersonate_groups =
+            (!options.impersonate_groups.is_empty()).then(|| options.impersonate_groups.clone());
+    }
+    Ok(config)
+}
+
+/// As kubectl does: the file named, else $KUBECONFIG or ~/.kube/config, else the pod's own service account.
+async fn load(options: &ClusterOptions) -> Result<Config, Failure> {
+    let choice = KubeConfigOptions { context: options.context.clone(), cluster: options.cluster.clone(), user: None };
+    let read = match &options.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let named = options.kubeconfig.is_some() || options.context.is_some() || options.cluster.is_some();
+    let kubeconfig = match read {
+        Ok(kubeconfig) => kubeconfig,
+        Err(error) if named => return Err(Failure::failed(format!("cannot read the kubeconfig: {error}"))),
+        Err(error) => {
+            return Config::incluster().map_err(|_| {
+                Failure::failed(format!("no cluster is configured: {error}"))
+                    .advise("set --kubeconfig or $KUBECONFIG, or sign in to a cluster first")
+            });
+        }
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| {
+        Failure::failed(format!("cannot use the kubeconfig: {error}"))
+            .advise("`kubectl config get-contexts` shows what it holds")
+    })
+}

@@ -1,0 +1,135 @@
+//! The Amigo API itself, asked with the key of an Organization's Secret, which the caller must be permitted to read.
+//!
+//! # Expected flow
+//! [`Session::amigo`] once a command, and only in commands that cannot do without.
+//!
+//! # Guarantees
+//! The key goes to no host but those Amigo documents and those the user names, and over TLS unless the user says
+//! otherwise. It appears in no output.
+//!
+//! # Assumptions
+//! The share of the rate limits that the Organization leaves is for people.
+//!
+//! # Caveats
+//! What the API shows is what the operator's own user may see there.
+//!
+//! # Errors
+//! [`Failure`], which names the Secret and the right that is missing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use amigo_api::{Organization, OrganizationSpec};
+use amigo_client::{
+    Budgets, Client, Connection, Credentials, DOCUMENTED_HOSTS, Error, Transport, TransportOptions, address,
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt as _};
+
+use super::{AmigoOptions, Exit, Failure, Session, kubernetes::Kubernetes};
+
+impl Session {
+    /// The Amigo API of an Organization, as the operator's own user.
+    ///
+    /// # Errors
+    /// When the Secret may not be read or lacks a key, or the API's address is not allowed.
+    pub async fn amigo(&self, kubernetes: &Kubernetes, organization: &Organization) -> Result<Client, Failure> {
+        let base_url = allowed_address(organization, &self.options.amigo)?;
+        let namespace = &self.options.operator_namespace;
+        let credentials = credentials(kubernetes, namespace, organization).await?;
+        let transport = Transport::new(&TransportOptions::default())
+            .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
+        let connection = Connection { base_url, organization: organization.spec.organization.clone() };
+        let budgets = Arc::new(Budgets::new(share(&organization.spec), &BTreeMap::new(), self.clock.clone()));
+        Ok(Client::new(transport, connection, credentials, budgets, self.clock.clone()))
+    }
+}
+
+/// The failure that an error of the Amigo API is, of `doing`, such as "list the grants of acme".
+pub fn failure(doing: &str, error: &Error) -> Failure {
+    let exit = if error.refused() { Exit::Refused } else { Exit::Failed };
+    let failure = Failure { exit, ..Failure::failed(format!("cannot {doing}: Amigo: {error}")) };
+    match error.kind().advice() {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
+}
+
+fn allowed_address(organization: &Organization, options: &AmigoOptions) -> Result<http::Uri, Failure> {
+    let hosts = DOCUMENTED_HOSTS.into_iter().chain(options.allowed_api_host.iter().map(String::as_str));
+    address(&organization.spec.api_url, &hosts.collect::<Vec<_>>(), options.allow_plain_http).map_err(|error| {
+        let name = organization.name_any();
+        let failure = Failure::refused(format!("the API key of Organization {name} is not sent: {error}"));
+        match error.remedy("your") {
+            Some(remedy) => failure.advise(format!("{remedy}; name only hosts that you trust with the key")),
+            None => failure,
+        }
+    })
+}
+
+async fn credentials(
+    kubernetes: &Kubernetes,
+    namespace: &str,
+    organization: &Organization,
+) -> Result<Credentials, Failure> {
+    let name = &organization.spec.credentials_secret_ref.name;
+    let secrets: Api<Secret> = Api::namespaced(kubernetes.client.clone(), namespace);
+    let secret = secrets.get(name).await.map_err(|error| unreadable((namespace, name), &error))?;
+    Credentials::read(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice()))
+        .map_err(|unusable| Failure::failed(format!("Secret {namespace}/{name} {unusable}")))
+}
+
+fn unreadable((namespace, name): (&str, &str), error: &kube::Error) -> Failure {
+    let needs = format!("asking Amigo itself needs `get` on Secret {name} in namespace {namespace}");
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            Failure::refused(format!("you may not read Secret {namespace}/{name}"))
+                .advise(format!("{needs}, and nothing else does"))
+        }
+        kube::Error::Api(status) if status.code == 404 => {
+            Failure::failed(format!("Secret {namespace}/{name} does not exist"))
+                .advise(format!("{needs}; --operator-namespace names the namespace of amigo-operator"))
+        }
+        other => Failure::of_kube(&format!("read Secret {namespace}/{name}"), other),
+    }
+}
+
+/// A fresh process begins with a quarter of its budget: four times what the Organization leaves to people is then,
+/// in the first minute, just that.
+fn share(spec: &OrganizationSpec) -> u32 {
+    let operators = spec.rate_limit.as_ref().and_then(|limit| limit.share).unwrap_or(80);
+    (4 * (100 - u32::from(operators.min(100)))).clamp(4, 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use amigo_api::RateLimit;
+    use amigo_client::Endpoint;
+    use amigo_runtime::clock::SystemClock;
+
+    use super::*;
+
+    fn organization(api_url: &str) -> Organization {
+        Organization::new("acme", OrganizationSpec { api_url: api_url.to_owned(), ..OrganizationSpec::default() })
+    }
+
+    #[test]
+    fn the_key_is_sent_to_no_other_host() {
+        let refused = allowed_address(&organization("https://evil.example"), &AmigoOptions::default()).unwrap_err();
+        assert_eq!(refused.exit, Exit::Refused);
+        assert!(refused.to_string().contains("your --allowed-api-host"), "{refused}");
+        let allowed = AmigoOptions { allowed_api_host: vec!["evil.example".to_owned()], allow_plain_http: false };
+        assert!(allowed_address(&organization("https://evil.example"), &allowed).is_ok());
+        assert!(allowed_address(&organization("http://evil.example"), &allowed).is_err());
+    }
+
+    #[test]
+    fn a_command_takes_what_the_organization_leaves_to_people() {
+        let budgets = |operators: Option<u8>| {
+            let rate_limit = operators.map(|share| RateLimit { share: Some(share), ..RateLimit::default() });
+            let share = share(&OrganizationSpec { rate_limit, ..OrganizationSpec::default() });
+            let budgets = Budgets::new(share, &BTreeMap::new(), SystemClock::shared());
+            budgets.usage(Endpoint::ListGrants).allowed / 4
+        };
+        assert_eq!((budgets(None), budgets(Some(90)), budgets(Some(100))), (20, 10, 1));
+    }
+}

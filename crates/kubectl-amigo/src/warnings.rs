@@ -1,0 +1,67 @@
+//! Warnings of the API server, such as those of admission policies: kubectl prints them, and so does the plugin.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use amigo_runtime::kubernetes::Heed;
+use http::{HeaderMap, header::WARNING};
+
+/// Warnings that were heard and not told yet; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// Hears the warnings of answers.
+    #[must_use]
+    pub fn heed(&self) -> Heed {
+        let heard = Arc::clone(&self.0);
+        Arc::new(move |headers: &HeaderMap| {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            for warning in headers.get_all(WARNING).iter().filter_map(|value| text(value.to_str().ok()?)) {
+                // Every page of a listing may carry the same.
+                if !heard.contains(&warning) {
+                    heard.push(warning);
+                }
+            }
+        })
+    }
+
+    /// What was heard since the last time.
+    #[must_use]
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The text of a warning as the API server writes it: `299 - "text"`, with `\` before quotes.
+fn text(value: &str) -> Option<String> {
+    let quoted = value.strip_prefix("299 ")?.split_once('"')?.1;
+    let mut text = String::new();
+    let mut letters = quoted.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => return Some(text),
+            '\\' => text.extend(letters.next()),
+            letter => text.push(letter),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_told_once_and_unquoted() {
+        let warnings = Warnings::default();
+        let heed = warnings.heed();
+        let mut headers = HeaderMap::new();
+        headers.append(WARNING, r#"299 - "access goes on until \"noon\"""#.parse().unwrap());
+        headers.append(WARNING, r#"299 - "second" "Mon, 23 Nov 2026 20:00:00 GMT""#.parse().unwrap());
+        headers.append(WARNING, "199 - nonsense".parse().unwrap());
+        heed(&headers);
+        heed(&headers);
+        assert_eq!(warnings.take(), ["access goes on until \"noon\"", "second"]);
+        assert!(warnings.take().is_empty());
+    }
+}

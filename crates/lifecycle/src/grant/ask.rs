@@ -1,0 +1,86 @@
+//! How long to ask for: the first attempt asks what the spec says, every later one for the rest.
+
+use amigo_api::{TemporaryPermissionGrantStatus, duration};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Spec;
+
+impl Spec {
+    /// When access ends at the latest, for a request that begins now.
+    pub(super) fn deadline(&self, activated_at: Timestamp) -> Timestamp {
+        let by_duration = activated_at.saturating_add(self.duration).unwrap_or(Timestamp::MAX);
+        self.not_after.map_or(by_duration, |not_after| by_duration.min(not_after))
+    }
+
+    /// When a request that was not issued is given up.
+    pub(super) fn gives_up_at(&self) -> Timestamp {
+        self.created_at.saturating_add(self.activation_deadline).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The length of a lease: what `revokeWithin` leaves after the send window and the commit time.
+    pub(super) fn lease_length(&self, record: &TemporaryPermissionGrantStatus) -> Option<SignedDuration> {
+        // Committed like the deadline: the Organization's default may be another by now, or gone.
+        let within = match record.attempts {
+            0 => self.revoke_within,
+            _ => record.revoke_within.as_deref().and_then(|within| duration::parse(within).ok()),
+        };
+        within.map(|within| within.saturating_sub(self.timing.margin()))
+    }
+
+    /// The duration to ask for now; `None` where less than the shortest grant is left.
+    pub(super) fn ask(&self, record: &TemporaryPermissionGrantStatus, now: Timestamp) -> Option<String> {
+        // The committed deadline, not the duration: the Organization's default or maximum may be another by now.
+        let committed = record.deadline.filter(|_| record.attempts > 0);
+        let rest = committed.map_or(self.duration, |deadline| now.duration_until(deadline));
+        let margin = self.timing.margin();
+        let until_not_after = self.not_after.map(|end| now.duration_until(end).saturating_sub(margin));
+        let lease = self.lease_length(record).map(|length| {
+            let until_deadline = now.duration_until(record.deadline.unwrap_or_else(|| self.deadline(now)));
+            length.min(until_deadline.saturating_sub(margin))
+        });
+        let asked = [until_not_after, lease].into_iter().flatten().fold(rest, SignedDuration::min);
+        if asked < duration::SHORTEST_GRANT {
+            return None;
+        }
+        // PT2H is sent as PT2H: what the manifest says and what the audit record says are one text.
+        Some(if asked == self.duration { self.duration_text.clone() } else { duration::format(asked) })
+    }
+
+    /// When the next lease is due, from the life granted to the present one, not the one asked; `None` without
+    /// leases, or when too little would be left to ask for.
+    pub(super) fn renews_at(&self, record: &TemporaryPermissionGrantStatus, now: Timestamp) -> Option<Timestamp> {
+        self.lease_length(record)?;
+        let lease = current_lease(record);
+        let present = record.grants.iter().filter(|grant| grant.lease == lease);
+        let shortest = present.min_by_key(|grant| grant.expires_at)?;
+        let life = shortest.issued_at.duration_until(shortest.expires_at);
+        // Room for a lost answer's quarantine and another attempt; never before half the life is over.
+        let early = SignedDuration::from_mins(6).min(life / 2);
+        let due = shortest.expires_at.saturating_sub(early).unwrap_or(shortest.expires_at);
+        // Where the server's clock is behind, the life looks short or over at once.
+        let soonest = shortest.issued_at.saturating_add((life / 4).max(duration::SHORTEST_GRANT)).unwrap_or(due);
+        let due = due.max(soonest);
+        let left = due.max(now).duration_until(record.deadline?).saturating_sub(self.timing.margin());
+        (left >= duration::SHORTEST_GRANT).then_some(due)
+    }
+
+    /// When the last access that is issued or can still be issued is over.
+    pub(super) fn ends_at(&self, record: &TemporaryPermissionGrantStatus, more_to_come: bool) -> Option<Timestamp> {
+        let deadline = record.deadline?;
+        let last = record.grants.iter().map(|grant| grant.expires_at).max();
+        if record.intent.is_some() {
+            let latest = deadline.saturating_add(self.timing.margin()).unwrap_or(Timestamp::MAX);
+            return Some(last.map_or(latest, |last| last.max(latest)));
+        }
+        Some(match last {
+            Some(last) if more_to_come => last.max(deadline),
+            Some(last) => last,
+            None => deadline,
+        })
+    }
+}
+
+/// The lease that the newest records belong to.
+pub(super) fn current_lease(record: &TemporaryPermissionGrantStatus) -> u32 {
+    record.grants.iter().map(|grant| grant.lease).max().unwrap_or(0)
+}

@@ -1,0 +1,203 @@
+//! Grants in the states that tests speak of.
+
+use std::{fmt::Write as _, time::Duration};
+
+use amigo_api::{Phase, TemporaryPermissionGrantStatus, conditions, duration};
+use amigo_permissions::Conditions;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    amigo::{Amigo, Fate},
+    world::{World, at},
+};
+use crate::grant::{Origin, PermissionRequest, Request, Setback, SetbackClass, Spec, Timing};
+
+pub(super) fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+pub(super) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A request for two hours of one conversation owner's conversations, made now.
+pub(super) fn grant() -> Grant {
+    let spec = Spec {
+        origin: Origin {
+            cluster: "c".repeat(32),
+            uid: "0".repeat(32),
+            namespace: "team-a".to_owned(),
+            name: "look-into-4711".to_owned(),
+        },
+        holder: "replica".to_owned(),
+        generation: 1,
+        created_at: at(Duration::ZERO),
+        request: Request::Conversation,
+        org_id: "acme".to_owned(),
+        service_user_id: super::amigo::SERVICE_USER.to_owned(),
+        duration: SignedDuration::from_hours(2),
+        duration_text: "PT2H".to_owned(),
+        revoke_within: None,
+        activation_deadline: SignedDuration::from_hours(1),
+        not_after: None,
+        ttl_after_expiry: SignedDuration::ZERO,
+        being_deleted: false,
+        obstacle: None,
+        timing: Timing::default(),
+    };
+    Grant { spec, skew: 0, replicas: 1, longest: None }
+}
+
+#[derive(Debug)]
+pub(super) struct Grant {
+    pub spec: Spec,
+    skew: i64,
+    replicas: u32,
+    longest: Option<Duration>,
+}
+
+impl Grant {
+    pub fn of_permissions(mut self, count: u32) -> Self {
+        let request = |number| PermissionRequest {
+            permission_name: format!("Conversation:Read{number}"),
+            conditions: Conditions::new(),
+        };
+        self.spec.request = Request::Permissions((0..count).map(request).collect());
+        self
+    }
+
+    pub fn lasting(mut self, text: &str) -> Self {
+        self.spec.duration = duration::parse(text).unwrap();
+        self.spec.duration_text = text.to_owned();
+        self
+    }
+
+    pub fn revoked_within(mut self, text: &str) -> Self {
+        self.spec.revoke_within = Some(duration::parse(text).unwrap());
+        self
+    }
+
+    pub fn kept(mut self, text: &str) -> Self {
+        self.spec.ttl_after_expiry = duration::parse(text).unwrap();
+        self
+    }
+
+    pub fn not_after(mut self, end: Duration) -> Self {
+        self.spec.not_after = Some(at(end));
+        self
+    }
+
+    /// Created long before anybody saw it.
+    pub fn old(mut self, age: Duration) -> Self {
+        let age = SignedDuration::try_from(age).unwrap();
+        self.spec.created_at = at(Duration::ZERO).checked_sub(age).unwrap();
+        self
+    }
+
+    pub fn obstructed(mut self, class: SetbackClass) -> Self {
+        self.spec.obstacle = Some(obstacle(class));
+        self
+    }
+
+    pub fn server_ahead(mut self, milliseconds: i64) -> Self {
+        self.skew = milliseconds;
+        self
+    }
+
+    pub fn cut_by_server(mut self, longest: Duration) -> Self {
+        self.longest = Some(longest);
+        self
+    }
+
+    pub fn with_replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    pub fn world(self) -> World {
+        let amigo =
+            Amigo { journal: vec![], skew: self.skew, lag: seconds(10), tells_creation: true, longest: self.longest };
+        World::new(&self.spec, amigo, self.replicas)
+    }
+
+    /// Issued without trouble.
+    pub fn issued(self) -> World {
+        let mut world = self.world();
+        world.work();
+        world.log.clear();
+        world
+    }
+}
+
+pub(super) fn obstacle(class: SetbackClass) -> Setback {
+    Setback {
+        reason: amigo_api::reasons::ORGANIZATION_NOT_READY,
+        message: "not ready".to_owned(),
+        class,
+        retry_after: None,
+    }
+}
+
+impl World {
+    /// What happens to the next calls of one kind.
+    pub fn meeting(mut self, effect: &'static str, fates: &[Fate]) -> Self {
+        self.script.entry(effect).or_default().extend(fates);
+        self
+    }
+
+    /// Works, and tells which effects it took, `wait` left out.
+    pub fn effects(&mut self) -> String {
+        self.log.clear();
+        self.work();
+        self.log.join(" ")
+    }
+
+    /// Lets so much time pass, and tells which effects it took.
+    pub fn effects_for(&mut self, time: Duration) -> String {
+        self.log.clear();
+        self.run_until(self.now + time);
+        self.log.join(" ")
+    }
+
+    pub fn condition(&self, kind: &str) -> String {
+        conditions::find(&self.record().conditions, kind)
+            .map_or_else(|| "none".to_owned(), |found| format!("{} {}", found.status, found.reason))
+    }
+
+    pub fn message(&self, kind: &str) -> String {
+        conditions::find(&self.record().conditions, kind).map_or_else(String::new, |found| found.message.clone())
+    }
+
+    /// Phase, and the three conditions, in short.
+    pub fn summary(&self) -> String {
+        let mut summary = self.phase().map_or_else(|| "none".to_owned(), |phase| format!("{phase:?}"));
+        for kind in ["Ready", "Issued", "Stalled"] {
+            write!(summary, ", {kind} {}", self.condition(kind)).unwrap();
+        }
+        summary
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.store.is_some() && self.phase() == Some(Phase::Active)
+    }
+
+    /// The status of the object as another copy without it would have it: wiped.
+    pub fn wipe(&mut self) {
+        let object = self.store.as_mut().unwrap();
+        object.version += 1;
+        object.record = TemporaryPermissionGrantStatus::default();
+        self.notify();
+    }
+
+    pub fn deadline(&self) -> Timestamp {
+        self.record().deadline.unwrap()
+    }
+
+    /// The durations asked for, in order.
+    pub fn asked(&self) -> Vec<String> {
+        let life = |entry: &super::amigo::Entry| {
+            duration::format(entry.ends.saturating_sub(entry.committed).try_into().unwrap())
+        };
+        self.amigo.ours().map(life).collect()
+    }
+}

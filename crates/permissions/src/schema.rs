@@ -1,0 +1,53 @@
+//! The JSON schema of a condition, for Kubernetes kinds.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::Condition;
+
+/// The schema is written by hand: a structural schema has no type for "string, number or boolean". Which
+/// member goes with which `type` is added by `the kinds' own export`, since CEL cannot see members without a type.
+impl JsonSchema for Condition {
+    fn schema_name() -> Cow<'static, str> {
+        "Condition".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let value = |description: &str| {
+            serde_json::json!({
+                "description": description,
+                "x-kubernetes-preserve-unknown-fields": true,
+                "maxLength": 256,
+                // No object and no list satisfies these.
+                "minProperties": 1, "maxProperties": 0, "minItems": 1, "maxItems": 0,
+            })
+        };
+        json_schema!({
+            "type": "object",
+            "description": "The rule one attribute must meet. Equals and NotEquals take `value`, In takes `values`.",
+            "required": ["type"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "enum": ["Equals", "NotEquals", "In"],
+                    "description": "Equals and NotEquals compare with `value`; In accepts any of `values`."
+                },
+                "value": value("String, number or boolean that the attribute is compared with. The variables \
+                    {self_org_id}, {self} and {self_role_name} stand for the user being checked."),
+                "values": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 64,
+                    "x-kubernetes-list-type": "atomic",
+                    "items": value("One accepted string, number or boolean."),
+                    "description": "The accepted values, 1 to 64."
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! A permission grant on the wire, in both permission models.
+
+use amigo_permissions::{Action, Condition, Conditions, PermissionGrant, Value as AttributeValue, names};
+use serde_json::{Value, json};
+
+use super::{
+    state::{Organization, PermissionModel},
+    switches::Strictness,
+    validation::{Object, Problems, TextRule, object, text},
+};
+
+/// The attributes whose type is known, and whether it is boolean; all others are texts.
+const ATTRIBUTES: [(&str, bool); 5] = [
+    ("org_id", false),
+    ("conversation_user_id", false),
+    ("conversation_visible_to_admin", true),
+    ("user_id", false),
+    ("role_name", false),
+];
+
+/// A grant as it was sent, with the text only the `AllowDeny` model keeps.
+pub(super) struct SentGrant {
+    pub(super) grant: PermissionGrant,
+    pub(super) description: Option<String>,
+}
+
+/// Reads a grant; what is wrong goes to `problems`.
+pub(super) fn read(
+    organization: &Organization,
+    value: &Value,
+    location: Vec<Value>,
+    problems: &mut Problems,
+) -> Option<SentGrant> {
+    let sent = object(value, location, problems)?;
+    let permission_name = sent.required_text("permission_name", TextRule::ANY, problems);
+    let conditions = sent
+        .required("conditions", problems)
+        .and_then(|conditions| object(conditions, sent.at("conditions"), problems))
+        .and_then(|conditions| read_conditions(organization, &conditions, problems));
+    let (action, description) = read_model_members(organization, &sent, problems);
+    let permission_name = permission_name?;
+    if organization.switches.unknown_names == Strictness::Refuse && !names::is_known(&permission_name) {
+        problems.add(sent.at("permission_name"), "value_error", "Value error, unknown permission");
+    }
+    let grant = PermissionGrant { action, permission_name, conditions: conditions? };
+    Some(SentGrant { grant, description })
+}
+
+/// Under `AllowOnly` the members are unknown: dropped, so that a deny becomes an allow, or refused by switch.
+fn read_model_members(
+    organization: &Organization,
+    sent: &Object<'_>,
+    problems: &mut Problems,
+) -> (Action, Option<String>) {
+    match organization.model {
+        PermissionModel::AllowOnly => {
+            if organization.switches.unknown_members == Strictness::Refuse {
+                sent.refuse_unknown(&["permission_name", "conditions"], problems);
+            }
+            (Action::Allow, None)
+        }
+        PermissionModel::AllowDeny => {
+            let action = sent.optional("action").and_then(|action| sent.choice("action", action, problems));
+            (action.unwrap_or_default(), sent.optional_text("description", TextRule::ANY, problems))
+        }
+    }
+}
+
+fn read_conditions(
+    organization: &Organization,
+    conditions: &Object<'_>,
+    problems: &mut Problems,
+) -> Option<Conditions> {
+    let mut read = Conditions::new();
+    for (attribute, value) in conditions.members {
+        let location = conditions.at(attribute);
+        if organization.switches.unknown_names == Strictness::Refuse && kind_of(attribute).is_none() {
+            problems.add(location.clone(), "value_error", "Value error, unknown attribute");
+        }
+        let condition = object(value, location, problems)
+            .and_then(|value| read_condition(organization, attribute, &value, problems))?;
+        read.insert(attribute.clone(), condition);
+    }
+    Some(read)
+}
+
+fn read_condition(
+    organization: &Organization,
+    attribute: &str,
+    sent: &Object<'_>,
+    problems: &mut Problems,
+) -> Option<Condition> {
+    let Some(kind) = sent.members.get("type") else {
+        problems.add(sent.at("type"), "union_tag_not_found", "Unable to extract tag using discriminator 'type'");
+        return None;
+    };
+    let kind = text(kind, TextRule::ANY, sent.at("type"), problems)?;
+    let value = |value: &Value, location, problems: &mut Problems| {
+        read_value(organization, attribute, value, location, problems)
+    };
+    let single = |problems: &mut Problems| value(sent.required("value", problems)?, sent.at("value"), problems);
+    match kind.as_str() {
+        "Equals" => Some(Condition::Equals { value: single(problems)? }),
+        "NotEquals" => Some(Condition::NotEquals { value: single(problems)? }),
+        "In" => {
+            let Value::Array(values) = sent.required("values", problems)? else {
+                problems.add(sent.at("values"), "list_type", "Input should be a valid list");
+                return None;
+            };
+            let at = |index: usize| [sent.at("values"), vec![json!(index)]].concat();
+            let values = values.iter().enumerate().map(|(index, item)| value(item, at(index), problems));
+            Some(Condition::In { values: values.collect::<Option<_>>()? })
+        }
+        _ => {
+            problems.add(sent.at("type"), "union_tag_invalid", "Input tag should be one of: Equals, In, NotEquals");
+            None
+        }
+    }
+}
+
+fn read_value(
+    organization: &Organization,
+    attribute: &str,
+    value: &Value,
+    location: Vec<Value>,
+    problems: &mut Problems,
+) -> Option<AttributeValue> {
+    let Ok(read) = serde_json::from_value::<AttributeValue>(value.clone()) else {
+        problems.add(location, "value_error", "Value error, a string, a number or a boolean is needed");
+        return None;
+    };
+    let is_boolean = matches!(read, AttributeValue::Boolean(_));
+    let is_text = matches!(read, AttributeValue::String(_));
+    let mismatched = kind_of(attribute).is_some_and(|boolean| if boolean { !is_boolean } else { !is_text });
+    if mismatched && organization.switches.mismatched_value_types == Strictness::Refuse {
+        problems.add(location, "value_error", "Value error, the value's type is not the attribute's");
+        return None;
+    }
+    Some(read)
+}
+
+fn kind_of(attribute: &str) -> Option<bool> {
+    ATTRIBUTES.iter().find(|(name, _)| *name == attribute).map(|(_, boolean)| *boolean)
+}
+
+/// Writes a grant as the organization's model has it.
+pub(super) fn write(model: PermissionModel, grant: &PermissionGrant, description: Option<&str>) -> Value {
+    match model {
+        PermissionModel::AllowOnly => {
+            json!({ "permission_name": grant.permission_name, "conditions": grant.conditions })
+        }
+        PermissionModel::AllowDeny => json!({
+            "action": grant.action,
+            "permission_name": grant.permission_name,
+            "conditions": grant.conditions,
+            "description": description,
+        }),
+    }
+}

@@ -1,0 +1,176 @@
+//! Temporary permission grants.
+
+use std::{cmp::Ordering, collections::BTreeMap, slice};
+
+use amigo_permissions::{Action, PermissionGrant};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::{
+    access::user_id_attributes,
+    call::Call,
+    errors::Refusal,
+    grant_wire,
+    journal::{Change, GrantCreated},
+    query::{self, passes},
+    reply::Reply,
+    state::TemporaryGrant,
+    time,
+    validation::{Object, Problems, TextRule, body_object, parse_body},
+};
+
+const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
+const LONGEST: SignedDuration = SignedDuration::from_hours(72);
+const JUSTIFICATION: TextRule = TextRule { min: 10, max: usize::MAX };
+
+struct GrantRequest {
+    user_id: String,
+    /// As it was written, and what it means.
+    duration: (String, SignedDuration),
+    grant: PermissionGrant,
+    tags: BTreeMap<String, Option<String>>,
+    justification: String,
+}
+
+/// `POST /role/temporary_permission_grant/`.
+pub(super) fn create(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+    let request = read(call)?;
+    let organization = &*call.organization;
+    organization.user(&request.user_id).ok_or(Refusal::NotFound("The user is not found."))?;
+    let rights = call.rights(user)?;
+    let attributes = user_id_attributes(organization, &request.user_id);
+    rights.require("Role:CreateTemporaryPermissionGrant", &attributes)?;
+    let hierarchy = organization.switches.grant_hierarchy;
+    rights.require_rank(hierarchy, slice::from_ref(&request.grant), &rights.role.name)?;
+    let (written, duration) = request.duration;
+    let grant = TemporaryGrant {
+        id: call.ids.document(),
+        user_id: request.user_id,
+        permission_grant: request.grant,
+        created_at: call.now,
+        expires_at: call.now.saturating_add(duration).unwrap_or(call.now),
+        justification: request.justification,
+        creator: user.to_owned(),
+        tags: request.tags,
+    };
+    let expires_at = call.timestamp(grant.expires_at);
+    let reply = Reply::created(json!({ "temporary_permission_grant_id": grant.id, "expires_at": expires_at }));
+    call.commit(user, Change::GrantCreated(record(&grant, written)));
+    call.organization.grants.push(grant);
+    Ok(reply)
+}
+
+fn record(grant: &TemporaryGrant, duration: String) -> GrantCreated {
+    GrantCreated {
+        id: grant.id.clone(),
+        user_id: grant.user_id.clone(),
+        action: grant.permission_grant.action,
+        permission_name: grant.permission_grant.permission_name.clone(),
+        conditions: grant.permission_grant.conditions.clone(),
+        tags: grant.tags.clone(),
+        duration,
+        justification: grant.justification.clone(),
+        expires_at: grant.expires_at,
+    }
+}
+
+fn read(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
+    let body = parse_body(&call.input.body)?;
+    let body = body_object(&body)?;
+    let mut problems = Problems::default();
+    let user_id = body.required_text("user_id", TextRule::ANY, &mut problems);
+    let duration = read_duration(&body, &mut problems);
+    let grant = read_grant(call, &body, &mut problems);
+    let tags = body.required("tags", &mut problems).and_then(|tags| body.tags("tags", tags, &mut problems));
+    let justification = body.required_text("justification", JUSTIFICATION, &mut problems);
+    let (Some(user_id), Some(duration), Some(grant), Some(tags), Some(justification)) =
+        (user_id, duration, grant, tags, justification)
+    else {
+        return Err(problems.refusal());
+    };
+    problems.refuse_if_any()?;
+    Ok(GrantRequest { user_id, duration, grant, tags, justification })
+}
+
+fn read_duration(body: &Object<'_>, problems: &mut Problems) -> Option<(String, SignedDuration)> {
+    let written = body.required_text("duration", TextRule::ANY, problems)?;
+    let Some(duration) = time::parse_duration(&written) else {
+        problems.add(body.at("duration"), "time_delta_parsing", "Input should be a valid duration");
+        return None;
+    };
+    if !(SHORTEST..=LONGEST).contains(&duration) {
+        problems.out_of_range(body.at("duration"), "value_error", "Value should be between 1 minute and 3 days");
+    }
+    Some((written, duration))
+}
+
+fn read_grant(call: &Call<'_>, body: &Object<'_>, problems: &mut Problems) -> Option<PermissionGrant> {
+    let location = body.at("permission_grant");
+    let sent = body.required("permission_grant", problems)?;
+    let grant = grant_wire::read(call.organization, sent, location.clone(), problems)?.grant;
+    if grant.action == Action::Deny {
+        problems.add(location, "value_error", "Value error, a temporary grant can only allow");
+    }
+    Some(grant)
+}
+
+/// `GET /role/temporary_permission_grants/`.
+pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+    let parameters = &call.input.query;
+    let mut problems = Problems::default();
+    let ids = parameters.document_ids("id", &mut problems);
+    let (users, creators) = (parameters.texts("user_id"), parameters.texts("creator"));
+    let permission_name = parameters.one("permission_grant_name");
+    let is_expired = parameters.boolean("is_expired", &mut problems);
+    let tags = parameters.tags(&mut problems);
+    let fields = ["user_id", "expires_at", "permission_grant.permission_name"];
+    let sort_by = parameters.sort_by(&fields, &mut problems);
+    let page = parameters.page(0, 10, &mut problems);
+    problems.refuse_if_any()?;
+    let organization = &*call.organization;
+    let rights = call.rights(user)?;
+    let visible = |grant: &TemporaryGrant| {
+        rights.allow("Role:GetTemporaryPermissionGrant", &user_id_attributes(organization, &grant.user_id))
+    };
+    let found = organization.grants.iter().filter(|grant| {
+        passes(&ids, &grant.id)
+            && passes(&users, &grant.user_id)
+            && passes(&creators, &grant.creator)
+            && permission_name.is_none_or(|name| name == grant.permission_grant.permission_name)
+            && is_expired.is_none_or(|wanted| wanted == grant.is_expired(call.now))
+            && tags.accept(&grant.tags, organization.switches.repeated_tags)
+            && visible(grant)
+    });
+    let mut found: Vec<_> = found.collect();
+    query::sort(&mut found, &sort_by, |left, right, field| compare(left, right, field));
+    let (grants, has_more, token) = page.of(found);
+    Ok(Reply::ok(json!({
+        "temporary_permission_grants": grants.into_iter().map(|grant| render(call, grant)).collect::<Vec<_>>(),
+        "has_more": has_more,
+        "continuation_token": token,
+    })))
+}
+
+fn compare(left: &TemporaryGrant, right: &TemporaryGrant, field: &str) -> Ordering {
+    match field {
+        "user_id" => left.user_id.cmp(&right.user_id),
+        "expires_at" => left.expires_at.cmp(&right.expires_at),
+        _ => left.permission_grant.permission_name.cmp(&right.permission_grant.permission_name),
+    }
+}
+
+fn render(call: &Call<'_>, grant: &TemporaryGrant) -> Value {
+    let organization = &*call.organization;
+    json!({
+        "_id": grant.id,
+        "org_id": organization.id,
+        "created_at": call.timestamp(grant.created_at),
+        "updated_at": call.timestamp(grant.created_at),
+        "user_id": grant.user_id,
+        "expires_at": call.timestamp(grant.expires_at),
+        "permission_grant": grant_wire::write(organization.model, &grant.permission_grant, None),
+        "justification": grant.justification,
+        "creator": { "org_id": organization.id, "user_id": grant.creator },
+        "tags": grant.tags,
+    })
+}

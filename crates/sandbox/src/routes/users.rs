@@ -1,0 +1,296 @@
+//! Users: list, search, invite, update.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    access::{organization_attributes, user_attributes},
+    call::Call,
+    errors::Refusal,
+    journal::Change,
+    query::{self, passes},
+    reply::Reply,
+    state::{Organization, Preferences, User},
+    validation::{Object, Problems, TextRule, body_object, is_email, object, parse_body, text},
+};
+
+const SEE: &str = "User:GetUserInfo";
+const LOGIN_LINK: TextRule = TextRule { min: 1, max: 2083 };
+
+struct Statistics {
+    conversations: usize,
+    messages: usize,
+    last_message: Option<Timestamp>,
+}
+
+/// `GET /user/`: only the users the caller may see.
+pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+    let parameters = &call.input.query;
+    let mut problems = Problems::default();
+    let (ids, emails) = (parameters.texts("user_id"), parameters.texts("email"));
+    for (index, email) in emails.iter().enumerate().filter(|(_, email)| !is_email(email)) {
+        let location = vec![json!("query"), json!("email"), json!(index)];
+        problems.add(location, "value_error", format!("value is not a valid email address: {email}"));
+    }
+    let fields = [
+        "first_name",
+        "last_name",
+        "email",
+        "user_stats.num_conversations",
+        "user_stats.num_messages",
+        "user_stats.last_message_time",
+    ];
+    let sort_by = parameters.sort_by(&fields, &mut problems);
+    let page = parameters.page(0, 100, &mut problems);
+    problems.refuse_if_any()?;
+    let organization = &*call.organization;
+    let rights = call.rights(user)?;
+    let found = organization.users.iter().filter(|user| {
+        passes(&ids, &user.user_id)
+            && (emails.is_empty() || emails.iter().any(|email| email.eq_ignore_ascii_case(&user.email)))
+            && rights.allow(SEE, &user_attributes(organization, user))
+    });
+    let mut found: Vec<_> = found.map(|user| (user, statistics(organization, user))).collect();
+    query::sort(&mut found, &sort_by, compare);
+    let (users, has_more, token) = page.of(found);
+    let users = users.into_iter().map(|(user, statistics)| {
+        let mut rendered = render(call, user, &statistics);
+        rendered["enable_actions_access"] = false.into();
+        rendered
+    });
+    let users: Vec<_> = users.collect();
+    Ok(Reply::ok(json!({ "users": users, "has_more": has_more, "continuation_token": token })))
+}
+
+/// `GET /user/search/`: users whose name or email contains the query.
+pub(super) fn search(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+    let parameters = &call.input.query;
+    let Some(wanted) = parameters.one("query") else {
+        let mut problems = Problems::default();
+        problems.add(vec![json!("query"), json!("query")], "missing", "Field required");
+        return Err(problems.refusal());
+    };
+    let (wanted, ids) = (wanted.to_lowercase(), parameters.texts("user_id"));
+    let organization = &*call.organization;
+    let rights = call.rights(user)?;
+    let users = organization.users.iter().filter(|user| {
+        let searched = format!("{} {}\n{}", user.first_name, user.last_name, user.email).to_lowercase();
+        searched.contains(&wanted)
+            && passes(&ids, &user.user_id)
+            && rights.allow(SEE, &user_attributes(organization, user))
+    });
+    let users = users.map(|user| render(call, user, &statistics(organization, user)));
+    Ok(Reply::ok(json!({ "users": users.collect::<Vec<_>>() })))
+}
+
+fn statistics(organization: &Organization, user: &User) -> Statistics {
+    let own = || organization.conversations.iter().filter(|conversation| conversation.user_id == user.user_id);
+    let messages = || own().flat_map(|conversation| &conversation.messages);
+    Statistics {
+        conversations: own().count(),
+        messages: messages().count(),
+        last_message: messages().map(|message| message.created_at).max(),
+    }
+}
+
+fn compare(left: &(&User, Statistics), right: &(&User, Statistics), field: &str) -> Ordering {
+    match field {
+        "first_name" => left.0.first_name.cmp(&right.0.first_name),
+        "last_name" => left.0.last_name.cmp(&right.0.last_name),
+        "email" => left.0.email.cmp(&right.0.email),
+        "user_stats.num_conversations" => left.1.conversations.cmp(&right.1.conversations),
+        "user_stats.num_messages" => left.1.messages.cmp(&right.1.messages),
+        _ => left.1.last_message.cmp(&right.1.last_message),
+    }
+}
+
+fn render(call: &Call<'_>, user: &User, statistics: &Statistics) -> Value {
+    json!({
+        "org_id": call.organization.id,
+        "user_id": user.user_id,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "email": user.email,
+        "user_stats": {
+            "num_conversations": statistics.conversations,
+            "num_messages": statistics.messages,
+            "last_message_time": statistics.last_message.map(|time| call.timestamp(time)),
+        },
+        "role": user.role_id,
+        "preferences": user.preferences,
+        "nonsensitive_variables": user.nonsensitive_variables,
+        "sensitive_variables": user.sensitive_variables,
+    })
+}
+
+struct Invitation {
+    first_name: String,
+    last_name: String,
+    email: String,
+    role_name: String,
+    login_link: Option<String>,
+    preferences: Option<Preferences>,
+    nonsensitive_variables: BTreeMap<String, String>,
+    sensitive_variables: BTreeMap<String, String>,
+}
+
+/// `POST /user/`.
+pub(super) fn invite(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+    let invitation = read_invitation(call)?;
+    let organization = &*call.organization;
+    let role = organization.role(&invitation.role_name).ok_or(Refusal::NotFound("The role is not found."))?;
+    let rights = call.rights(user)?;
+    rights.require("User:InviteUser", &organization_attributes(organization))?;
+    rights.require_rank(organization.switches.role_hierarchy, &role.permission_grants, &role.name)?;
+    if organization.users.iter().any(|user| user.email.eq_ignore_ascii_case(&invitation.email)) {
+        return Err(Refusal::Conflict("A user with this email exists already."));
+    }
+    let invited = User {
+        user_id: call.ids.user(),
+        first_name: invitation.first_name,
+        last_name: invitation.last_name,
+        email: invitation.email,
+        role_id: role.id.clone(),
+        preferences: invitation.preferences.unwrap_or_else(|| organization.default_preferences.clone()),
+        nonsensitive_variables: invitation.nonsensitive_variables,
+        sensitive_variables: invitation.sensitive_variables.into_keys().collect(),
+    };
+    let (user_id, email) = (invited.user_id.clone(), invited.email.clone());
+    call.organization.users.push(invited);
+    let reply = Reply::created(json!({ "user_id": user_id, "verify_link": invitation.login_link }));
+    call.commit(user, Change::UserInvited { user_id, email, role_name: invitation.role_name });
+    Ok(reply)
+}
+
+fn read_invitation(call: &Call<'_>) -> Result<Invitation, Refusal> {
+    let body = parse_body(&call.input.body)?;
+    let body = body_object(&body)?;
+    let mut problems = Problems::default();
+    let first_name = body.required_text("first_name", TextRule::NOT_BLANK, &mut problems);
+    let last_name = body.required_text("last_name", TextRule::NOT_BLANK, &mut problems);
+    let email = body.required_text("email", TextRule::ANY, &mut problems);
+    let role_name = body.required_text("role_name", TextRule::ANY, &mut problems);
+    let login_link = body.optional_text("login_link", LOGIN_LINK, &mut problems);
+    if login_link.as_ref().is_some_and(|link| !is_url(link)) {
+        problems.add(body.at("login_link"), "url_parsing", "Input should be a valid URL");
+    }
+    if email.as_ref().is_some_and(|email| !is_email(email)) {
+        problems.add(body.at("email"), "value_error", "value is not a valid email address");
+    }
+    let nonsensitive_variables = variables(&body, "nonsensitive_user_variables", 19, &mut problems);
+    let sensitive_variables = variables(&body, "sensitive_user_variables", 20, &mut problems);
+    let preferences = body
+        .optional("user_preferences")
+        .and_then(|value| object(value, body.at("user_preferences"), &mut problems))
+        .map(|sent| {
+            let mut preferences = Preferences::default();
+            update_preferences(&mut preferences, &sent, &mut problems);
+            preferences
+        });
+    let (Some(first_name), Some(last_name), Some(email), Some(role_name)) = (first_name, last_name, email, role_name)
+    else {
+        return Err(problems.refusal());
+    };
+    problems.refuse_if_any()?;
+    Ok(Invitation {
+        first_name,
+        last_name,
+        email,
+        role_name,
+        login_link,
+        preferences,
+        nonsensitive_variables,
+        sensitive_variables,
+    })
+}
+
+fn is_url(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some())
+}
+
+fn variables(body: &Object<'_>, name: &str, most: usize, problems: &mut Problems) -> BTreeMap<String, String> {
+    let Some(sent) = body.members.get(name).and_then(|value| object(value, body.at(name), problems)) else {
+        return BTreeMap::new();
+    };
+    if sent.members.len() > most {
+        problems.add(body.at(name), "too_long", format!("Dictionary should have at most {most} items"));
+    }
+    let mut read = BTreeMap::new();
+    for (key, value) in sent.members {
+        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+        let fits = key.len() > 1
+            && key.starts_with(plain)
+            && key.chars().all(|character| plain(character) || character.is_ascii_digit());
+        if !fits {
+            problems.add(sent.at(key), "string_pattern_mismatch", "String should match pattern '^[a-z_][a-z0-9_]+$'");
+        }
+        read.extend(text(value, TextRule::ANY, sent.at(key), problems).map(|value| (key.clone(), value)));
+    }
+    read
+}
+
+/// `POST /user/{requested_user_id}`. Language and zone: absent or `{}` keeps, null erases.
+pub(super) fn update(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+    let body = parse_body(&call.input.body)?;
+    let body = body_object(&body)?;
+    let mut problems = Problems::default();
+    let user_id = call.input.parameter("requested_user_id");
+    let organization = &*call.organization;
+    let mut target = organization.user(user_id).cloned();
+    let mut preferences = target.as_ref().map(|target| target.preferences.clone()).unwrap_or_default();
+    let first_name = body.optional_text("first_name", TextRule::NOT_BLANK, &mut problems);
+    let last_name = body.optional_text("last_name", TextRule::NOT_BLANK, &mut problems);
+    body.optional_texts("additional_context", TextRule::ANY, &mut problems);
+    update_preferences(&mut preferences, &body, &mut problems);
+    problems.refuse_if_any()?;
+    let target = target.as_mut().ok_or(Refusal::NotFound("The user is not found."))?;
+    call.rights(user)?.require("User:UpdateUserInfo", &user_attributes(organization, target))?;
+    if let Some(present) = call.organization.user_mut(user_id) {
+        present.preferences = preferences;
+        present.first_name = first_name.unwrap_or_else(|| target.first_name.clone());
+        present.last_name = last_name.unwrap_or_else(|| target.last_name.clone());
+    }
+    call.commit(user, Change::UserUpdated { user_id: user_id.to_owned() });
+    Ok(Reply::no_content())
+}
+
+fn update_preferences(preferences: &mut Preferences, sent: &Object<'_>, problems: &mut Problems) {
+    let boolean = |name: &str, target: &mut bool, problems: &mut Problems| {
+        *target = sent.optional_boolean(name, problems).unwrap_or(*target);
+    };
+    boolean("enable_response_recommendation", &mut preferences.enable_response_recommendation, problems);
+    boolean("conversations_visible_to_admins", &mut preferences.conversations_visible_to_admins, problems);
+    boolean("user_model_visible_to_admins", &mut preferences.user_model_visible_to_admins, problems);
+    if let Some(keyterms) = sent.optional_texts("audio_keyterms", TextRule::ANY, problems) {
+        preferences.audio_keyterms = keyterms;
+    }
+    erasable(sent, "preferred_language", is_language, &mut preferences.preferred_language, problems);
+    erasable(sent, "timezone", is_time_zone, &mut preferences.timezone, problems);
+}
+
+fn erasable(
+    sent: &Object<'_>,
+    name: &str,
+    is_valid: fn(&str) -> bool,
+    target: &mut Option<String>,
+    problems: &mut Problems,
+) {
+    match sent.members.get(name) {
+        None => {}
+        Some(Value::Object(nothing)) if nothing.is_empty() => {}
+        Some(Value::Null) => *target = None,
+        Some(Value::String(text)) if is_valid(text) => *target = Some(text.clone()),
+        Some(_) => problems.add(sent.at(name), "enum", "Input should be one of the permitted values"),
+    }
+}
+
+fn is_language(text: &str) -> bool {
+    (text.len() == 2 || text.len() == 3) && text.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+fn is_time_zone(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
+    text.starts_with(|character: char| character.is_ascii_alphabetic()) && text.bytes().all(plain)
+}

@@ -1,0 +1,96 @@
+//! What was learned about an organization, and when.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use amigo_client::{ApiKey, OrganizationInfo};
+use amigo_lifecycle::grant::sweep::SweepReport;
+use amigo_lifecycle::grant::{Setback, SetbackClass};
+use tokio::sync::OwnedMutexGuard;
+
+/// Shared between the Organization's reconciler and its sweep.
+#[derive(Debug, Default)]
+pub struct Facts {
+    known: Mutex<Known>,
+    sweeping: Arc<tokio::sync::Mutex<()>>,
+    refusals: Mutex<BTreeMap<String, (Setback, Duration)>>,
+}
+
+/// What is known.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Id and name.
+    pub info: Option<OrganizationInfo>,
+    /// The API key in use, where it is visible.
+    pub api_key: Option<ApiKey>,
+    /// The boot time at which the keys are listed again.
+    pub keys_due: Option<Duration>,
+    /// What the last look came to, and the boot time before which there is no other.
+    pub setback: Option<(Setback, Duration)>,
+    /// The last complete sweep.
+    pub sweep: Option<SweepReport>,
+    /// The boot time at which the next sweep begins.
+    pub sweep_due: Option<Duration>,
+}
+
+impl Facts {
+    /// What is known now.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        self.lock().clone()
+    }
+
+    /// Learns something.
+    pub fn learn(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.lock());
+    }
+
+    /// Forgets what holds for one service user and key only.
+    pub fn forget_user(&self) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.learn(|known| (known.api_key, known.keys_due) = (None, None));
+    }
+
+    /// The right to sweep, until it is dropped; `None` while somebody else has it.
+    #[must_use]
+    pub fn begin_sweep(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.sweeping).try_lock_owned().ok()
+    }
+
+    /// What Amigo said to this change the last time, if it is too early to ask again.
+    #[must_use]
+    pub fn refusal(&self, change: &str, now: Duration) -> Option<Setback> {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.retain(|_, (_, until)| now < *until);
+        refusals.get(change).map(|(setback, _)| setback.clone())
+    }
+
+    /// Amigo refused this change: until then nobody asks for it again, whatever wakes its object. What may pass by
+    /// itself is no refusal.
+    pub fn refused(&self, change: String, setback: &Setback, until: Duration) {
+        if setback.class != SetbackClass::Transient {
+            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(change, (setback.clone(), until));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sweep_at_a_time() {
+        let facts = Facts::default();
+        let first = facts.begin_sweep();
+        assert!(first.is_some() && facts.begin_sweep().is_none());
+        drop(first);
+        assert!(facts.begin_sweep().is_some());
+    }
+}
