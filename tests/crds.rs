@@ -165,7 +165,7 @@ async fn kubectl_lists_what_a_person_wants() {
     for (kind, status) in [
         (
             &ORGANIZATION,
-            json!({"conditions": ready, "grants": {"active": 3, "managed": 2, "residual": 1, "unmanaged": 0}}),
+            json!({"conditions": ready, "grants": {"active": 3, "managed": 2, "orphaned": 1, "unmanaged": 0}}),
         ),
         (&ROLE, json!({"conditions": ready, "roleName": "moderator"})),
         (&ROLE_ASSIGNMENT, json!({"conditions": ready, "roleName": "moderator", "userId": "user-eng"})),
@@ -194,7 +194,7 @@ async fn kubectl_lists_what_a_person_wants() {
         &["get", "tpg", "--output", "wide"],
         &["EXPIRES REQUESTED BY JUSTIFICATION AGE", "Ticket 4711: wrong slot offered"],
     );
-    lists(&["get", "amorg", "--output", "wide"], &["GRANTS RESIDUAL MODEL KEY EXPIRES AGE"]);
+    lists(&["get", "amorg", "--output", "wide"], &["GRANTS ORPHANED MODEL KEY EXPIRES AGE"]);
     lists(&["get", "amrole,amra", "--output", "wide"], &["READY STATUS MESSAGE AGE", "All permissions are live"]);
 }
 

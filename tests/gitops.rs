@@ -110,7 +110,7 @@ fn what_comes_by_itself_is_progressing() {
         assert_eq!(health(&waiting(reason)), "Progressing", "{reason}");
     }
     assert_eq!(health(&grant(Phase::Issuing, Standing::Unknown, reasons::ISSUING)), "Progressing");
-    assert_eq!(health(&grant(Phase::Issuing, Standing::Unknown, reasons::ANSWER_LOST)), "Progressing");
+    assert_eq!(health(&grant(Phase::Issuing, Standing::Unknown, reasons::OUTCOME_UNKNOWN)), "Progressing");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn flux_takes_ended_requests_for_current() {
 #[test]
 fn flux_waits_for_what_comes_and_fails_on_what_does_not() {
     assert_eq!(flux(&waiting(reasons::QUEUED)), "in progress");
-    assert_eq!(flux(&grant(Phase::Issuing, Standing::Unknown, reasons::ANSWER_LOST)), "in progress");
+    assert_eq!(flux(&grant(Phase::Issuing, Standing::Unknown, reasons::OUTCOME_UNKNOWN)), "in progress");
     assert_eq!(flux(&stalled(waiting(reasons::USER_NOT_FOUND))), "failed");
 }
 

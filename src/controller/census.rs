@@ -24,10 +24,10 @@ use crate::telemetry::{
 
 /// What the metrics say of a sweep.
 fn tally(report: &SweepReport) -> census::GrantCounts {
-    let GrantCounts { active: _, managed, residual, unmanaged } = report.counts;
+    let GrantCounts { active: _, managed, orphaned, unmanaged } = report.counts;
     let count = |names: &BTreeSet<String>| u32::try_from(names.len()).unwrap_or(u32::MAX);
     let (duplicate, over_granted) = (count(&report.duplicates), count(&report.over_granted));
-    census::GrantCounts { managed, residual, unmanaged, duplicate, over_granted }
+    census::GrantCounts { managed, orphaned, unmanaged, duplicate, over_granted }
 }
 
 impl TakeCensus for Context {

@@ -52,7 +52,7 @@ pub struct GrantCounts {
     /// With an object.
     pub managed: u32,
     /// Without an object.
-    pub residual: u32,
+    pub orphaned: u32,
     /// Not issued by this cluster's operator.
     pub unmanaged: u32,
     /// More than one for a slot: objects this happened to.
@@ -161,10 +161,10 @@ impl Page<'_> {
     fn write_grants(&mut self, organizations: &[OrganizationCensus]) -> fmt::Result {
         let mut gauges = self.family("grants", "Live remote grants by organization and state, at the last sweep")?;
         for (it, counts) in organizations.iter().filter_map(|it| Some((it, it.grants?))) {
-            let GrantCounts { managed, residual, unmanaged, duplicate, over_granted } = counts;
+            let GrantCounts { managed, orphaned, unmanaged, duplicate, over_granted } = counts;
             let states = [
                 ("managed", managed),
-                ("residual", residual),
+                ("orphaned", orphaned),
                 ("unmanaged", unmanaged),
                 ("duplicate", duplicate),
                 ("over_granted", over_granted),

@@ -355,14 +355,14 @@ mod tests {
     #[test]
     fn what_there_is_is_counted_while_somebody_can_count() {
         let metrics = Metrics::new();
-        let grants = Some(GrantCounts { managed: 3, residual: 1, ..GrantCounts::default() });
+        let grants = Some(GrantCounts { managed: 3, orphaned: 1, ..GrantCounts::default() });
         let budgets = vec![BudgetCensus { operation: "list_grants", allowed: 80, used: 7, waiting: 2 }];
         let last_sweep_at = Some(Timestamp::from_second(90).unwrap());
         let name = "acme".to_owned();
         let acme = OrganizationCensus { name, last_sweep_at, grants, budgets, ..OrganizationCensus::default() };
         let source: Arc<dyn TakeCensus> = Arc::new(One(Census { organizations: vec![acme], ..Census::default() }));
         metrics.count_what_is(Arc::downgrade(&source));
-        shows(&metrics, r#"amigo_operator_grants{organization="acme",state="residual"} 1"#);
+        shows(&metrics, r#"amigo_operator_grants{organization="acme",state="orphaned"} 1"#);
         shows(&metrics, r#"amigo_operator_budget_waiting_calls{organization="acme",operation="list_grants"} 2"#);
         shows(&metrics, r#"amigo_operator_last_sweep_timestamp_seconds{organization="acme"} 90"#);
         shows(&metrics, r#"amigo_operator_organization_ready{organization="acme"} 0"#);

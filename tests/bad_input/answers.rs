@@ -20,7 +20,7 @@ async fn a_missing_permission_is_told_and_asked_for_seldom() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_request_fails_for_good() {
     let stage = refused("malformed", Effect::status(422)).await;
-    let why = stage.until_reason("tpg", "request", "Ready", "Refused").await;
+    let why = stage.until_reason("tpg", "request", "Ready", "InvalidRequest").await;
     assert!(why.contains("422") && why.contains("Conversation:Get"), "{why}");
     assert_eq!(stage.member("tpg", "request", "/status/phase").await, "Failed");
     stage.sandbox.clear_faults();
@@ -79,7 +79,7 @@ async fn refused(prefix: &str, effect: Effect) -> Stage {
 /// A stage with a request of which nobody knows whether it arrived; it did not.
 async fn ambiguous(prefix: &str, effect: Effect) -> Stage {
     let stage = refused(prefix, effect).await;
-    let why = stage.until_reason("tpg", "request", "Ready", "AnswerLost").await;
+    let why = stage.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
     assert!(why.contains("is not known") && why.contains("nothing is sent before it is clear"), "{why}");
     let ready = stage.condition("tpg", "request", "Ready").await.expect("a condition");
     assert_eq!(ready.status, "Unknown", "a status never claims what is not known");

@@ -41,7 +41,7 @@ async fn a_missing_key_of_the_secret_is_named() {
 async fn a_wrong_key_stops_all_calls() {
     let stage =
         waiting("wrongkey", |stage| stage.secret("wrong") + "\n---\n" + &stage.organization(&plain(stage), "")).await;
-    let why = broken(&stage, "CredentialsRefused").await;
+    let why = broken(&stage, "CredentialsRejected").await;
     assert!(why.contains("401") && why.contains("put a valid key into Secret"), "{why}");
     let valid = stage.condition("amorg", &stage.name, "CredentialsValid").await.expect("a condition");
     assert_eq!(valid.status, "False");
@@ -89,7 +89,7 @@ async fn a_rate_limit_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_told_and_not_followed() {
     let stage = failing("moved", None, Effect::Redirect { location: "https://elsewhere.example/".to_owned() }).await;
-    let why = broken_alone(&stage, "BadAnswer").await;
+    let why = broken_alone(&stage, "InvalidResponse").await;
     assert!(why.contains("redirects are not followed"), "{why}");
     stage.sandbox.clear_faults();
     recovered(&stage).await;
@@ -98,7 +98,7 @@ async fn a_redirect_is_told_and_not_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_answer_is_told() {
     let stage = failing("big", None, Effect::HugeBody { bytes: 10_000_000 }).await;
-    let why = broken_alone(&stage, "BadAnswer").await;
+    let why = broken_alone(&stage, "InvalidResponse").await;
     assert!(why.contains("larger than 1048576 bytes"), "{why}");
     stage.sandbox.clear_faults();
     recovered(&stage).await;

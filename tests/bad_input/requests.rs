@@ -50,7 +50,7 @@ async fn a_url_of_another_organization_fails_for_good() {
     let stage = Stage::new("foreign").await;
     let url = "https://other.amigo.ai/admin/conversation/abc123def456abc123def456";
     stage.apply(&grant("foreign", &format!("  conversation: {{url: '{url}'}}"))).await;
-    let why = stage.until_reason("tpg", "foreign", "Ready", "ConversationOfAnotherOrganization").await;
+    let why = stage.until_reason("tpg", "foreign", "Ready", "OrganizationMismatch").await;
     assert!(why.contains(url) && why.contains("https://acme.amigo.ai"), "{why}");
     assert_eq!(stage.member("tpg", "foreign", "/status/phase").await, "Failed");
     stage.assert_quiet("tpg", "foreign").await;

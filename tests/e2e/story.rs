@@ -193,7 +193,7 @@ impl Story {
     pub async fn what_is_deleted_ends_as_its_object_said(&mut self) {
         let deleted = self.kubectl(REQUESTER, &["delete", "tpg", "two-owners"]);
         assert!(deleted.success && deleted.stderr.contains("Warning: "), "{deleted:?}");
-        self.until_status("organization/acme", "{.status.grants.residual}", "2").await;
+        self.until_status("organization/acme", "{.status.grants.orphaned}", "2").await;
         let assigned = self.committed("RoleAssigned").await;
         self.kubectl(EDITOR, &["delete", "roleassignment", "colleague"]).expect("a deletion");
         self.until_committed("RoleAssigned", assigned + 1).await;

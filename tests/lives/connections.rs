@@ -43,7 +43,7 @@ async fn a_rotated_key_is_picked_up_within_seconds() {
     let stage = Stage::new("rotate").await;
     stage.sandbox.set_api_key_secret("acme", KEY, SecretString::from("another-key")).expect("a key");
     stage.apply(&grant("request", REQUEST)).await;
-    let why = stage.until_reason("amorg", &stage.name, "Ready", "CredentialsRefused").await;
+    let why = stage.until_reason("amorg", &stage.name, "Ready", "CredentialsRejected").await;
     let secret = format!("put a valid key into Secret {OPERATOR_NAMESPACE}/{}", stage.name);
     assert!(why.contains(&secret), "{why}");
     stage.apply(&stage.secret("another-key")).await;
@@ -153,7 +153,7 @@ async fn the_sweep_counts_what_is_not_ours() {
         },
     });
     stage.by_hand("/role/temporary_permission_grant/", grant).await;
-    let counted = json!({"active": 1, "managed": 0, "residual": 0, "unmanaged": 1});
+    let counted = json!({"active": 1, "managed": 0, "orphaned": 0, "unmanaged": 1});
     stage.until_member("amorg", &stage.name, "/status/grants", counted).await;
 }
 
@@ -257,15 +257,15 @@ async fn an_edit_that_does_not_concern_the_sign_in_makes_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn residual_grants_are_told_once_with_their_names() {
+async fn orphaned_grants_are_told_once_with_their_names() {
     let stage = Stage::new("left").await;
     stage.apply(&grant("early", REQUEST)).await;
     stage.until_ready("tpg", "early").await;
     stage.delete("tpg", "early").await;
     let events: Api<Event> = Api::namespaced(stage.cluster.client.clone(), "default");
-    let about = ListParams::default().fields(&format!("involvedObject.name={},reason=Residual", stage.name));
+    let about = ListParams::default().fields(&format!("involvedObject.name={},reason=Orphaned", stage.name));
     let told = || async { events.list(&about).await.expect("Events").items };
-    let first = eventually(PATIENCE, "an Event about residual grants", || async { told().await.pop() }).await;
+    let first = eventually(PATIENCE, "an Event about orphaned grants", || async { told().await.pop() }).await;
     let note = first.message.clone().unwrap_or_default();
     let tagged = format!("{}/early", stage.cluster.namespace.replace('-', "_"));
     assert!(note.contains("3 grants") && note.contains(&tagged), "{note}");

@@ -129,7 +129,7 @@ async fn after_not_after_nothing_is_issued() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_early_leaves_residual_access_that_is_told() {
-    let stage = Stage::new("residual").await;
+    let stage = Stage::new("orphaned").await;
     stage.apply(&grant("early", "  conversation: {ownerUserId: user-owner-7f3a}")).await;
     stage.apply(&grant("stays", PERMISSIONS)).await;
     stage.until_ready("tpg", "early").await;
@@ -137,8 +137,8 @@ async fn deleting_early_leaves_residual_access_that_is_told() {
     let until = stage.member("tpg", "early", "/status/expiresAt").await;
     stage.delete("tpg", "early").await;
     stage.until_gone("tpg", "early").await;
-    let counted = json!({"active": 5, "managed": 2, "residual": 3, "unmanaged": 0});
-    eventually(Duration::from_secs(20), "the sweep counts the residual grants", || async {
+    let counted = json!({"active": 5, "managed": 2, "orphaned": 3, "unmanaged": 0});
+    eventually(Duration::from_secs(20), "the sweep counts the orphaned grants", || async {
         (stage.member("amorg", &stage.name, "/status/grants").await == counted).then_some(())
     })
     .await;
@@ -166,7 +166,7 @@ async fn what_is_being_deleted_is_not_issued_any_more() {
     stage.until_reason("tpg", "held", "Ready", "RateLimited").await;
     stage.patch("tpg", "held", json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
     stage.delete("tpg", "held").await;
-    let why = stage.until_reason("tpg", "held", "Ready", "Deleting").await;
+    let why = stage.until_reason("tpg", "held", "Ready", "Terminating").await;
     assert_eq!(why, "the object is being deleted, and nothing more is issued");
     // The quorum read rests on this: a plan made before the deletion is one for another generation.
     assert_eq!(stage.member("tpg", "held", "/metadata/generation").await, 2);

@@ -39,7 +39,7 @@ async fn what_never_arrived_is_asked_again_after_the_quarantine() {
     let stage = Stage::new("quarantine").await;
     stage.sandbox.add_fault(Fault::new(POST, Effect::Drop).times(Some(3)));
     stage.apply(&grant("request", REQUEST)).await;
-    let why = stage.until_reason("tpg", "request", "Ready", "AnswerLost").await;
+    let why = stage.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
     assert!(why.contains("attempt 1") && why.contains("nothing is sent before it is clear"), "{why}");
     stage.until_ready("tpg", "request").await;
     assert_one_each(&stage);

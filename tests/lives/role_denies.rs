@@ -18,7 +18,7 @@ async fn a_deny_is_compiled_away_and_only_allows_are_sent() {
     let told = stage.until_reason("amrole", "reader", "Ready", "Ready").await;
     assert!(told.contains("2 Deny grants were compiled away") && told.contains("temporary grants"), "{told}");
     assert_eq!(journal(&stage), [json!([grant(&json!({"type": "In", "values": ["u1", "u3"]}))])]);
-    let why = stage.until_reason("amrole", "reader", "BestPractices", "NotFollowed").await;
+    let why = stage.until_reason("amrole", "reader", "LintPassed", "Findings").await;
     assert!(why.contains("permissionGrants[1].action PreferAllow"), "{why}");
     stage.assert_quiet("amrole", "reader").await;
 }

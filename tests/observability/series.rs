@@ -66,7 +66,7 @@ async fn an_organization_with_a_wrong_key_says_why() {
     stage.apply(&stage.secret("not-the-key")).await;
     stage.apply(&stage.organization(&format!("http://{}", stage.address), "")).await;
     let labels = format!("kind=\"Organization\",organization=\"{}\",ready=\"False\"", stage.name);
-    until(&stage, &format!("amigo_operator_objects{{{labels},reason=\"CredentialsRefused\"}}"), 1.0).await;
+    until(&stage, &format!("amigo_operator_objects{{{labels},reason=\"CredentialsRejected\"}}"), 1.0).await;
     until(&stage, &format!("amigo_operator_organization_ready{{organization=\"{}\"}}", stage.name), 0.0).await;
     assert!(
         value("amigo_operator_amigo_calls_total{operation=\"sign_in\",outcome=\"unauthorized\",status=\"401\"}").await

@@ -66,7 +66,7 @@ async fn an_open_answer_is_called_open() {
     stage.fail(Operation::CreateTemporaryPermissionGrant, Effect::status(500));
     stage.fail(Operation::GetTemporaryPermissionGrants, Effect::status(500));
     stage.apply(&grant("open", OWNER)).await;
-    stage.until_reason("tpg", "open", "Ready", "AnswerLost").await;
+    stage.until_reason("tpg", "open", "Ready", "OutcomeUnknown").await;
     let revoked = amigo(&stage, &["revoke", "open", "--json"]);
     let told: Value = serde_json::from_str(&revoked.stdout).expect("JSON");
     assert_eq!(told["access"], "unknown", "{revoked:?}");

@@ -114,7 +114,7 @@ pub enum Error {
     },
     /// The server refused the credentials before, and they have not changed: no call is made.
     #[error("{endpoint}: not called, because the credentials were refused: {message}")]
-    CredentialsRefused {
+    CredentialsRejected {
         /// The operation.
         endpoint: Endpoint,
         /// What the server said when it refused.
@@ -192,7 +192,7 @@ pub enum ErrorKind {
     /// The connection broke.
     Interrupted,
     /// No call is made until the credentials change.
-    CredentialsRefused,
+    CredentialsRejected,
     /// The rate budget does not allow the call yet.
     Budget,
     /// Too late to send.
@@ -217,7 +217,7 @@ impl Error {
             Self::Malformed { .. } | Self::Torn { .. } => ErrorKind::Malformed,
             Self::Budget { .. } => ErrorKind::Budget,
             Self::TooLate { .. } => ErrorKind::TooLate,
-            Self::CredentialsRefused { .. } => ErrorKind::CredentialsRefused,
+            Self::CredentialsRejected { .. } => ErrorKind::CredentialsRejected,
             Self::SignIn { cause, .. } => cause.kind(),
             Self::NotUnique { .. } => ErrorKind::NotUnique,
             Self::InvalidInput { .. } => ErrorKind::Invalid,
@@ -239,7 +239,7 @@ impl Error {
             | Self::Torn { endpoint, .. }
             | Self::Budget { endpoint, .. }
             | Self::TooLate { endpoint }
-            | Self::CredentialsRefused { endpoint, .. }
+            | Self::CredentialsRejected { endpoint, .. }
             | Self::SignIn { endpoint, .. }
             | Self::NotUnique { endpoint, .. }
             | Self::InvalidInput { endpoint, .. }
@@ -278,7 +278,7 @@ impl Error {
             | Self::Tls { .. }
             | Self::Budget { .. }
             | Self::TooLate { .. }
-            | Self::CredentialsRefused { .. }
+            | Self::CredentialsRejected { .. }
             | Self::SignIn { .. }
             | Self::InvalidInput { .. }
             | Self::Unsupported { .. } => true,
@@ -336,7 +336,7 @@ impl ErrorKind {
             Self::BodyTooLarge => "body_too_large",
             Self::Malformed => "malformed",
             Self::Interrupted => "interrupted",
-            Self::CredentialsRefused => "credentials_refused",
+            Self::CredentialsRejected => "credentials_rejected",
             Self::Budget => "budget",
             Self::TooLate => "too_late",
             Self::NotUnique => "not_unique",

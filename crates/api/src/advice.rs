@@ -27,7 +27,7 @@ fn in_order(reason: &str) -> Option<&'static str> {
         | reasons::ADOPTED
         | reasons::ASSIGNED
         | reasons::DISABLED
-        | reasons::FOLLOWED => "Nothing: all is as it should be.",
+        | reasons::NO_FINDINGS => "Nothing: all is as it should be.",
         reasons::RELEASED => "Nothing, unless the user should have another role: assign it with a new RoleAssignment.",
         reasons::EXPIRED => "Nothing. Who still needs access asks again: `kubectl amigo conversation request-access`.",
         _ => return None,
@@ -44,11 +44,11 @@ fn waiting(reason: &str) -> Option<&'static str> {
              spec.rateLimit.share of the Organization."
         }
         reasons::ISSUING => "Wait: it takes seconds.",
-        reasons::DELETING => {
+        reasons::TERMINATING => {
             "Wait: the object goes when the last of its metadata.finalizers is removed. Access that was issued goes on to \
              its end."
         }
-        reasons::ANSWER_LOST => {
+        reasons::OUTCOME_UNKNOWN => {
             "Wait: the operator asks Amigo's listing and goes on when it is clear, within minutes. If the message \
              names a record that is not what was asked for, look at it at Amigo."
         }
@@ -86,10 +86,10 @@ fn requests(reason: &str) -> Option<&'static str> {
             "Check the conversation's id, and that the operator's user has Conversation:GetConversation for the whole \
              organization at Amigo; or name the owner: spec.conversation.ownerUserId."
         }
-        reasons::CONVERSATION_OF_ANOTHER_ORGANIZATION => {
+        reasons::ORGANIZATION_MISMATCH => {
             "Create the request again and name the Organization whose console the page belongs to."
         }
-        reasons::DELETED_WHILE_LIVE | reasons::RESIDUAL => {
+        reasons::DELETED_WHILE_LIVE | reasons::ORPHANED => {
             "Nothing can be taken back: the access ends by itself. To be able to end access early, ask for it with \
              spec.revokeWithin."
         }
@@ -110,7 +110,7 @@ fn connections(reason: &str) -> Option<&'static str> {
             "Permit the operator's ServiceAccount to get the Secret; the chart does so for the names in its values."
         }
         reasons::SECRET_INCOMPLETE => "Set apiKey, apiKeyId and userId in the Secret, each to plain text.",
-        reasons::CREDENTIALS_REFUSED => {
+        reasons::CREDENTIALS_REJECTED => {
             "Put a valid API key into the Secret. The role of its user must stand below the role of the key."
         }
         reasons::CREDENTIALS_EXPIRE_SOON => {
@@ -133,7 +133,7 @@ fn calls(reason: &str) -> Option<&'static str> {
             "Check spec.organization and spec.apiUrl of the Organization (a wrong region says the same), then the ids \
              and role names that are used."
         }
-        reasons::REFUSED => {
+        reasons::INVALID_REQUEST => {
             "Amigo found the content wrong: correct what the message names and create the object again."
         }
         reasons::RATE_LIMITED => {
@@ -144,7 +144,7 @@ fn calls(reason: &str) -> Option<&'static str> {
             "Check spec.apiUrl, DNS, network policies and certificates between the operator and Amigo; it is tried again."
         }
         reasons::UNAVAILABLE => "Wait: it is tried again. See whether Amigo has an outage.",
-        reasons::BAD_ANSWER => {
+        reasons::INVALID_RESPONSE => {
             "Check that spec.apiUrl leads to the Amigo API and not to a proxy or a login page in between."
         }
         _ => return None,
@@ -174,7 +174,7 @@ fn roles(reason: &str) -> Option<&'static str> {
             "Compare with `kubectl amigo role diff`, then change the spec, or set spec.driftPolicy to Correct."
         }
         reasons::ROLE_NOT_READY => "See what is wrong with the Role: `kubectl describe amrole NAME`.",
-        reasons::NOT_FOLLOWED => "Read the findings in the message, or run `kubectl amigo role lint`.",
+        reasons::FINDINGS => "Read the findings in the message, or run `kubectl amigo role lint`.",
         _ => return None,
     })
 }

@@ -27,7 +27,7 @@ use super::{NameReference, duration, rules};
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Grants", type_ = "integer", json_path = ".status.grants.active"),
-    printcolumn(name = "Residual", type_ = "integer", json_path = ".status.grants.residual", priority = 1),
+    printcolumn(name = "Orphaned", type_ = "integer", json_path = ".status.grants.orphaned", priority = 1),
     printcolumn(name = "Model", type_ = "string", json_path = ".status.permissionModel", priority = 1),
     printcolumn(name = "Key expires", type_ = "string", json_path = ".status.apiKeyExpiresAt", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -259,7 +259,7 @@ pub struct GrantCounts {
     /// Live grants that an object of this cluster explains.
     pub managed: u32,
     /// Live grants of this cluster's operator without an object.
-    pub residual: u32,
+    pub orphaned: u32,
     /// Live grants that this cluster's operator did not issue.
     pub unmanaged: u32,
 }

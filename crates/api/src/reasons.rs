@@ -11,7 +11,7 @@ pub mod condition {
     /// The Organization's API key signs in, and for longer than two weeks.
     pub const CREDENTIALS_VALID: &str = "CredentialsValid";
     /// The role follows the guide's advice.
-    pub const BEST_PRACTICES: &str = "BestPractices";
+    pub const LINT_PASSED: &str = "LintPassed";
 }
 
 macro_rules! reasons {
@@ -52,7 +52,7 @@ reasons! {
     /// Some permissions are live, the others could not be issued.
     PARTIALLY_ISSUED = "PartiallyIssued";
     /// A request may or may not have reached Amigo; the listing will tell.
-    ANSWER_LOST = "AnswerLost";
+    OUTCOME_UNKNOWN = "OutcomeUnknown";
     /// The duration has elapsed.
     EXPIRED = "Expired";
     /// The grant could not be issued before its activation deadline.
@@ -74,13 +74,13 @@ reasons! {
     /// The Organization or the object is suspended.
     SUSPENDED = "Suspended";
     /// The object is being deleted and something still holds it: nothing more is issued.
-    DELETING = "Deleting";
+    TERMINATING = "Terminating";
     /// No visible user has this e-mail or id.
     USER_NOT_FOUND = "UserNotFound";
     /// The conversation does not exist or is not visible to the operator's user.
     CONVERSATION_NOT_VISIBLE = "ConversationNotVisible";
     /// The conversation URL belongs to another host than the Organization's console.
-    CONVERSATION_OF_ANOTHER_ORGANIZATION = "ConversationOfAnotherOrganization";
+    ORGANIZATION_MISMATCH = "OrganizationMismatch";
     /// The Secret named does not exist in the operator's namespace.
     SECRET_NOT_FOUND = "SecretNotFound";
     /// The Secret cannot be read: the operator is not permitted to, or the API server did not answer.
@@ -88,7 +88,7 @@ reasons! {
     /// The Secret lacks a key, or the key is empty.
     SECRET_INCOMPLETE = "SecretIncomplete";
     /// Amigo refused the API key (401).
-    CREDENTIALS_REFUSED = "CredentialsRefused";
+    CREDENTIALS_REJECTED = "CredentialsRejected";
     /// The API key ends within two weeks.
     CREDENTIALS_EXPIRE_SOON = "CredentialsExpireSoon";
     /// The credentials sign in.
@@ -98,7 +98,7 @@ reasons! {
     /// Amigo does not know the organization, user or role (404).
     NOT_FOUND = "NotFound";
     /// Amigo found the request's content wrong (400, 422).
-    REFUSED = "Refused";
+    INVALID_REQUEST = "InvalidRequest";
     /// Amigo's rate limit was reached (429).
     RATE_LIMITED = "RateLimited";
     /// Amigo cannot be reached: DNS, connection or TLS.
@@ -106,7 +106,7 @@ reasons! {
     /// Amigo answered with an error of its own or not in time.
     UNAVAILABLE = "Unavailable";
     /// Amigo's answer could not be understood: a redirect, too large, or not what its document says.
-    BAD_ANSWER = "BadAnswer";
+    INVALID_RESPONSE = "InvalidResponse";
     /// The API URL's host or scheme is not on the operator's allow-list.
     API_URL_NOT_ALLOWED = "ApiUrlNotAllowed";
     /// An older object manages the same remote thing.
@@ -136,15 +136,15 @@ reasons! {
     /// The role's grants were emptied before the object went.
     DISABLED = "Disabled";
     /// A role follows all advice.
-    FOLLOWED = "Followed";
+    NO_FINDINGS = "NoFindings";
     /// A role ignores some advice; the message lists it.
-    NOT_FOLLOWED = "NotFollowed";
+    FINDINGS = "Findings";
     /// A grant object was deleted while its access goes on at Amigo.
     DELETED_WHILE_LIVE = "DeletedWhileLive";
     /// The sweep found more than one live record of one slot, or one that lives longer than its object allows.
     DUPLICATE = "Duplicate";
     /// The sweep found live records of ours without an object.
-    RESIDUAL = "Residual";
+    ORPHANED = "Orphaned";
     /// A further lease was issued.
     RENEWED = "Renewed";
 }

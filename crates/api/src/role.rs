@@ -179,7 +179,7 @@ pub struct RoleStatus {
     #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
     pub denied_digests: Vec<String>,
 
-    /// Ready, Stalled and BestPractices.
+    /// Ready, Stalled and LintPassed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -38,15 +38,15 @@ fn classify(kind: ErrorKind) -> (&'static str, SetbackClass) {
         }
         ErrorKind::RateLimited => (reasons::RATE_LIMITED, Transient),
         ErrorKind::Budget | ErrorKind::TooLate => (reasons::QUEUED, Transient),
-        ErrorKind::Unauthorized | ErrorKind::CredentialsRefused => (reasons::CREDENTIALS_REFUSED, Persistent),
+        ErrorKind::Unauthorized | ErrorKind::CredentialsRejected => (reasons::CREDENTIALS_REJECTED, Persistent),
         ErrorKind::Forbidden => (reasons::FORBIDDEN, Persistent),
         ErrorKind::NotFound => (reasons::NOT_FOUND, Persistent),
         ErrorKind::Conflict => (reasons::CONFLICT, Transient),
         ErrorKind::NotUnique => (reasons::USER_NOT_FOUND, Persistent),
         ErrorKind::Redirect | ErrorKind::UnexpectedStatus | ErrorKind::BodyTooLarge | ErrorKind::Malformed => {
-            (reasons::BAD_ANSWER, Persistent)
+            (reasons::INVALID_RESPONSE, Persistent)
         }
         ErrorKind::Unsupported => (reasons::DENY_NOT_SUPPORTED, Permanent),
-        ErrorKind::BadRequest | ErrorKind::Invalid => (reasons::REFUSED, Permanent),
+        ErrorKind::BadRequest | ErrorKind::Invalid => (reasons::INVALID_REQUEST, Permanent),
     }
 }

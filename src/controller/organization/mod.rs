@@ -114,7 +114,7 @@ fn closes(setback: &Setback) -> bool {
         reasons::UNAVAILABLE,
         reasons::RATE_LIMITED,
         reasons::QUEUED,
-        reasons::BAD_ANSWER,
+        reasons::INVALID_RESPONSE,
         reasons::FORBIDDEN,
     ]
     .contains(&setback.reason)
@@ -203,7 +203,7 @@ fn with_remedy(setback: Setback, link: &Link, context: &Context) -> Setback {
     }
     let spec = &link.spec;
     let remedy = match setback.reason {
-        reasons::CREDENTIALS_REFUSED => {
+        reasons::CREDENTIALS_REJECTED => {
             format!("put a valid key into Secret {}/{}", context.settings.namespace, spec.credentials_secret_ref.name)
         }
         reasons::NOT_FOUND => format!("check apiUrl {} and organization {}", spec.api_url, spec.organization),
@@ -222,7 +222,7 @@ fn unreachable_without_client(link: &Link) -> Setback {
 
 /// A cached token costs no call. Credentials known to be refused are tried again: looks at them are far apart.
 async fn sign_in(link: &Link, client: &Client) -> Result<(), Setback> {
-    let refused = link.closed.as_ref().is_some_and(|closed| closed.reason == reasons::CREDENTIALS_REFUSED);
+    let refused = link.closed.as_ref().is_some_and(|closed| closed.reason == reasons::CREDENTIALS_REJECTED);
     let signed_in = if refused { client.probe().await } else { client.sign_in().await };
     signed_in.map_err(|error| setbacks::of(&error))
 }

@@ -46,7 +46,7 @@ fn credentials(
     (outcome, unread): (&Result<(), Setback>, Option<&Setback>),
     now: Timestamp,
 ) -> (Standing, &'static str, String) {
-    let refused = [reasons::SECRET_NOT_FOUND, reasons::SECRET_INCOMPLETE, reasons::CREDENTIALS_REFUSED];
+    let refused = [reasons::SECRET_NOT_FOUND, reasons::SECRET_INCOMPLETE, reasons::CREDENTIALS_REJECTED];
     match (outcome, unread) {
         (Err(setback), _) if refused.contains(&setback.reason) => {
             (Standing::False, setback.reason, setback.message.clone())

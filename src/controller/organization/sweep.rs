@@ -100,15 +100,15 @@ async fn survey<'a>(
 fn announce(link: &Link, context: &SharedContext, before: Option<&SweepReport>, after: &SweepReport) {
     let Some(object) = context.stores.organizations.get(&ObjectRef::new(&link.name)) else { return };
     // After a restart the status still says what was told.
-    let told = object.status.as_ref().and_then(|status| status.grants.as_ref()).map(|counts| counts.residual);
-    let residual = before.map(|before| before.counts.residual).or(told).unwrap_or_default();
-    for announcement in news(before, residual, after) {
+    let told = object.status.as_ref().and_then(|status| status.grants.as_ref()).map(|counts| counts.orphaned);
+    let orphaned = before.map(|before| before.counts.orphaned).or(told).unwrap_or_default();
+    for announcement in news(before, orphaned, after) {
         context.announce(&*object, announcement);
     }
 }
 
 /// What is new since the last sweep. Pure.
-fn news(before: Option<&SweepReport>, residual_before: u32, after: &SweepReport) -> Vec<Announcement> {
+fn news(before: Option<&SweepReport>, orphaned_before: u32, after: &SweepReport) -> Vec<Announcement> {
     let mut news = Vec::new();
     let excess = |report: &SweepReport| (report.duplicates.clone(), report.over_granted.clone());
     let (duplicates, over_granted) = excess(after);
@@ -122,13 +122,13 @@ fn news(before: Option<&SweepReport>, residual_before: u32, after: &SweepReport)
             news.push(Announcement { reason: reasons::DUPLICATE, message, warning: true });
         }
     }
-    if after.counts.residual > residual_before {
+    if after.counts.orphaned > orphaned_before {
         let message = format!(
             "{} grants of this cluster are live at Amigo without an object and end by themselves; by their tags: {}",
-            after.counts.residual,
-            some_of(&after.residual)
+            after.counts.orphaned,
+            some_of(&after.orphaned)
         );
-        news.push(Announcement { reason: reasons::RESIDUAL, message, warning: true });
+        news.push(Announcement { reason: reasons::ORPHANED, message, warning: true });
     }
     news
 }
@@ -143,7 +143,7 @@ fn some_of(names: &BTreeSet<String>) -> String {
 }
 
 fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
-    let SweepReport { counts, duplicates, residual, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
+    let SweepReport { counts, duplicates, orphaned, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
     let violations = [
         (*late, Assumption::CommitsInTime),
         (*unlisted, Assumption::ListsSoon),
@@ -154,8 +154,8 @@ fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
         context.metrics.assumption_violated(assumption);
     }
     tracing::info!(
-        organization = link.name, managed = counts.managed, residual = counts.residual, unmanaged = counts.unmanaged,
-        duplicates = ?duplicates, over_granted = ?over_granted, residual_of = ?residual, late, overdue, unlisted, retagged,
+        organization = link.name, managed = counts.managed, orphaned = counts.orphaned, unmanaged = counts.unmanaged,
+        duplicates = ?duplicates, over_granted = ?over_granted, orphaned_of = ?orphaned, late, overdue, unlisted, retagged,
         "swept the live grants"
     );
 }
@@ -170,16 +170,16 @@ mod tests {
 
     use super::*;
 
-    fn report(duplicates: &[&str], over_granted: &[&str], residual: &[&str]) -> SweepReport {
+    fn report(duplicates: &[&str], over_granted: &[&str], orphaned: &[&str]) -> SweepReport {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        let counts = GrantCounts { residual: u32::try_from(residual.len()).unwrap(), ..GrantCounts::default() };
-        let (duplicates, over_granted, residual) = (set(duplicates), set(over_granted), set(residual));
-        SweepReport { counts, duplicates, residual, over_granted, ..SweepReport::default() }
+        let counts = GrantCounts { orphaned: u32::try_from(orphaned.len()).unwrap(), ..GrantCounts::default() };
+        let (duplicates, over_granted, orphaned) = (set(duplicates), set(over_granted), set(orphaned));
+        SweepReport { counts, duplicates, orphaned, over_granted, ..SweepReport::default() }
     }
 
     fn told(before: Option<&SweepReport>, after: &SweepReport) -> Vec<&'static str> {
-        let residual = before.map_or(0, |before| before.counts.residual);
-        news(before, residual, after).into_iter().map(|announcement| announcement.reason).collect()
+        let orphaned = before.map_or(0, |before| before.counts.orphaned);
+        news(before, orphaned, after).into_iter().map(|announcement| announcement.reason).collect()
     }
 
     #[test]
@@ -195,10 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn residual_grants_are_told_when_their_number_rises() {
+    fn orphaned_grants_are_told_when_their_number_rises() {
         let (one, two) = (report(&[], &[], &["a/b"]), report(&[], &[], &["a/b", "c/d"]));
-        assert_eq!(told(None, &one), [reasons::RESIDUAL]);
-        assert_eq!(told(Some(&one), &two), [reasons::RESIDUAL]);
+        assert_eq!(told(None, &one), [reasons::ORPHANED]);
+        assert_eq!(told(Some(&one), &two), [reasons::ORPHANED]);
         assert!(told(Some(&two), &one).is_empty());
         assert!(news(None, 2, &two).is_empty(), "a restart tells nothing twice");
     }

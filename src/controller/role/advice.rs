@@ -1,4 +1,4 @@
-//! The condition `BestPractices`: what lint finds in a role.
+//! The condition `LintPassed`: what lint finds in a role.
 
 use amigo_api::{
     Role,
@@ -17,11 +17,11 @@ const NAMED: usize = 5;
 pub fn set(object: &Role, conditions: &mut Vec<Condition>, stamp: (i64, Timestamp)) {
     let findings = role::lint(&object.remote_name(), &object.spec);
     let (standing, reason) = if findings.is_empty() {
-        (Standing::True, reasons::FOLLOWED)
+        (Standing::True, reasons::NO_FINDINGS)
     } else {
-        (Standing::False, reasons::NOT_FOLLOWED)
+        (Standing::False, reasons::FINDINGS)
     };
-    conditions::set(conditions, (condition::BEST_PRACTICES, standing, reason), message(findings), stamp);
+    conditions::set(conditions, (condition::LINT_PASSED, standing, reason), message(findings), stamp);
 }
 
 /// The findings in few words: how many, then the heaviest of them.

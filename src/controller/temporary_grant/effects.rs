@@ -237,7 +237,7 @@ impl Pass<'_> {
 
     /// Refused credentials are the Organization's matter: it looks at once.
     pub fn mind_credentials(&self, setback: Option<&Setback>) {
-        if setback.is_some_and(|setback| setback.reason == reasons::CREDENTIALS_REFUSED) {
+        if setback.is_some_and(|setback| setback.reason == reasons::CREDENTIALS_REJECTED) {
             self.context.triggers.organizations.pull();
         }
     }

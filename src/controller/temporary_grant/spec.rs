@@ -120,7 +120,7 @@ fn moved(object: &TemporaryPermissionGrant, link: &Link) -> Option<Setback> {
         "Organization {} now connects to {}, and this grant was asked of {asked}: create another object",
         link.name, link.spec.organization
     );
-    let reason = reasons::CONVERSATION_OF_ANOTHER_ORGANIZATION;
+    let reason = reasons::ORGANIZATION_MISMATCH;
     (*asked != link.spec.organization).then(|| setbacks::found(reason, SetbackClass::Permanent, message))
 }
 
@@ -153,6 +153,6 @@ fn belongs(url: &str, link: &Link) -> Option<Setback> {
         "conversation.url {url} is not a page of Organization {}, whose console is {console}: name the Organization it belongs to",
         link.name
     );
-    let reason = reasons::CONVERSATION_OF_ANOTHER_ORGANIZATION;
+    let reason = reasons::ORGANIZATION_MISMATCH;
     (!link.spec.has_page(url)).then(|| setbacks::found(reason, SetbackClass::Permanent, message))
 }

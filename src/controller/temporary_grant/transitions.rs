@@ -24,7 +24,7 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
             reasons::PENDING,
             reasons::EXPIRED,
             reasons::SUSPENDED,
-            reasons::DELETING,
+            reasons::TERMINATING,
         ]
         .contains(&reason);
         let warning = standing != Standing::True.as_str() && !waits;
@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn what_is_given_up_altogether_is_told_once() {
-        let mut after = partly_issued(Some(reasons::REFUSED));
-        let refused = (condition::READY, Standing::False, reasons::REFUSED);
+        let mut after = partly_issued(Some(reasons::INVALID_REQUEST));
+        let refused = (condition::READY, Standing::False, reasons::INVALID_REQUEST);
         conditions::set(&mut after.conditions, refused, "not so", (1, Timestamp::UNIX_EPOCH));
         let told = between(&TemporaryPermissionGrantStatus::default(), &after);
-        assert_eq!(told.iter().map(|told| told.reason).collect::<Vec<_>>(), [reasons::REFUSED]);
+        assert_eq!(told.iter().map(|told| told.reason).collect::<Vec<_>>(), [reasons::INVALID_REQUEST]);
     }
 }

@@ -68,7 +68,7 @@ fn page() -> String {
     drop(amigo_lost_answers.get_or_create(&OperationLabel { operation }));
     drop(budget_wait.get_or_create(&OperationLabel { operation }));
     drop(kubernetes_writes.get_or_create(&WriteLabels { kind, verb: Verb::Patch }));
-    drop(give_ups.get_or_create(&ReasonLabel { reason: "Refused" }));
+    drop(give_ups.get_or_create(&ReasonLabel { reason: "InvalidRequest" }));
     drop(assumption_violations.get_or_create(&AssumptionLabel { assumption: Assumption::KeepsTags }));
     metrics.encode().unwrap()
 }

@@ -194,7 +194,7 @@ impl Core {
         let endpoint = request.endpoint;
         match self.tokens.token(self).await {
             Ok(token) => Ok(Some(token)),
-            Err(Error::CredentialsRefused { message, .. }) => Err(Error::CredentialsRefused { endpoint, message }),
+            Err(Error::CredentialsRejected { message, .. }) => Err(Error::CredentialsRejected { endpoint, message }),
             Err(cause) => Err(Error::SignIn { endpoint, cause: Box::new(cause) }),
         }
     }

@@ -96,7 +96,7 @@ impl Client {
     /// Makes sure that a valid token is at hand.
     ///
     /// # Errors
-    /// Those of the sign-in; `CredentialsRefused` without a call if the server refused before.
+    /// Those of the sign-in; `CredentialsRejected` without a call if the server refused before.
     pub async fn sign_in(&self) -> Result<(), Error> {
         self.core.tokens.token(&self.core).await.map(drop)
     }

@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A token that a call rejects although it is new counts as refused credentials when the token before it met the same.
 ///
 /// # Errors
-/// Those of the sign-in call, `CredentialsRefused` after a 401.
+/// Those of the sign-in call, `CredentialsRejected` after a 401.
 pub(super) struct TokenKeeper {
     credentials: Credentials,
     state: Mutex<State>,
@@ -96,7 +96,7 @@ impl TokenKeeper {
     /// Whether the server has refused the credentials.
     pub(super) fn refused(&self, endpoint: Endpoint) -> Option<Error> {
         let message = self.state().refused.clone()?;
-        Some(Error::CredentialsRefused { endpoint, message })
+        Some(Error::CredentialsRejected { endpoint, message })
     }
 
     /// A valid token, from the cache or by signing in.
@@ -207,7 +207,7 @@ impl TokenKeeper {
         let now = clock.boot();
         let state = self.state();
         if let Some(message) = &state.refused {
-            return Standing::Not(Error::CredentialsRefused { endpoint: Endpoint::SignIn, message: message.clone() });
+            return Standing::Not(Error::CredentialsRejected { endpoint: Endpoint::SignIn, message: message.clone() });
         }
         let pausing = state.failure.as_ref().filter(|failure| now < failure.retry_at);
         match (&state.token, pausing) {

@@ -11,12 +11,12 @@ use super::{Now, Setback, SetbackClass, Spec, Status};
 
 /// Reasons that end a request's attempts for good; kept in the `Stalled` condition.
 pub const FINAL_REASONS: [&str; 10] = [
-    reasons::REFUSED,
+    reasons::INVALID_REQUEST,
     reasons::INVALID_SPEC,
     reasons::INVALID_DURATION,
     reasons::DENY_NOT_SUPPORTED,
     reasons::CONFLICT,
-    reasons::CONVERSATION_OF_ANOTHER_ORGANIZATION,
+    reasons::ORGANIZATION_MISMATCH,
     reasons::ACTIVATION_DEADLINE_EXCEEDED,
     reasons::NOT_AFTER_PASSED,
     reasons::TOO_LITTLE_TIME,
@@ -49,7 +49,7 @@ impl Status {
     /// Ends the attempts: what is live goes on to its end, and nothing more is asked for.
     pub(super) fn give_up(&mut self, spec: &Spec, reason: &'static str, message: String, now: Now) {
         // The condition is the memory of it, so what is final must have a final reason.
-        let reason = if FINAL_REASONS.contains(&reason) { reason } else { reasons::REFUSED };
+        let reason = if FINAL_REASONS.contains(&reason) { reason } else { reasons::INVALID_REQUEST };
         let live = !self.record.grants.is_empty();
         self.say(spec, condition::STALLED, (Standing::True, reason, message.clone()), now);
         if !live {
@@ -93,7 +93,7 @@ impl Status {
                 (Standing::Unknown, reason, message) => {
                     (Standing::Unknown, reason, format!("{message}; {BEING_DELETED}"))
                 }
-                _ => (Standing::False, reasons::DELETING, BEING_DELETED.to_owned()),
+                _ => (Standing::False, reasons::TERMINATING, BEING_DELETED.to_owned()),
             };
         }
         if all_live {
@@ -154,13 +154,13 @@ impl Status {
                     "a record with the tags of attempt {number} is at Amigo but is not what was asked for (another user, \
                      condition, creator or a later end); nothing more is asked for: look at it there"
                 );
-                return (Standing::Unknown, reasons::ANSWER_LOST, message);
+                return (Standing::Unknown, reasons::OUTCOME_UNKNOWN, message);
             }
             let why = setback.map_or_else(String::new, |setback| format!(" ({})", setback.message));
             let message = format!(
                 "whether attempt {number} reached Amigo is not known{why}; the listing is being asked, and nothing is sent before it is clear"
             );
-            return (Standing::Unknown, reasons::ANSWER_LOST, message);
+            return (Standing::Unknown, reasons::OUTCOME_UNKNOWN, message);
         }
         if let Some(reason) = self.final_reason() {
             let stalled = conditions::find(&self.record.conditions, condition::STALLED);

@@ -22,7 +22,7 @@ pub struct SweepReport {
     /// Live records beyond the first of one slot: `namespace/name`.
     pub duplicates: BTreeSet<String>,
     /// Live records of ours without an object: `namespace/name` as their tags say.
-    pub residual: BTreeSet<String>,
+    pub orphaned: BTreeSet<String>,
     /// Live records that end later than their object's deadline allows: `namespace/name`.
     pub over_granted: BTreeSet<String>,
     /// Live by the listing, although they had ended before it began.
@@ -77,8 +77,8 @@ impl Listing<'_> {
             }
             // Of whatever Organization: two objects may have named one organization one after the other.
             let Some(object) = by_uid.get(grant.tag(UID)) else {
-                report.counts.residual += 1;
-                report.residual.insert(format!("{}/{}", grant.tag("k8s_namespace"), grant.tag("k8s_name")));
+                report.counts.orphaned += 1;
+                report.orphaned.insert(format!("{}/{}", grant.tag("k8s_namespace"), grant.tag("k8s_name")));
                 continue;
             };
             report.counts.managed += 1;
@@ -243,10 +243,10 @@ mod tests {
             Listing { name, organization, cluster, began, ended, timing }.compare(&self.grants, &objects)
         }
 
-        /// Active, managed, residual, unmanaged.
+        /// Active, managed, orphaned, unmanaged.
         fn counted(self) -> [u32; 4] {
-            let GrantCounts { active, managed, residual, unmanaged } = self.swept().counts;
-            [active, managed, residual, unmanaged]
+            let GrantCounts { active, managed, orphaned, unmanaged } = self.swept().counts;
+            [active, managed, orphaned, unmanaged]
         }
     }
 
@@ -304,13 +304,13 @@ mod tests {
     #[test]
     fn what_comes_back_with_another_uid_is_retagged() {
         let swept = issued().tagged(UID, "0b").swept();
-        assert_eq!((swept.retagged, swept.unlisted, swept.counts.residual), (1, 0, 1));
+        assert_eq!((swept.retagged, swept.unlisted, swept.counts.orphaned), (1, 0, 1));
     }
 
     #[test]
     fn a_record_of_ours_without_an_object_is_residual() {
         assert_eq!(issued().without_objects().counted(), [1, 0, 1, 0]);
-        assert_eq!(issued().without_objects().swept().residual, names(&["team/gone"]));
+        assert_eq!(issued().without_objects().swept().orphaned, names(&["team/gone"]));
     }
 
     #[test]
@@ -335,7 +335,7 @@ mod tests {
     fn what_ended_while_it_was_listed_is_nobodys_and_what_had_ended_before_is_overdue() {
         for (end, active, overdue) in [("11:00", 0, 0), ("09:59", 0, 0), ("09:58", 1, 1), ("12:30", 1, 0)] {
             let swept = issued().without_objects().ending(end).swept();
-            assert_eq!((swept.counts.active, swept.counts.residual, swept.overdue), (active, active, overdue), "{end}");
+            assert_eq!((swept.counts.active, swept.counts.orphaned, swept.overdue), (active, active, overdue), "{end}");
         }
     }
 }

@@ -244,7 +244,7 @@ pub fn unreadable(name: &str, reason: &Excerpt) -> Setback {
         "role {name} is listed with grants that cannot be read ({reason}), so it cannot be compared and is left as it is: \
          look at it at Amigo; a change of the spec is sent"
     );
-    found(reasons::BAD_ANSWER, SetbackClass::Persistent, message)
+    found(reasons::INVALID_RESPONSE, SetbackClass::Persistent, message)
 }
 
 fn not_adopted(desired: &Desired<'_>, differs: &[&str]) -> Setback {

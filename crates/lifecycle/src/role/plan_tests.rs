@@ -278,7 +278,7 @@ fn grants_that_cannot_be_read_are_left_until_the_spec_changes() {
     for status in [settled(&spec), unseen] {
         let report = Desired { status: &status, ..desired(&spec) };
         let Plan::Leave(setback) = plan(&report, Some(&there)) else { panic!("sent again") };
-        assert_eq!(setback.reason, reasons::BAD_ANSWER);
+        assert_eq!(setback.reason, reasons::INVALID_RESPONSE);
         let edited = RoleSpec { description: "Edited".to_owned(), ..reviewer() };
         let edited = Desired { status: &status, ..desired(&edited) };
         assert!(matches!(plan(&edited, Some(&there)), Plan::Change { .. }));

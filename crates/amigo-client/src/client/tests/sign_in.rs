@@ -104,7 +104,7 @@ async fn two_rejected_tokens_stop_all_calls() {
     let server = Server::signed_in(|_| answer(401, &json!({"detail": "no"}))).await;
     let client = server.client();
     assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::Unauthorized);
-    assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRefused);
+    assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
     assert_eq!((server.sign_ins(), server.others().len()), (2, 2));
 }
 
@@ -120,8 +120,8 @@ async fn refused_credentials_are_not_tried_again_until_a_probe_succeeds() {
     let first = client.sign_in().await.unwrap_err();
     assert_eq!(first.kind(), ErrorKind::Unauthorized);
     assert!(first.to_string().contains("Invalid key. (key unknown"), "{first}");
-    assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRefused);
-    assert_eq!(client.user_by_id("u").await.unwrap_err().kind(), ErrorKind::CredentialsRefused);
+    assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
+    assert_eq!(client.user_by_id("u").await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
     assert_eq!(server.calls().len(), 1);
     client.probe().await.unwrap_err();
     client.probe().await.unwrap();

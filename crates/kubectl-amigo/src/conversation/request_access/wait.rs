@@ -207,7 +207,7 @@ mod tests {
     fn a_part_is_no_grant() {
         let grant = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), None);
         assert_eq!(judge(&grant, None, SOON), None);
-        let stuck = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), Some(reasons::REFUSED));
+        let stuck = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), Some(reasons::INVALID_REQUEST));
         assert_eq!(judge(&stuck, None, SOON), Some(Err(Obstacle::Refused("why (PartiallyIssued)".to_owned()))));
         let held_up = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), Some(reasons::FORBIDDEN));
         assert_eq!(judge(&held_up, None, SOON), Some(Err(Obstacle::Stalled("why (PartiallyIssued)".to_owned()))));
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_given_up_is_refused() {
-        let grant = seen(Phase::Failed, (Standing::False, reasons::REFUSED), Some(reasons::REFUSED));
+        let grant = seen(Phase::Failed, (Standing::False, reasons::INVALID_REQUEST), Some(reasons::INVALID_REQUEST));
         assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Refused("why (Refused)".to_owned()))));
     }
 
@@ -229,7 +229,7 @@ mod tests {
     fn what_may_pass_by_itself_is_waited_for() {
         let not_ready = reasons::ORGANIZATION_NOT_READY;
         let closed = seen(Phase::Pending, (Standing::False, not_ready), Some(not_ready));
-        let open = seen(Phase::Issuing, (Standing::Unknown, reasons::ANSWER_LOST), Some(reasons::ANSWER_LOST));
+        let open = seen(Phase::Issuing, (Standing::Unknown, reasons::OUTCOME_UNKNOWN), Some(reasons::OUTCOME_UNKNOWN));
         assert_eq!((judge(&closed, None, SOON), judge(&open, None, SOON)), (None, None));
     }
 

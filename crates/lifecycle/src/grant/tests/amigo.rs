@@ -152,7 +152,7 @@ pub(super) fn setback(fate: Fate) -> Setback {
     let (reason, class, retry_after) = match fate {
         Fate::Limited(after) => (reasons::RATE_LIMITED, SetbackClass::Transient, Some(Duration::from_secs(after))),
         Fate::Forbidden => (reasons::FORBIDDEN, SetbackClass::Persistent, None),
-        Fate::Hopeless => (reasons::REFUSED, SetbackClass::Permanent, None),
+        Fate::Hopeless => (reasons::INVALID_REQUEST, SetbackClass::Permanent, None),
         _ => (reasons::UNAVAILABLE, SetbackClass::Transient, None),
     };
     Setback { reason, message: format!("{fate:?}"), class, retry_after }

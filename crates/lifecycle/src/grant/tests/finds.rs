@@ -105,7 +105,7 @@ fn forged_tags_of_another_creator_are_not_adopted() {
     assert_eq!((world.record().grants.len(), world.record().attempts), (0, 1));
     assert_eq!(
         world.summary(),
-        "Issuing, Ready Unknown AnswerLost, Issued Unknown AnswerLost, Stalled True AnswerLost"
+        "Issuing, Ready Unknown OutcomeUnknown, Issued Unknown OutcomeUnknown, Stalled True OutcomeUnknown"
     );
 }
 
@@ -160,6 +160,6 @@ fn a_server_slightly_ahead_is_believed() {
 fn an_end_that_cannot_be_ours_is_not_believed() {
     let mut world = grant().server_ahead(120_000).world();
     world.run_until(seconds(30));
-    assert_eq!(world.condition("Ready"), "Unknown AnswerLost");
+    assert_eq!(world.condition("Ready"), "Unknown OutcomeUnknown");
     assert_eq!((world.record().grants.len(), world.ledger.posts), (0, 3));
 }

@@ -12,7 +12,7 @@ use super::{
 fn a_lost_answer_is_found_and_taken_over() {
     let mut world = grant().world().meeting("post", &[Fate::LostAfter]);
     assert_eq!(world.effects(), "resolve reserve read write post write");
-    assert_eq!(world.summary(), "Issuing, Ready Unknown AnswerLost, Issued Unknown AnswerLost, Stalled none");
+    assert_eq!(world.summary(), "Issuing, Ready Unknown OutcomeUnknown, Issued Unknown OutcomeUnknown, Stalled none");
     assert_eq!(world.effects_for(seconds(15)), "read lookup write");
     assert!(world.is_active());
     assert_eq!(world.ledger.posts, 3);
@@ -77,7 +77,7 @@ fn what_cannot_be_resolved_for_good_fails_for_good() {
 fn a_permission_refused_for_good_does_not_stop_the_others() {
     let mut world = grant().world().meeting("post", &[Fate::Torn]);
     world.work();
-    assert_eq!(world.summary(), "Issuing, Ready Unknown AnswerLost, Issued Unknown AnswerLost, Stalled none");
+    assert_eq!(world.summary(), "Issuing, Ready Unknown OutcomeUnknown, Issued Unknown OutcomeUnknown, Stalled none");
     world.run_until(minutes(2));
     assert_eq!(world.condition("Ready"), "True Active");
 }
