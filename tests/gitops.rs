@@ -4,7 +4,7 @@ use std::fs;
 
 use amigo_api::{
     Organization, Phase, Role, TemporaryPermissionGrant,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
 use cel::{Context, Program};
@@ -46,7 +46,7 @@ fn flux(grant: &TemporaryPermissionGrant) -> &'static str {
     ["failed", "current"].into_iter().find(|name| holds(name)).unwrap_or("in progress")
 }
 
-fn saying(said: &[(&str, Standing, &'static str)]) -> Vec<Condition> {
+fn saying(said: &[(&str, ConditionStatus, &'static str)]) -> Vec<Condition> {
     let mut all = Vec::new();
     for (kind, standing, reason) in said {
         conditions::set(&mut all, (kind, *standing, reason), format!("because {reason}"), (1, Timestamp::UNIX_EPOCH));
@@ -55,7 +55,7 @@ fn saying(said: &[(&str, Standing, &'static str)]) -> Vec<Condition> {
 }
 
 /// A request in this phase whose Ready condition says this.
-fn grant(phase: Phase, standing: Standing, reason: &'static str) -> TemporaryPermissionGrant {
+fn grant(phase: Phase, standing: ConditionStatus, reason: &'static str) -> TemporaryPermissionGrant {
     let object = json!({
         "metadata": {"name": "one", "namespace": "default", "generation": 1},
         "spec": {
@@ -71,11 +71,11 @@ fn grant(phase: Phase, standing: Standing, reason: &'static str) -> TemporaryPer
 fn stalled(mut grant: TemporaryPermissionGrant) -> TemporaryPermissionGrant {
     let status = grant.status.as_mut().expect("as the file says");
     let reason = reasons::known(&status.conditions[0].reason).expect("as the file says");
-    status.conditions.extend(saying(&[(condition::STALLED, Standing::True, reason)]));
+    status.conditions.extend(saying(&[(condition::STALLED, ConditionStatus::True, reason)]));
     grant
 }
 
-fn role(said: &[(&str, Standing, &'static str)]) -> Role {
+fn role(said: &[(&str, ConditionStatus, &'static str)]) -> Role {
     let object = json!({
         "metadata": {"name": "one", "namespace": "default", "generation": 1},
         "spec": {"organizationRef": {"name": "acme"}, "description": "one", "frontendView": "client", "permissionGrants": []},
@@ -85,21 +85,21 @@ fn role(said: &[(&str, Standing, &'static str)]) -> Role {
 }
 
 fn waiting(reason: &'static str) -> TemporaryPermissionGrant {
-    grant(Phase::Pending, Standing::False, reason)
+    grant(Phase::Pending, ConditionStatus::False, reason)
 }
 
 fn expired() -> TemporaryPermissionGrant {
-    grant(Phase::Expired, Standing::False, reasons::EXPIRED)
+    grant(Phase::Expired, ConditionStatus::False, reasons::EXPIRED)
 }
 
 /// Created again by what applies manifests, after its end.
 fn late() -> TemporaryPermissionGrant {
-    stalled(grant(Phase::Failed, Standing::False, reasons::NOT_AFTER_PASSED))
+    stalled(grant(Phase::Failed, ConditionStatus::False, reasons::NOT_AFTER_PASSED))
 }
 
 #[test]
 fn live_and_ended_access_is_healthy() {
-    assert_eq!(health(&grant(Phase::Active, Standing::True, reasons::ACTIVE)), "Healthy");
+    assert_eq!(health(&grant(Phase::Active, ConditionStatus::True, reasons::ACTIVE)), "Healthy");
     assert_eq!(health(&expired()), "Healthy");
     assert_eq!(health(&late()), "Healthy");
 }
@@ -109,24 +109,24 @@ fn what_comes_by_itself_is_progressing() {
     for reason in [reasons::PENDING, reasons::QUEUED, reasons::UNREACHABLE, reasons::RATE_LIMITED] {
         assert_eq!(health(&waiting(reason)), "Progressing", "{reason}");
     }
-    assert_eq!(health(&grant(Phase::Issuing, Standing::Unknown, reasons::ISSUING)), "Progressing");
-    assert_eq!(health(&grant(Phase::Issuing, Standing::Unknown, reasons::OUTCOME_UNKNOWN)), "Progressing");
+    assert_eq!(health(&grant(Phase::Issuing, ConditionStatus::Unknown, reasons::ISSUING)), "Progressing");
+    assert_eq!(health(&grant(Phase::Issuing, ConditionStatus::Unknown, reasons::OUTCOME_UNKNOWN)), "Progressing");
 }
 
 #[test]
 fn what_needs_somebody_is_degraded_and_says_why() {
-    let failed = stalled(grant(Phase::Failed, Standing::False, reasons::ACTIVATION_DEADLINE_EXCEEDED));
+    let failed = stalled(grant(Phase::Failed, ConditionStatus::False, reasons::ACTIVATION_DEADLINE_EXCEEDED));
     assert_eq!(argo(&failed), ("Degraded".to_owned(), "because ActivationDeadlineExceeded".to_owned()));
     assert_eq!(health(&stalled(waiting(reasons::USER_NOT_FOUND))), "Degraded");
-    assert_eq!(health(&stalled(grant(Phase::Active, Standing::False, reasons::PARTIALLY_ISSUED))), "Degraded");
+    assert_eq!(health(&stalled(grant(Phase::Active, ConditionStatus::False, reasons::PARTIALLY_ISSUED))), "Degraded");
 }
 
 #[test]
 fn a_conflict_is_degraded_whether_or_not_it_may_pass() {
-    let ready = (condition::READY, Standing::False, reasons::CONFLICT);
+    let ready = (condition::READY, ConditionStatus::False, reasons::CONFLICT);
     assert_eq!(health(&role(&[ready])), "Degraded");
-    assert_eq!(health(&role(&[ready, (condition::STALLED, Standing::True, reasons::CONFLICT)])), "Degraded");
-    assert_eq!(health(&role(&[(condition::READY, Standing::True, reasons::APPLIED)])), "Healthy");
+    assert_eq!(health(&role(&[ready, (condition::STALLED, ConditionStatus::True, reasons::CONFLICT)])), "Degraded");
+    assert_eq!(health(&role(&[(condition::READY, ConditionStatus::True, reasons::APPLIED)])), "Healthy");
 }
 
 #[test]
@@ -134,14 +134,14 @@ fn a_suspended_organization_is_suspended() {
     let object = json!({
         "metadata": {"name": "acme", "generation": 1},
         "spec": {"organization": "acme", "credentialsSecretRef": {"name": "acme"}, "suspend": true},
-        "status": {"conditions": saying(&[(condition::READY, Standing::False, reasons::SUSPENDED)])},
+        "status": {"conditions": saying(&[(condition::READY, ConditionStatus::False, reasons::SUSPENDED)])},
     });
     assert_eq!(health(&serde_json::from_value::<Organization>(object).unwrap()), "Suspended");
 }
 
 #[test]
 fn what_was_not_looked_at_since_its_last_change_is_progressing() {
-    let mut changed = grant(Phase::Active, Standing::True, reasons::ACTIVE);
+    let mut changed = grant(Phase::Active, ConditionStatus::True, reasons::ACTIVE);
     changed.metadata.generation = Some(2);
     assert_eq!(health(&changed), "Progressing");
     let unseen = TemporaryPermissionGrant { status: None, ..changed };
@@ -150,7 +150,7 @@ fn what_was_not_looked_at_since_its_last_change_is_progressing() {
 
 #[test]
 fn what_is_being_deleted_is_progressing() {
-    let mut leaving = role(&[(condition::READY, Standing::True, reasons::APPLIED)]);
+    let mut leaving = role(&[(condition::READY, ConditionStatus::True, reasons::APPLIED)]);
     leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
     assert_eq!(health(&leaving), "Progressing");
 }
@@ -166,7 +166,7 @@ fn the_config_map_has_the_script_for_each_kind() {
 
 #[test]
 fn flux_takes_ended_requests_for_current() {
-    for over in [grant(Phase::Active, Standing::True, reasons::ACTIVE), expired(), late()] {
+    for over in [grant(Phase::Active, ConditionStatus::True, reasons::ACTIVE), expired(), late()] {
         assert_eq!(flux(&over), "current");
     }
 }
@@ -174,7 +174,7 @@ fn flux_takes_ended_requests_for_current() {
 #[test]
 fn flux_waits_for_what_comes_and_fails_on_what_does_not() {
     assert_eq!(flux(&waiting(reasons::QUEUED)), "in progress");
-    assert_eq!(flux(&grant(Phase::Issuing, Standing::Unknown, reasons::OUTCOME_UNKNOWN)), "in progress");
+    assert_eq!(flux(&grant(Phase::Issuing, ConditionStatus::Unknown, reasons::OUTCOME_UNKNOWN)), "in progress");
     assert_eq!(flux(&stalled(waiting(reasons::USER_NOT_FOUND))), "failed");
 }
 

@@ -15,9 +15,10 @@ use std::{
 
 use amigo_api::{Phase, TemporaryPermissionGrantStatus, reasons};
 use amigo_lifecycle::grant::{
-    Effect, Found, Fresh, Input, Now, Origin, PermissionRequest, Post, PostOutcome, Request, Resolved, Setback,
-    SetbackClass, Spec, Status, Timing, WriteOutcome, slot_of, step,
+    Effect, Found, Fresh, Input, Now, Origin, PermissionRequest, Post, PostOutcome, Request, Resolved, Spec, Status,
+    Timing, WriteOutcome, slot_of, step,
 };
+use amigo_lifecycle::{Failure, RetryClass};
 use amigo_permissions::Conditions;
 use jiff::{SignedDuration, Timestamp};
 use stateright::{Checker, Model, Property};
@@ -268,14 +269,14 @@ impl State {
     }
 
     fn send(&mut self, number: usize, post: &Post, open: bool, fate: Fate) -> PostOutcome {
-        let setback = Setback {
+        let failure = Failure {
             reason: reasons::UNAVAILABLE,
             message: "no".to_owned(),
-            class: SetbackClass::Transient,
+            class: RetryClass::Transient,
             retry_after: None,
         };
         if !open {
-            return PostOutcome::NotSent(setback);
+            return PostOutcome::NotSent(failure);
         }
         let nonce = &post.tags["nonce"];
         let key = (nonce.clone(), post.slot);
@@ -284,15 +285,15 @@ impl State {
         }
         self.sent.push(key);
         let committed = match fate {
-            Fate::Refused => return PostOutcome::Refused(setback),
-            Fate::LostBefore => return PostOutcome::Ambiguous(setback),
+            Fate::Refused => return PostOutcome::Refused(failure),
+            Fate::LostBefore => return PostOutcome::Ambiguous(failure),
             Fate::Fine | Fate::LostAfter => self.now,
             Fate::Late => self.now + 2,
         };
         let found = self.commit(post, committed);
         match fate {
             Fate::Fine => PostOutcome::Created { id: found.id, expires_at: found.expires_at },
-            _ => PostOutcome::Ambiguous(setback),
+            _ => PostOutcome::Ambiguous(failure),
         }
     }
 

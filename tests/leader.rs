@@ -7,7 +7,7 @@ use std::time::Duration;
 use amigo_dev::ControlPlane;
 use amigo_operator::controller::leader::{Election, Leadership, Options, unique_identity};
 use amigo_runtime::clock::SystemClock;
-use amigo_runtime::kubernetes::careful_client;
+use amigo_runtime::kubernetes::client_no_retry;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Config};
 use support::{Cluster, assets, eventually};
@@ -29,7 +29,7 @@ fn options(namespace: &str, host: &str) -> Options {
 }
 
 fn stand(config: Config, namespace: &str, host: &str) -> Election {
-    let client = careful_client(config, SECOND).expect("a client");
+    let client = client_no_retry(config, SECOND).expect("a client");
     Election::start(client, SystemClock::shared(), options(namespace, host)).expect("times that fit together")
 }
 

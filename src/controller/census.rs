@@ -7,7 +7,7 @@ use std::{
 
 use amigo_api::{
     GrantCounts, Organization, Phase, TemporaryPermissionGrant,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
 use amigo_client::{Endpoint, Usage};
@@ -104,15 +104,16 @@ fn count(stores: &Stores, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<
     counts
 }
 
-/// Standing and reason of the Ready condition, as constants. What was never looked at is pending.
+/// ConditionStatus and reason of the Ready condition, as constants. What was never looked at is pending.
 fn standing(all: &[Condition]) -> (&'static str, &'static str) {
     let Some(ready) = conditions::find(all, condition::READY) else {
-        return (Standing::Unknown.as_str(), reasons::PENDING);
+        return (ConditionStatus::Unknown.as_str(), reasons::PENDING);
     };
-    let standings = [Standing::True, Standing::False, Standing::Unknown].map(Standing::as_str);
+    let standings =
+        [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown].map(ConditionStatus::as_str);
     let standing = standings.into_iter().find(|standing| *standing == ready.status);
     // Another version of the operator may know others.
-    (standing.unwrap_or(Standing::Unknown.as_str()), reasons::known(&ready.reason).unwrap_or("Other"))
+    (standing.unwrap_or(ConditionStatus::Unknown.as_str()), reasons::known(&ready.reason).unwrap_or("Other"))
 }
 
 /// When the oldest request of each Organization was made that waits and could be served without anybody's help.

@@ -34,7 +34,7 @@ pub struct Context {
     /// Watches.
     pub client: Client,
     /// Reads and writes that must end in time and never be repeated below us.
-    pub careful: Client,
+    pub client_no_retry: Client,
     /// Time.
     pub clock: SharedClock,
     /// Counters.
@@ -144,7 +144,7 @@ impl Context {
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {
-        Api::namespaced(self.careful.clone(), &object.namespace().unwrap_or_default())
+        Api::namespaced(self.client_no_retry.clone(), &object.namespace().unwrap_or_default())
     }
 
     /// Writes a whole object's status under the version it was read at.

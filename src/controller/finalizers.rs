@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc};
 
-use amigo_lifecycle::grant::Setback;
+use amigo_lifecycle::Failure;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Resource, ResourceExt as _,
@@ -68,8 +68,8 @@ where
     patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
 }
 
-/// The setback that holds an object back, with the way out.
-pub fn held_back(what: &str, annotation: &str, setback: &Setback) -> Setback {
-    let message = format!("{what}: {}; annotation {annotation}=true lets the object go as it is", setback.message);
-    Setback { message, ..setback.clone() }
+/// The failure that holds an object back, with the way out.
+pub fn held_back(what: &str, annotation: &str, failure: &Failure) -> Failure {
+    let message = format!("{what}: {}; annotation {annotation}=true lets the object go as it is", failure.message);
+    Failure { message, ..failure.clone() }
 }

@@ -67,8 +67,8 @@ use crate::telemetry::{
 pub struct Environment {
     /// For watches.
     pub client: Client,
-    /// For reads, writes and Events: see [`amigo_runtime::kubernetes::careful_client`].
-    pub careful: Client,
+    /// For reads, writes and Events: see [`amigo_runtime::kubernetes::client_no_retry`].
+    pub client_no_retry: Client,
     /// Time.
     pub clock: SharedClock,
     /// The HTTP connections to Amigo.
@@ -96,8 +96,8 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`], at the beginning.
 pub async fn run(environment: Environment, stop: CancellationToken) -> Result<(), RunError> {
-    let Environment { client, careful, clock, transport, settings, audit, metrics, health } = environment;
-    let cluster = cluster_identity(&careful).await?;
+    let Environment { client, client_no_retry, clock, transport, settings, audit, metrics, health } = environment;
+    let cluster = cluster_identity(&client_no_retry).await?;
     let memories = Arc::new(Memories::default());
     let gone = Gone::default();
     let (organizations, organizations_filled, organization_stream) =
@@ -110,7 +110,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let (grants, grants_filled, grant_stream) =
         watch::objects(client.clone(), gone.then(move |grant, context| temporary_grant::gone(grant, &forget, context)));
     let reporter = Reporter { controller: "amigo-operator".into(), instance: Some(settings.identity.clone()) };
-    let (announcer, publisher) = events::channel(Recorder::new(careful.clone(), reporter), metrics.clone());
+    let (announcer, publisher) = events::channel(Recorder::new(client_no_retry.clone(), reporter), metrics.clone());
     let ended = CancellationToken::new();
     let publishing = tokio::spawn(publisher.publish(ended.clone()));
     let context = Arc::new(Context {
@@ -123,7 +123,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         grants_filled: grants_filled.clone(),
         triggers: Arc::default(),
         client,
-        careful,
+        client_no_retry,
         clock,
         metrics,
         settings,

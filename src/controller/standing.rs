@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use amigo_api::{
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
-use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::{Failure, RetryClass};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt as _};
@@ -22,36 +22,36 @@ use crate::telemetry::labels::Outcome;
 /// Sets Ready and Stalled from what a pass came to.
 pub fn conclude(
     conditions: &mut Vec<Condition>,
-    outcome: Result<(&'static str, String), &Setback>,
+    outcome: Result<(&'static str, String), &Failure>,
     (generation, now): (i64, Timestamp),
 ) {
     let stamp = (generation, now);
     match outcome {
         Ok((reason, message)) => {
-            conditions::set(conditions, (condition::READY, Standing::True, reason), message, stamp);
+            conditions::set(conditions, (condition::READY, ConditionStatus::True, reason), message, stamp);
             conditions::remove(conditions, condition::STALLED);
         }
-        Err(setback) => {
-            let Setback { reason, message, class, retry_after: _ } = setback;
-            conditions::set(conditions, (condition::READY, Standing::False, reason), message, stamp);
-            if *class == SetbackClass::Transient {
+        Err(failure) => {
+            let Failure { reason, message, class, retry_after: _ } = failure;
+            conditions::set(conditions, (condition::READY, ConditionStatus::False, reason), message, stamp);
+            if *class == RetryClass::Transient {
                 conditions::remove(conditions, condition::STALLED);
             } else {
-                conditions::set(conditions, (condition::STALLED, Standing::True, reason), message, stamp);
+                conditions::set(conditions, (condition::STALLED, ConditionStatus::True, reason), message, stamp);
             }
         }
     }
 }
 
 /// How long to leave an object alone after what a pass came to, and how to count it.
-pub fn rest_after(result: Result<(), &Setback>, link: Option<&Link>, context: &Context) -> (Duration, Outcome) {
+pub fn rest_after(result: Result<(), &Failure>, link: Option<&Link>, context: &Context) -> (Duration, Outcome) {
     let resync = link.map_or(Duration::from_mins(10), Link::resync_interval);
     let tick = context.settings.timing.tick;
-    let Err(setback) = result else { return (resync, Outcome::Done) };
-    match setback.class {
-        SetbackClass::Transient => (setback.retry_after.unwrap_or_default().max(tick), Outcome::Failed),
-        SetbackClass::Persistent => (resync.max(tick * 6).min(Duration::from_mins(10)), Outcome::Refused),
-        SetbackClass::Permanent => (resync.max(tick * 6), Outcome::Refused),
+    let Err(failure) = result else { return (resync, Outcome::Done) };
+    match failure.class {
+        RetryClass::Transient => (failure.retry_after.unwrap_or_default().max(tick), Outcome::Failed),
+        RetryClass::Persistent => (resync.max(tick * 6).min(Duration::from_mins(10)), Outcome::Refused),
+        RetryClass::Permanent => (resync.max(tick * 6), Outcome::Refused),
     }
 }
 
@@ -88,5 +88,5 @@ pub fn news(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
         return None;
     }
     let reason = reasons::known(&now.reason)?;
-    Some(Announcement { reason, message: now.message.clone(), warning: now.status != Standing::True.as_str() })
+    Some(Announcement { reason, message: now.message.clone(), warning: now.status != ConditionStatus::True.as_str() })
 }

@@ -14,7 +14,7 @@ use amigo_lifecycle::grant::Timing;
 use amigo_operator::controller::{self, Audit, Environment, Settings};
 use amigo_operator::telemetry::{Health, Metrics};
 use amigo_runtime::clock::{Clock as _, SystemClock};
-use amigo_runtime::kubernetes::careful_client;
+use amigo_runtime::kubernetes::client_no_retry;
 use amigo_sandbox::{Change, Effect, Fault, GrantCreated, Operation, PermissionModel, Sandbox, Seed};
 use axum::body::Body;
 use futures::{StreamExt as _, pin_mut};
@@ -133,7 +133,7 @@ async fn start_operator() -> Operator {
         ..Settings::new(OPERATOR_NAMESPACE, "test-operator")
     };
     let environment = Environment {
-        careful: forgetful(careful_client(config, Duration::from_secs(10)).expect("a careful client")),
+        client_no_retry: forgetful(client_no_retry(config, Duration::from_secs(10)).expect("a client")),
         client,
         clock: clock.clone(),
         transport: Transport::new(&TransportOptions {

@@ -28,7 +28,7 @@ impl fmt::Debug for Credentials {
 
 /// Where the organization is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connection {
+pub struct ApiAddress {
     /// For example `https://api.amigo.ai`; a path in it is kept as a prefix.
     pub base_url: Uri,
     /// The `{organization}` segment of every path.

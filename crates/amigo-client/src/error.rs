@@ -92,7 +92,7 @@ pub enum Error {
     },
     /// The pages of a listing do not fit together; nothing may be concluded from what was read.
     #[error("{endpoint}: the listing is torn: {detail}")]
-    Torn {
+    InconsistentPages {
         /// The operation.
         endpoint: Endpoint,
         /// What does not fit.
@@ -214,7 +214,7 @@ impl Error {
             Self::Interrupted { .. } => ErrorKind::Interrupted,
             Self::Answered { status, .. } => status_kind(*status),
             Self::BodyTooLarge { .. } => ErrorKind::BodyTooLarge,
-            Self::Malformed { .. } | Self::Torn { .. } => ErrorKind::Malformed,
+            Self::Malformed { .. } | Self::InconsistentPages { .. } => ErrorKind::Malformed,
             Self::Budget { .. } => ErrorKind::Budget,
             Self::TooLate { .. } => ErrorKind::TooLate,
             Self::CredentialsRejected { .. } => ErrorKind::CredentialsRejected,
@@ -236,7 +236,7 @@ impl Error {
             | Self::Answered { endpoint, .. }
             | Self::BodyTooLarge { endpoint, .. }
             | Self::Malformed { endpoint, .. }
-            | Self::Torn { endpoint, .. }
+            | Self::InconsistentPages { endpoint, .. }
             | Self::Budget { endpoint, .. }
             | Self::TooLate { endpoint }
             | Self::CredentialsRejected { endpoint, .. }
@@ -286,7 +286,7 @@ impl Error {
             Self::Answered { .. }
             | Self::BodyTooLarge { .. }
             | Self::Malformed { .. }
-            | Self::Torn { .. }
+            | Self::InconsistentPages { .. }
             | Self::NotUnique { .. } => false,
         }
     }

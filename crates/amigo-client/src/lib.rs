@@ -37,7 +37,7 @@ pub use client::{
     Budgets, Client, Holds, LookupOptions, Observe, Reservation, Transport, TransportError, TransportOptions,
     Unobserved, Usage, budget,
 };
-pub use credentials::{Connection, Credentials};
+pub use credentials::{ApiAddress, Credentials};
 pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use error::{Error, ErrorKind};
 pub use excerpt::Excerpt;

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// What a condition says of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ConditionStatus {
     /// It holds.
     True,
     /// It is known not to hold.
@@ -14,7 +14,7 @@ pub enum Standing {
     Unknown,
 }
 
-impl Standing {
+impl ConditionStatus {
     /// The text of the standard `status` member.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -32,7 +32,7 @@ const LONGEST_MESSAGE: usize = 1024;
 /// Sets one condition. `lastTransitionTime` moves only when the standing changes.
 pub fn set(
     conditions: &mut Vec<Condition>,
-    (kind, standing, reason): (&str, Standing, &str),
+    (kind, standing, reason): (&str, ConditionStatus, &str),
     message: impl Into<String>,
     (generation, now): (i64, Timestamp),
 ) {
@@ -73,7 +73,7 @@ pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition
 /// Whether a condition of this type is `True`.
 #[must_use]
 pub fn holds(conditions: &[Condition], kind: &str) -> bool {
-    find(conditions, kind).is_some_and(|condition| condition.status == Standing::True.as_str())
+    find(conditions, kind).is_some_and(|condition| condition.status == ConditionStatus::True.as_str())
 }
 
 /// Times of conditions have whole seconds in the Kubernetes API.
@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn the_time_moves_only_with_the_standing() {
         let mut conditions = vec![];
-        set(&mut conditions, ("Ready", Standing::False, "Pending"), "one", (1, at(10)));
-        set(&mut conditions, ("Ready", Standing::False, "Queued"), "two", (1, at(20)));
+        set(&mut conditions, ("Ready", ConditionStatus::False, "Pending"), "one", (1, at(10)));
+        set(&mut conditions, ("Ready", ConditionStatus::False, "Queued"), "two", (1, at(20)));
         assert_eq!(find(&conditions, "Ready").unwrap().last_transition_time.0, at(10));
-        set(&mut conditions, ("Ready", Standing::True, "Active"), "three", (1, at(30)));
+        set(&mut conditions, ("Ready", ConditionStatus::True, "Active"), "three", (1, at(30)));
         assert_eq!(find(&conditions, "Ready").unwrap().last_transition_time.0, at(30));
         assert!(holds(&conditions, "Ready"));
     }
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn long_messages_are_cut() {
         let mut conditions = vec![];
-        set(&mut conditions, ("Ready", Standing::Unknown, "Pending"), "é".repeat(5000), (1, at(10)));
+        set(&mut conditions, ("Ready", ConditionStatus::Unknown, "Pending"), "é".repeat(5000), (1, at(10)));
         assert_eq!(conditions[0].message.chars().count(), LONGEST_MESSAGE);
     }
 }

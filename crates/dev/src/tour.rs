@@ -11,7 +11,7 @@ use amigo_client::{Transport, TransportError, TransportOptions};
 use amigo_operator::controller::{self, Audit, Environment, RunError, Settings};
 use amigo_operator::telemetry::{Health, Metrics};
 use amigo_runtime::clock::SharedClock;
-use amigo_runtime::kubernetes::careful_client;
+use amigo_runtime::kubernetes::client_no_retry;
 use amigo_sandbox::{Change, Sandbox, Seed, SeedError};
 use clap::Args;
 use k8s_openapi::api::core::v1::Namespace;
@@ -143,7 +143,7 @@ async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environ
         ..Settings::new(OPERATOR_NAMESPACE, controller::leader::unique_identity("demo"))
     };
     Ok(Environment {
-        careful: careful_client(config.clone(), Duration::from_secs(10))?,
+        client_no_retry: client_no_retry(config.clone(), Duration::from_secs(10))?,
         client: Client::try_from(config)?,
         transport: Transport::new(&TransportOptions::default())?,
         settings,

@@ -3,7 +3,7 @@
 use amigo_api::{
     ConversationReference, IssuedGrant, NameReference, TemporaryPermissionGrant, TemporaryPermissionGrantSpec,
     TemporaryPermissionGrantStatus, UserReference,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
 };
 use amigo_lifecycle::grant::Request;
 use jiff::Timestamp;
@@ -44,6 +44,12 @@ pub fn request(name: &str, known: impl FnOnce(&mut TemporaryPermissionGrantStatu
 }
 
 /// Sets a condition.
-pub fn say(status: &mut TemporaryPermissionGrantStatus, kind: &str, standing: Standing, reason: &str, message: &str) {
+pub fn say(
+    status: &mut TemporaryPermissionGrantStatus,
+    kind: &str,
+    standing: ConditionStatus,
+    reason: &str,
+    message: &str,
+) {
     conditions::set(&mut status.conditions, (kind, standing, reason), message, (1, at(0)));
 }

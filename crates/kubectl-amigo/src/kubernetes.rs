@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amigo_runtime::kubernetes::careful_client_that_heeds;
+use amigo_runtime::kubernetes::client_with_response_hook;
 use kube::{
     Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -46,7 +46,7 @@ impl Session {
         let namespace = config.default_namespace.clone();
         let unusable = |error: kube::Error| Failure::failed(format!("the kubeconfig is unusable: {error}"));
         let heed = self.warnings.heed();
-        let client = careful_client_that_heeds(config.clone(), CALL_DEADLINE, heed).map_err(unusable)?;
+        let client = client_with_response_hook(config.clone(), CALL_DEADLINE, heed).map_err(unusable)?;
         let watching = Client::try_from(config).map_err(unusable)?;
         Ok(Kubernetes { client, watching, namespace })
     }

@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use amigo_api::{Organization, OrganizationSpec};
 use amigo_client::{
-    Budgets, Client, Connection, Credentials, DOCUMENTED_HOSTS, Error, Transport, TransportOptions, address,
+    ApiAddress, Budgets, Client, Credentials, DOCUMENTED_HOSTS, Error, Transport, TransportOptions, address,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
@@ -38,7 +38,7 @@ impl Session {
         let credentials = credentials(kubernetes, namespace, organization).await?;
         let transport = Transport::new(&TransportOptions::default())
             .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
-        let connection = Connection { base_url, organization: organization.spec.organization.clone() };
+        let connection = ApiAddress { base_url, organization: organization.spec.organization.clone() };
         let budgets = Arc::new(Budgets::new(share(&organization.spec), &BTreeMap::new(), self.clock.clone()));
         Ok(Client::new(transport, connection, credentials, budgets, self.clock.clone()))
     }

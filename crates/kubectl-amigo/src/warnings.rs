@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use amigo_runtime::kubernetes::Heed;
+use amigo_runtime::kubernetes::ResponseHook;
 use http::{HeaderMap, header::WARNING};
 
 /// Warnings that were heard and not told yet; clones share them.
@@ -12,7 +12,7 @@ pub struct Warnings(Arc<Mutex<Vec<String>>>);
 impl Warnings {
     /// Hears the warnings of answers.
     #[must_use]
-    pub fn heed(&self) -> Heed {
+    pub fn heed(&self) -> ResponseHook {
         let heard = Arc::clone(&self.0);
         Arc::new(move |headers: &HeaderMap| {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,9 @@
 //!
 //! Nothing here has a client, a clock or randomness: time and chance are arguments.
 
+mod error_mapping;
+mod failure;
 pub mod grant;
 pub mod role;
-pub mod setbacks;
+
+pub use failure::{Failure, RetryClass};

@@ -2,7 +2,7 @@
 //!
 //! # Expected flow
 //! Watches and plain reads use kube's default client. What must not happen twice or late (the lease of the leader, the
-//! intent of a grant) uses [`careful_client`].
+//! intent of a grant) uses [`client_no_retry`].
 //!
 //! # Guarantees
 //! One call is at most one request the server begins to serve, and answers or fails within the deadline.
@@ -44,18 +44,18 @@ const ANSWER_LIMIT: usize = 16 << 20;
 ///
 /// # Errors
 /// When the configuration names unusable certificates or credentials.
-pub fn careful_client(config: Config, deadline: Duration) -> kube::Result<Client> {
-    careful_client_that_heeds(config, deadline, Arc::new(|_| ()))
+pub fn client_no_retry(config: Config, deadline: Duration) -> kube::Result<Client> {
+    client_with_response_hook(config, deadline, Arc::new(|_| ()))
 }
 
 /// What is done with the headers of every answer.
-pub type Heed = Arc<dyn Fn(&HeaderMap) + Send + Sync>;
+pub type ResponseHook = Arc<dyn Fn(&HeaderMap) + Send + Sync>;
 
 /// The same, for whoever wants to see the headers of answers, where the API server puts its warnings.
 ///
 /// # Errors
-/// As for [`careful_client`].
-pub fn careful_client_that_heeds(mut config: Config, deadline: Duration, heed: Heed) -> kube::Result<Client> {
+/// As for [`client_no_retry`].
+pub fn client_with_response_hook(mut config: Config, deadline: Duration, heed: ResponseHook) -> kube::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(deadline);
     config.read_timeout = Some(deadline);
@@ -74,7 +74,7 @@ pub struct DeadlineExceeded(pub Duration);
 struct WithDeadline<S> {
     inner: S,
     deadline: Duration,
-    heed: Heed,
+    heed: ResponseHook,
 }
 
 impl<S, B> Service<Request<Body>> for WithDeadline<S>
@@ -147,7 +147,7 @@ mod tests {
     }
 
     async fn get(config: Config, deadline: Duration) -> kube::Error {
-        let client = careful_client(config, deadline).unwrap();
+        let client = client_no_retry(config, deadline).unwrap();
         Api::<ConfigMap>::namespaced(client, "default").get("any").await.unwrap_err()
     }
 

@@ -7,7 +7,7 @@ use amigo_lifecycle::grant::Timing;
 use amigo_operator::controller::{self, Audit, Environment, Settings, leader};
 use amigo_operator::telemetry::{Health, LogFormat, Metrics, Traces, health, logs};
 use amigo_runtime::clock::{SharedClock, SystemClock};
-use amigo_runtime::kubernetes::careful_client;
+use amigo_runtime::kubernetes::client_no_retry;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use jiff::SignedDuration;
@@ -145,7 +145,7 @@ async fn work(options: &RunOptions) -> anyhow::Result<()> {
     let clock = SystemClock::shared();
     let config = Config::infer().await.context("no way to the Kubernetes API: set KUBECONFIG, or run in a cluster")?;
     let settings = options.settings(config.default_namespace.clone())?;
-    let careful = careful_client(config.clone(), Duration::from_secs(10))?;
+    let client_no_retry = client_no_retry(config.clone(), Duration::from_secs(10))?;
     let metrics = Metrics::new();
     let health = Health::new(clock.clone(), STALLED_AFTER);
     let stop = CancellationToken::new();
@@ -161,7 +161,7 @@ async fn work(options: &RunOptions) -> anyhow::Result<()> {
     );
     let environment = Environment {
         client: Client::try_from(config)?,
-        careful: careful.clone(),
+        client_no_retry: client_no_retry.clone(),
         clock: clock.clone(),
         transport: options.transport()?,
         settings: settings.clone(),
@@ -179,7 +179,7 @@ async fn work(options: &RunOptions) -> anyhow::Result<()> {
             retry_period: options.retry_period,
             ..leader::Options::new(&settings.namespace, &options.lease_name, &settings.identity)
         };
-        lead(environment, (careful, clock), election, &stop).await?;
+        lead(environment, (client_no_retry, clock), election, &stop).await?;
     }
     stop.cancel();
     served.await??;
@@ -190,12 +190,12 @@ async fn work(options: &RunOptions) -> anyhow::Result<()> {
 /// Waits for the lead, works while it lasts, hands it over at the end.
 async fn lead(
     environment: Environment,
-    (careful, clock): (Client, SharedClock),
+    (client_no_retry, clock): (Client, SharedClock),
     options: leader::Options,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let (metrics, health) = (environment.metrics.clone(), environment.health.clone());
-    let election = leader::Election::start(careful, clock, options)?;
+    let election = leader::Election::start(client_no_retry, clock, options)?;
     let mut leadership = election.leadership();
     let waiting = async {
         loop {

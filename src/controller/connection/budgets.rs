@@ -102,7 +102,7 @@ impl Ledger {
 mod tests {
     use std::time::Duration;
 
-    use amigo_client::{Client, Connection, Credentials, Transport, TransportOptions, Unobserved};
+    use amigo_client::{ApiAddress, Client, Credentials, Transport, TransportOptions, Unobserved};
     use amigo_runtime::clock::{Clock, SystemClock};
     use jiff::Timestamp;
 
@@ -149,7 +149,7 @@ mod tests {
     async fn call(budgets: Arc<Budgets>) {
         let clock = SystemClock::shared();
         let connection =
-            Connection { base_url: "http://127.0.0.1:1".parse().unwrap(), organization: "acme".to_owned() };
+            ApiAddress { base_url: "http://127.0.0.1:1".parse().unwrap(), organization: "acme".to_owned() };
         let credentials = Credentials { api_key: "key".into(), api_key_id: "id".to_owned(), user_id: "me".to_owned() };
         let transport = Transport::new(&TransportOptions::default()).unwrap();
         Client::new(transport, connection, credentials, budgets, clock).organization_info().await.unwrap_err();

@@ -85,7 +85,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use amigo_client::{Budgets, Connection, Credentials, Transport, TransportOptions};
+    use amigo_client::{ApiAddress, Budgets, Credentials, Transport, TransportOptions};
     use amigo_runtime::clock::{Clock as _, SystemClock};
     use axum::{
         Json, Router,
@@ -123,7 +123,7 @@ mod tests {
         let clock = SystemClock::shared();
         Client::new(
             Transport::new(&TransportOptions::default()).unwrap(),
-            Connection { base_url, organization: "acme".to_owned() },
+            ApiAddress { base_url, organization: "acme".to_owned() },
             Credentials { api_key: "key".into(), api_key_id: "id".to_owned(), user_id: "operator".to_owned() },
             Arc::new(Budgets::new(80, &BTreeMap::new(), clock.clone())),
             clock,

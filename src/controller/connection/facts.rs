@@ -8,7 +8,7 @@ use std::{
 
 use amigo_client::{ApiKey, OrganizationInfo};
 use amigo_lifecycle::grant::sweep::SweepReport;
-use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::{Failure, RetryClass};
 use tokio::sync::OwnedMutexGuard;
 
 /// Shared between the Organization's reconciler and its sweep.
@@ -16,7 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 pub struct Facts {
     known: Mutex<Known>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
-    refusals: Mutex<BTreeMap<String, (Setback, Duration)>>,
+    refusals: Mutex<BTreeMap<String, (Failure, Duration)>>,
 }
 
 /// What is known.
@@ -29,7 +29,7 @@ pub struct Known {
     /// The boot time at which the keys are listed again.
     pub keys_due: Option<Duration>,
     /// What the last look came to, and the boot time before which there is no other.
-    pub setback: Option<(Setback, Duration)>,
+    pub failure: Option<(Failure, Duration)>,
     /// The last complete sweep.
     pub sweep: Option<SweepReport>,
     /// The boot time at which the next sweep begins.
@@ -62,17 +62,17 @@ impl Facts {
 
     /// What Amigo said to this change the last time, if it is too early to ask again.
     #[must_use]
-    pub fn refusal(&self, change: &str, now: Duration) -> Option<Setback> {
+    pub fn refusal(&self, change: &str, now: Duration) -> Option<Failure> {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.retain(|_, (_, until)| now < *until);
-        refusals.get(change).map(|(setback, _)| setback.clone())
+        refusals.get(change).map(|(failure, _)| failure.clone())
     }
 
     /// Amigo refused this change: until then nobody asks for it again, whatever wakes its object. What may pass by
     /// itself is no refusal.
-    pub fn refused(&self, change: String, setback: &Setback, until: Duration) {
-        if setback.class != SetbackClass::Transient {
-            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(change, (setback.clone(), until));
+    pub fn refused(&self, change: String, failure: &Failure, until: Duration) {
+        if failure.class != RetryClass::Transient {
+            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(change, (failure.clone(), until));
         }
     }
 

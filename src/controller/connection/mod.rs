@@ -11,9 +11,8 @@ use std::{
 };
 
 use amigo_api::{DriftPolicy, OrganizationSpec, duration, reasons};
-use amigo_client::{Budgets, Client, Connection, Credentials, Endpoint, Observe, Transport, Usage};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_client::{ApiAddress, Budgets, Client, Credentials, Endpoint, Observe, Transport, Usage};
+use amigo_lifecycle::{Failure, RetryClass};
 use amigo_runtime::clock::SharedClock;
 use http::Uri;
 use jiff::SignedDuration;
@@ -38,7 +37,7 @@ pub struct Link {
     /// The client, where the object and its Secret make one.
     pub client: Option<Client>,
     /// Why nothing may be asked of it at present.
-    pub closed: Option<Setback>,
+    pub closed: Option<Failure>,
     /// The one listing of roles that serves every Role and RoleAssignment.
     pub listing: Arc<RoleListing>,
     /// The users whose roles are watched over.
@@ -59,20 +58,20 @@ impl Link {
     ///
     /// # Errors
     /// When the namespace is not admitted, or the connection stands closed.
-    pub fn client_for(&self, namespace: &str) -> Result<&Client, Setback> {
+    pub fn client_for(&self, namespace: &str) -> Result<&Client, Failure> {
         if !self.admits(namespace) {
             let message = format!(
                 "Organization {} does not admit namespace {namespace}: add it to spec.allowedNamespaces there",
                 self.name
             );
-            return Err(setbacks::found(reasons::NAMESPACE_NOT_ALLOWED, SetbackClass::Persistent, message));
+            return Err(Failure::new(reasons::NAMESPACE_NOT_ALLOWED, RetryClass::Persistent, message));
         }
         match (&self.client, &self.closed) {
             (Some(client), None) => Ok(client),
             (_, closed) => {
                 let why = closed.as_ref().map_or("it was not looked at yet", |closed| closed.message.as_str());
                 let message = format!("Organization {} is not ready: {why}", self.name);
-                Err(setbacks::found(reasons::ORGANIZATION_NOT_READY, SetbackClass::Persistent, message))
+                Err(Failure::new(reasons::ORGANIZATION_NOT_READY, RetryClass::Persistent, message))
             }
         }
     }
@@ -119,10 +118,10 @@ impl Link {
 ///
 /// # Errors
 /// When there is none.
-pub fn existing<'a>(link: Option<&'a Link>, name: &str) -> Result<&'a Link, Setback> {
+pub fn existing<'a>(link: Option<&'a Link>, name: &str) -> Result<&'a Link, Failure> {
     link.ok_or_else(|| {
         let message = format!("Organization {name} does not exist: `kubectl get organizations` lists those that do");
-        setbacks::found(reasons::ORGANIZATION_NOT_FOUND, SetbackClass::Persistent, message)
+        Failure::new(reasons::ORGANIZATION_NOT_FOUND, RetryClass::Persistent, message)
     })
 }
 
@@ -135,7 +134,7 @@ pub struct Parts {
     /// Its spec.
     pub spec: Arc<OrganizationSpec>,
     /// The API's address and the credentials, or why there are none.
-    pub access: Result<(Uri, Credentials), Setback>,
+    pub access: Result<(Uri, Credentials), Failure>,
 }
 
 /// All connections. Shared by all controllers. Whether an Organization exists is the store's to say.
@@ -191,7 +190,7 @@ impl Links {
     }
 
     /// Closes or opens a connection after what a call said of it; says whether that is news.
-    pub fn judge(&self, link: &Arc<Link>, closed: Option<Setback>) -> (Arc<Link>, bool) {
+    pub fn judge(&self, link: &Arc<Link>, closed: Option<Failure>) -> (Arc<Link>, bool) {
         if link.closed == closed {
             return (Arc::clone(link), false);
         }
@@ -226,10 +225,10 @@ impl Links {
         let credentials = access.as_ref().ok().map(|(_, credentials)| Arc::new(credentials.clone()));
         let closed = access.as_ref().err().cloned();
         let client = access.ok().zip(budgets).map(|((base_url, credentials), budgets)| {
-            let connection = Connection { base_url, organization: spec.organization.clone() };
+            let connection = ApiAddress { base_url, organization: spec.organization.clone() };
             Client::new(self.transport.clone(), connection, credentials, budgets, self.clock.clone())
         });
-        facts.learn(|known| known.setback = None);
+        facts.learn(|known| known.failure = None);
         Link { name, uid, spec, client, closed, listing, directory, facts, credentials }
     }
 }
@@ -333,7 +332,7 @@ mod tests {
     fn an_object_that_is_not_in_charge_changes_no_limits_and_has_none() {
         let links = links();
         let (senior, _) = links.renew(parts(|_, _| ()));
-        let waiting = Err(setbacks::found(reasons::CONFLICT, SetbackClass::Persistent, "there is an older one"));
+        let waiting = Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, "there is an older one"));
         let (junior, _) = links.renew(Parts { name: "junior".to_owned(), access: waiting, ..limited(50) });
         assert_eq!((posts(&senior).0, junior.usages().count()), (80, 0));
         links.renew(limited(50));

@@ -17,7 +17,7 @@ use super::{
 
 /// Where a step left the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LeaseStatus {
     Leading,
     Following,
 }
@@ -41,7 +41,7 @@ impl Candidate {
     }
 
     /// Takes or renews the lease if it may.
-    pub async fn step(&mut self) -> Result<Standing, Error> {
+    pub async fn step(&mut self) -> Result<LeaseStatus, Error> {
         let lease = self.get().await?;
         let known = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
         let unchanged_for = self.unchanged_for(known.as_ref());
@@ -50,7 +50,7 @@ impl Candidate {
         tracing::trace!(?decision, lease = self.options.name, "one step of the leader election");
         let claim = decide::claim(known.as_ref(), identity, *lease_duration, self.clock.now());
         match (decision, lease) {
-            (Decision::Follow, _) => Ok(Standing::Following),
+            (Decision::Follow, _) => Ok(LeaseStatus::Following),
             (_, Some(lease)) => self.replace(lease, claim).await,
             (_, None) => self.create(claim).await,
         }
@@ -62,7 +62,7 @@ impl Candidate {
             let ours = |spec: &&LeaseSpec| spec.holder_identity.as_deref() == Some(&self.options.identity);
             let Some(spec) = lease.spec.as_ref().filter(ours) else { return Ok(()) };
             let released = decide::release(spec, self.clock.now());
-            if self.replace(lease, released).await? == Standing::Leading {
+            if self.replace(lease, released).await? == LeaseStatus::Leading {
                 return Ok(());
             }
         }
@@ -85,22 +85,22 @@ impl Candidate {
     }
 
     /// The object keeps the `resourceVersion` it was read with: the server refuses if it changed since.
-    async fn replace(&self, lease: Lease, spec: LeaseSpec) -> Result<Standing, Error> {
+    async fn replace(&self, lease: Lease, spec: LeaseSpec) -> Result<LeaseStatus, Error> {
         let lease = Lease { spec: Some(spec), ..lease };
         let replaced = self.leases.replace(&self.options.name, &PostParams::default(), &lease).await;
         self.standing("replace", replaced)
     }
 
-    async fn create(&self, spec: LeaseSpec) -> Result<Standing, Error> {
+    async fn create(&self, spec: LeaseSpec) -> Result<LeaseStatus, Error> {
         let metadata = ObjectMeta { name: Some(self.options.name.clone()), ..ObjectMeta::default() };
         let created = self.leases.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await;
         self.standing("create", created)
     }
 
-    fn standing(&self, verb: &'static str, written: kube::Result<Lease>) -> Result<Standing, Error> {
+    fn standing(&self, verb: &'static str, written: kube::Result<Lease>) -> Result<LeaseStatus, Error> {
         match written {
-            Ok(_) => Ok(Standing::Leading),
-            Err(kube::Error::Api(status)) if status.code == StatusCode::CONFLICT => Ok(Standing::Following),
+            Ok(_) => Ok(LeaseStatus::Leading),
+            Err(kube::Error::Api(status)) if status.code == StatusCode::CONFLICT => Ok(LeaseStatus::Following),
             Err(error) => Err(self.error(verb, error)),
         }
     }
@@ -154,7 +154,7 @@ mod tests {
             answer(&mut handle, Method::PUT, 409, refusal(409)).await;
         };
         let (standing, ()) = tokio::join!(candidate.step(), server);
-        assert_eq!(standing.unwrap(), Standing::Following);
+        assert_eq!(standing.unwrap(), LeaseStatus::Following);
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ use rand::Rng as _;
 use tokio::{sync::watch, task::JoinHandle, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::candidate::{Candidate, Standing};
+use self::candidate::{Candidate, LeaseStatus};
 
 // Followers that started together must not ask together for ever.
 const RETRY_JITTER: f64 = 0.2;
@@ -98,7 +98,7 @@ pub struct Election {
 }
 
 impl Election {
-    /// Starts to stand for election. The client must not retry: see [`amigo_runtime::kubernetes::careful_client`].
+    /// Starts to stand for election. The client must not retry: see [`amigo_runtime::kubernetes::client_no_retry`].
     ///
     /// # Errors
     /// When the times of `options` contradict each other.
@@ -202,8 +202,8 @@ async fn campaign(candidate: &mut Candidate) -> Duration {
     loop {
         let began = candidate.boot();
         match time::timeout(candidate.options.renew_deadline, candidate.step()).await {
-            Ok(Ok(Standing::Leading)) => return began,
-            Ok(Ok(Standing::Following)) => {}
+            Ok(Ok(LeaseStatus::Leading)) => return began,
+            Ok(Ok(LeaseStatus::Following)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "cannot stand for election; trying again"),
             Err(_) => tracing::warn!("no answer about the lease; trying again"),
         }
@@ -224,8 +224,8 @@ async fn reign(candidate: &mut Candidate, mut renewed: Duration) -> &'static str
             return "the lease could not be renewed in time";
         }
         match time::timeout(left, candidate.step()).await {
-            Ok(Ok(Standing::Leading)) => renewed = began,
-            Ok(Ok(Standing::Following)) => return "another replica holds or changed the lease",
+            Ok(Ok(LeaseStatus::Leading)) => renewed = began,
+            Ok(Ok(LeaseStatus::Following)) => return "another replica holds or changed the lease",
             Ok(Err(error)) => tracing::warn!(%error, "cannot renew the lease; trying again"),
             Err(_) => {}
         }

@@ -2,8 +2,7 @@
 
 use amigo_api::{OrganizationSpec, reasons};
 use amigo_client::{AddressError, Credentials};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use http::Uri;
 use k8s_openapi::api::core::v1::Secret;
 
@@ -13,10 +12,10 @@ use crate::controller::settings::Settings;
 ///
 /// # Errors
 /// When the URL has another scheme than https (or http, where allowed) or a host that is not on the allow-list.
-pub fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Setback> {
+pub fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Failure> {
     let refuse = |error: AddressError| {
         let remedy = error.remedy("the operator's").map(|remedy| format!("; {remedy}")).unwrap_or_default();
-        setbacks::found(reasons::API_URL_NOT_ALLOWED, SetbackClass::Persistent, format!("{error}{remedy}"))
+        Failure::new(reasons::API_URL_NOT_ALLOWED, RetryClass::Persistent, format!("{error}{remedy}"))
     };
     amigo_client::address(&spec.api_url, &settings.allowed_hosts, settings.allow_plain_http).map_err(refuse)
 }
@@ -25,15 +24,15 @@ pub fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Setb
 ///
 /// # Errors
 /// When the Secret is missing or incomplete; the message names the Secret and the key, never a value.
-pub fn credentials(secret: Option<&Secret>, name: &str, namespace: &str) -> Result<Credentials, Setback> {
+pub fn credentials(secret: Option<&Secret>, name: &str, namespace: &str) -> Result<Credentials, Failure> {
     let Some(secret) = secret else {
         let message =
             format!("Secret {namespace}/{name} does not exist: create it with the keys apiKey, apiKeyId and userId");
-        return Err(setbacks::found(reasons::SECRET_NOT_FOUND, SetbackClass::Persistent, message));
+        return Err(Failure::new(reasons::SECRET_NOT_FOUND, RetryClass::Persistent, message));
     };
     Credentials::read(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice())).map_err(|unusable| {
         let message = format!("Secret {namespace}/{name} {unusable}");
-        setbacks::found(reasons::SECRET_INCOMPLETE, SetbackClass::Persistent, message)
+        Failure::new(reasons::SECRET_INCOMPLETE, RetryClass::Persistent, message)
     })
 }
 
@@ -56,8 +55,8 @@ mod tests {
 
     #[test]
     fn an_incomplete_secret_is_named() {
-        let setback = credentials(Some(&Secret::default()), "acme", "amigo-system").unwrap_err();
-        assert_eq!(setback.reason, reasons::SECRET_INCOMPLETE);
-        assert!(setback.message.contains("Secret amigo-system/acme") && setback.message.contains("apiKey"));
+        let failure = credentials(Some(&Secret::default()), "acme", "amigo-system").unwrap_err();
+        assert_eq!(failure.reason, reasons::SECRET_INCOMPLETE);
+        assert!(failure.message.contains("Secret amigo-system/acme") && failure.message.contains("apiKey"));
     }
 }

@@ -11,8 +11,7 @@ use amigo_api::{
     Organization, OrganizationStatus, PermissionModelStatus, RoleCounts, conditions, reasons, reasons::condition,
 };
 use amigo_client::{Client, PermissionModel};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, ResourceExt,
@@ -47,7 +46,7 @@ pub async fn reconcile(
     let unread = secret.as_ref().err().cloned();
     let (link, renewed) = context.links.renew(parts(&organization, &secret, &context));
     let outcome = look(&link, &context).await;
-    let (link, judged) = context.links.judge(&link, outcome.as_ref().err().filter(|setback| closes(setback)).cloned());
+    let (link, judged) = context.links.judge(&link, outcome.as_ref().err().filter(|failure| closes(failure)).cloned());
     if renewed || judged {
         context.triggers.organization_changed();
     }
@@ -55,7 +54,7 @@ pub async fn reconcile(
     report(&organization, &link, (&outcome, unread.as_ref()), &context).await?;
     let told = match &outcome {
         Ok(()) => Outcome::Done,
-        Err(setback) if setback.class == SetbackClass::Transient => Outcome::Failed,
+        Err(failure) if failure.class == RetryClass::Transient => Outcome::Failed,
         Err(_) => Outcome::Refused,
     };
     let mut rest = next_look(&link, &outcome, &context).min(swept_in);
@@ -66,7 +65,7 @@ pub async fn reconcile(
 }
 
 /// What the connection is to be made of.
-fn parts(organization: &Organization, secret: &Result<Option<Secret>, Setback>, context: &Context) -> Parts {
+fn parts(organization: &Organization, secret: &Result<Option<Secret>, Failure>, context: &Context) -> Parts {
     let (name, uid) = (organization.name_any(), organization.uid().unwrap_or_default());
     let secret_name = &organization.spec.credentials_secret_ref.name;
     let access = alone(organization, context).and_then(|()| {
@@ -108,7 +107,7 @@ fn forget(name: &str, uid: &str, context: &Context) {
 }
 
 /// What must not be asked again by every object: the rest may pass by itself.
-fn closes(setback: &Setback) -> bool {
+fn closes(failure: &Failure) -> bool {
     ![
         reasons::UNREACHABLE,
         reasons::UNAVAILABLE,
@@ -117,11 +116,11 @@ fn closes(setback: &Setback) -> bool {
         reasons::INVALID_RESPONSE,
         reasons::FORBIDDEN,
     ]
-    .contains(&setback.reason)
+    .contains(&failure.reason)
 }
 
 /// The rate limits are the remote organization's: two objects for one would use them twice.
-fn alone(organization: &Organization, context: &Context) -> Result<(), Setback> {
+fn alone(organization: &Organization, context: &Context) -> Result<(), Failure> {
     let Some(place) = Place::of(&organization.spec) else { return Ok(()) };
     let organizations = context.stores.organizations.state();
     let at_the_place = |rival: &&Organization| Place::of(&rival.spec).as_ref() == Some(&place);
@@ -134,97 +133,93 @@ fn alone(organization: &Organization, context: &Context) -> Result<(), Setback> 
                 organization.spec.organization,
                 senior.name_any()
             );
-            Err(setbacks::found(reasons::CONFLICT, SetbackClass::Persistent, message))
+            Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, message))
         }
     }
 }
 
-async fn observe_secret(organization: &Organization, context: &Context) -> Result<Option<Secret>, Setback> {
+async fn observe_secret(organization: &Organization, context: &Context) -> Result<Option<Secret>, Failure> {
     let namespace = &context.settings.namespace;
-    let secrets: Api<Secret> = Api::namespaced(context.careful.clone(), namespace);
+    let secrets: Api<Secret> = Api::namespaced(context.client_no_retry.clone(), namespace);
     let name = &organization.spec.credentials_secret_ref.name;
     secrets.get_opt(name).await.map_err(|error| {
         tracing::warn!(%error, secret = name, organization = organization.name_any(), "a Secret cannot be read");
         let (class, remedy) = if is_status(&error, 403) {
-            (SetbackClass::Persistent, "permit the operator's service account to get it")
+            (RetryClass::Persistent, "permit the operator's service account to get it")
         } else {
-            (SetbackClass::Transient, "it is tried again")
+            (RetryClass::Transient, "it is tried again")
         };
         let message = format!("Secret {namespace}/{name} cannot be read: {error}; {remedy}");
-        setbacks::found(reasons::SECRET_UNREADABLE, class, message)
+        Failure::new(reasons::SECRET_UNREADABLE, class, message)
     })
 }
 
-/// Asks Amigo, unless it is too early after a setback: whatever else makes a pass must not make a call.
-async fn look(link: &Arc<Link>, context: &SharedContext) -> Result<(), Setback> {
+/// Asks Amigo, unless it is too early after a failure: whatever else makes a pass must not make a call.
+async fn look(link: &Arc<Link>, context: &SharedContext) -> Result<(), Failure> {
     let now = context.clock.boot();
-    if let Some((setback, _)) = link.facts.known().setback.filter(|(_, until)| now < *until) {
-        return Err(setback);
+    if let Some((failure, _)) = link.facts.known().failure.filter(|(_, until)| now < *until) {
+        return Err(failure);
     }
     let outcome = connect(link, context).await;
-    let asks_again_at = |setback: &Setback| context.clock.boot() + rest_after(setback, context);
-    let setback = outcome.as_ref().err().map(|setback| (setback.clone(), asks_again_at(setback)));
-    link.facts.learn(|known| known.setback = setback);
+    let asks_again_at = |failure: &Failure| context.clock.boot() + rest_after(failure, context);
+    let failure = outcome.as_ref().err().map(|failure| (failure.clone(), asks_again_at(failure)));
+    link.facts.learn(|known| known.failure = failure);
     outcome
 }
 
-fn rest_after(setback: &Setback, context: &Context) -> Duration {
+fn rest_after(failure: &Failure, context: &Context) -> Duration {
     // Amigo is not asked again for that, and no watch shows when the Secret can be read.
-    let costs_nothing = setback.reason == reasons::SECRET_UNREADABLE;
-    let rest = if closes(setback) && !costs_nothing {
+    let costs_nothing = failure.reason == reasons::SECRET_UNREADABLE;
+    let rest = if closes(failure) && !costs_nothing {
         context.settings.probe_interval
     } else {
         context.settings.timing.tick * 2
     };
-    jitter(rest).max(setback.retry_after.unwrap_or_default())
+    jitter(rest).max(failure.retry_after.unwrap_or_default())
 }
 
 /// Signs in and learns what is due: nothing, on most passes.
-async fn connect(link: &Arc<Link>, context: &SharedContext) -> Result<(), Setback> {
+async fn connect(link: &Arc<Link>, context: &SharedContext) -> Result<(), Failure> {
     let Some(client) = &link.client else {
         return Err(link.closed.clone().unwrap_or_else(|| unreachable_without_client(link)));
     };
-    sign_in(link, client).await.map_err(|setback| with_remedy(setback, link, context))?;
+    sign_in(link, client).await.map_err(|failure| with_remedy(failure, link, context))?;
     if link.facts.known().info.is_none() {
-        let info = client.organization_info().await.map_err(|error| setbacks::of(&error))?;
+        let info = client.organization_info().await.map_err(|error| Failure::from(&error))?;
         link.facts.learn(|known| known.info = Some(info));
     }
     let age = link.resync_interval().mul_f64(0.9);
-    link.listing.get(client, &context.clock, age).await.map_err(|error| setbacks::of(&error))?;
+    link.listing.get(client, &context.clock, age).await.map_err(|error| Failure::from(&error))?;
     learn_key_end(link, client, context).await;
     Ok(())
 }
 
 /// What to change, where it is the Organization or its Secret.
-fn with_remedy(setback: Setback, link: &Link, context: &Context) -> Setback {
+fn with_remedy(failure: Failure, link: &Link, context: &Context) -> Failure {
     // While calls are held back the client only says so; the answer that was the cause says more.
-    if let Some(closed) = link.closed.as_ref().filter(|closed| closed.reason == setback.reason) {
+    if let Some(closed) = link.closed.as_ref().filter(|closed| closed.reason == failure.reason) {
         return closed.clone();
     }
     let spec = &link.spec;
-    let remedy = match setback.reason {
+    let remedy = match failure.reason {
         reasons::CREDENTIALS_REJECTED => {
             format!("put a valid key into Secret {}/{}", context.settings.namespace, spec.credentials_secret_ref.name)
         }
         reasons::NOT_FOUND => format!("check apiUrl {} and organization {}", spec.api_url, spec.organization),
-        _ => return setback,
+        _ => return failure,
     };
-    Setback { message: format!("{}; {remedy}", setback.message.trim_end_matches('.')), ..setback }
+    Failure { message: format!("{}; {remedy}", failure.message.trim_end_matches('.')), ..failure }
 }
 
-fn unreachable_without_client(link: &Link) -> Setback {
-    setbacks::found(
-        reasons::PENDING,
-        SetbackClass::Transient,
-        format!("Organization {} has no connection yet", link.name),
-    )
+fn unreachable_without_client(link: &Link) -> Failure {
+    Failure::new(reasons::PENDING, RetryClass::Transient, format!("Organization {} has no connection yet", link.name))
 }
 
 /// A cached token costs no call. Credentials known to be refused are tried again: looks at them are far apart.
-async fn sign_in(link: &Link, client: &Client) -> Result<(), Setback> {
+async fn sign_in(link: &Link, client: &Client) -> Result<(), Failure> {
     let refused = link.closed.as_ref().is_some_and(|closed| closed.reason == reasons::CREDENTIALS_REJECTED);
     let signed_in = if refused { client.probe().await } else { client.sign_in().await };
-    signed_in.map_err(|error| setbacks::of(&error))
+    signed_in.map_err(|error| Failure::from(&error))
 }
 
 /// The key's end, where the operator's user may see it. Not seeing it is no fault.
@@ -270,8 +265,8 @@ fn start_sweep_if_due(link: &Arc<Link>, context: &SharedContext) -> Duration {
     interval
 }
 
-fn next_look(link: &Link, outcome: &Result<(), Setback>, context: &Context) -> Duration {
-    let until = link.facts.known().setback.map(|(_, until)| until.saturating_sub(context.clock.boot()));
+fn next_look(link: &Link, outcome: &Result<(), Failure>, context: &Context) -> Duration {
+    let until = link.facts.known().failure.map(|(_, until)| until.saturating_sub(context.clock.boot()));
     match (outcome, until) {
         // A millisecond more: a timer that fires early would find it too early to ask.
         (Err(_), Some(wait)) => wait + Duration::from_millis(1),
@@ -283,7 +278,7 @@ fn next_look(link: &Link, outcome: &Result<(), Setback>, context: &Context) -> D
 async fn report(
     organization: &Organization,
     link: &Link,
-    (outcome, unread): (&Result<(), Setback>, Option<&Setback>),
+    (outcome, unread): (&Result<(), Failure>, Option<&Failure>),
     context: &Context,
 ) -> Result<(), ReconcileError> {
     let before = organization.status.clone().unwrap_or_default();
@@ -294,7 +289,7 @@ async fn report(
         return Ok(());
     }
     let object = Organization { status: Some(after.clone()), ..organization.clone() };
-    context.write_status(&Api::all(context.careful.clone()), &object, Kind::Organization).await?;
+    context.write_status(&Api::all(context.client_no_retry.clone()), &object, Kind::Organization).await?;
     let mut told = None;
     for kind in [condition::READY, condition::CREDENTIALS_VALID] {
         let (then, now) = (conditions::find(&before.conditions, kind), conditions::find(&after.conditions, kind));

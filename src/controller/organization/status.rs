@@ -2,10 +2,10 @@
 
 use amigo_api::{
     Organization, OrganizationStatus,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
-use amigo_lifecycle::grant::{Setback, SetbackClass};
+use amigo_lifecycle::{Failure, RetryClass};
 use jiff::{SignedDuration, Timestamp};
 
 /// How long before its end an API key is warned about.
@@ -15,7 +15,7 @@ const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 pub fn conclude(
     organization: &Organization,
     status: &mut OrganizationStatus,
-    (outcome, unread): (&Result<(), Setback>, Option<&Setback>),
+    (outcome, unread): (&Result<(), Failure>, Option<&Failure>),
     now: Timestamp,
 ) {
     let stamp = (organization.metadata.generation.unwrap_or_default(), now);
@@ -23,19 +23,19 @@ pub fn conclude(
     let (standing, reason, message) = credentials(status, (outcome, unread), now);
     conditions::set(&mut status.conditions, (condition::CREDENTIALS_VALID, standing, reason), message, stamp);
     let (standing, reason, message) = match outcome {
-        Err(setback) => (Standing::False, setback.reason, setback.message.clone()),
+        Err(failure) => (ConditionStatus::False, failure.reason, failure.message.clone()),
         Ok(()) if organization.spec.suspend => (
-            Standing::False,
+            ConditionStatus::False,
             reasons::SUSPENDED,
             "suspended: nothing is changed at Amigo; reading and expiry go on".to_owned(),
         ),
-        Ok(()) => (Standing::True, reasons::READY, "connected".to_owned()),
+        Ok(()) => (ConditionStatus::True, reasons::READY, "connected".to_owned()),
     };
     conditions::set(&mut status.conditions, (condition::READY, standing, reason), message, stamp);
     match outcome {
-        Err(setback) if setback.class != SetbackClass::Transient => {
-            let stalled = (condition::STALLED, Standing::True, setback.reason);
-            conditions::set(&mut status.conditions, stalled, setback.message.clone(), stamp);
+        Err(failure) if failure.class != RetryClass::Transient => {
+            let stalled = (condition::STALLED, ConditionStatus::True, failure.reason);
+            conditions::set(&mut status.conditions, stalled, failure.message.clone(), stamp);
         }
         _ => conditions::remove(&mut status.conditions, condition::STALLED),
     }
@@ -43,18 +43,18 @@ pub fn conclude(
 
 fn credentials(
     status: &OrganizationStatus,
-    (outcome, unread): (&Result<(), Setback>, Option<&Setback>),
+    (outcome, unread): (&Result<(), Failure>, Option<&Failure>),
     now: Timestamp,
-) -> (Standing, &'static str, String) {
+) -> (ConditionStatus, &'static str, String) {
     let refused = [reasons::SECRET_NOT_FOUND, reasons::SECRET_INCOMPLETE, reasons::CREDENTIALS_REJECTED];
     match (outcome, unread) {
-        (Err(setback), _) if refused.contains(&setback.reason) => {
-            (Standing::False, setback.reason, setback.message.clone())
+        (Err(failure), _) if refused.contains(&failure.reason) => {
+            (ConditionStatus::False, failure.reason, failure.message.clone())
         }
-        (Err(setback), _) => (Standing::Unknown, setback.reason, setback.message.clone()),
+        (Err(failure), _) => (ConditionStatus::Unknown, failure.reason, failure.message.clone()),
         (Ok(()), Some(unread)) => {
             let message = format!("the credentials read before are still in use; {}", unread.message);
-            (Standing::Unknown, unread.reason, message)
+            (ConditionStatus::Unknown, unread.reason, message)
         }
         (Ok(()), None) => {
             let user = status.service_user_id.as_deref().unwrap_or_default();
@@ -62,9 +62,9 @@ fn credentials(
                 Some(end) => {
                     let message =
                         format!("signs in as {user}, but the API key ends at {end}: put a new one into the Secret");
-                    (Standing::True, reasons::CREDENTIALS_EXPIRE_SOON, message)
+                    (ConditionStatus::True, reasons::CREDENTIALS_EXPIRE_SOON, message)
                 }
-                None => (Standing::True, reasons::CREDENTIALS_VALID, format!("signs in as {user}")),
+                None => (ConditionStatus::True, reasons::CREDENTIALS_VALID, format!("signs in as {user}")),
             }
         }
     }

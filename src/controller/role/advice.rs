@@ -2,7 +2,7 @@
 
 use amigo_api::{
     Role,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
 use amigo_lifecycle::role;
@@ -17,9 +17,9 @@ const NAMED: usize = 5;
 pub fn set(object: &Role, conditions: &mut Vec<Condition>, stamp: (i64, Timestamp)) {
     let findings = role::lint(&object.remote_name(), &object.spec);
     let (standing, reason) = if findings.is_empty() {
-        (Standing::True, reasons::NO_FINDINGS)
+        (ConditionStatus::True, reasons::NO_FINDINGS)
     } else {
-        (Standing::False, reasons::FINDINGS)
+        (ConditionStatus::False, reasons::FINDINGS)
     };
     conditions::set(conditions, (condition::LINT_PASSED, standing, reason), message(findings), stamp);
 }

@@ -2,8 +2,7 @@
 
 use amigo_api::{Role, reasons};
 use amigo_client::{ErrorKind, Holds, RoleChange};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use kube::runtime::controller::Action;
 
 use super::{Pass, usable};
@@ -39,10 +38,10 @@ pub async fn let_go(
             finalizers::set(role, (NAME, false), Kind::Role, context).await?;
             Ok((Action::await_change(), Outcome::Done))
         }
-        Err(setback) => {
-            let (wait, outcome) = standing::rest_after(Err(&setback), link, context);
-            let setback = finalizers::held_back("the role could not be emptied", ESCAPE, &setback);
-            Pass::new(role, context).report(Err(setback)).await?;
+        Err(failure) => {
+            let (wait, outcome) = standing::rest_after(Err(&failure), link, context);
+            let failure = finalizers::held_back("the role could not be emptied", ESCAPE, &failure);
+            Pass::new(role, context).report(Err(failure)).await?;
             Ok((Action::requeue(jitter(wait)), outcome))
         }
     }
@@ -53,14 +52,14 @@ async fn disable(
     role: &Role,
     (link, holds): (Option<&Link>, Holds),
     context: &Context,
-) -> Result<Option<Announcement>, Setback> {
+) -> Result<Option<Announcement>, Failure> {
     let status = role.status.clone().unwrap_or_default();
     if (status.role_id.is_none() && !status.creating) || finalizers::is_escaped(role, ESCAPE) {
         return Ok(None);
     }
     let (link, client) = match usable(role, link, context) {
         // The role is another object's, which goes on managing it.
-        Err(setback) if setback.reason == reasons::CONFLICT => return Ok(None),
+        Err(failure) if failure.reason == reasons::CONFLICT => return Ok(None),
         usable => usable?,
     };
     let client = client.only_while(holds);
@@ -70,7 +69,7 @@ async fn disable(
     }
     if role.spec.suspend || link.spec.suspend {
         let what = if role.spec.suspend { "the Role".to_owned() } else { format!("Organization {}", link.name) };
-        return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, format!("{what} is suspended")));
+        return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, format!("{what} is suspended")));
     }
     let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
     let emptied = client.modify_role(&role.remote_name(), &change).await;
@@ -84,6 +83,6 @@ async fn disable(
         }
         // There is nothing left to empty.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(setbacks::of(&error)),
+        Err(error) => Err(Failure::from(&error)),
     }
 }

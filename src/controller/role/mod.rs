@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use amigo_api::{DeletionPolicy, Role, reasons};
 use amigo_client::Client;
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use self::pass::Pass;
@@ -41,7 +40,7 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
     let mut pass = Pass::new(&role, &context);
     let result = match usable(&role, link.as_deref(), &context) {
         Ok((link, client)) => pass.pursue(link, &client.only_while(holds)).await?,
-        Err(setback) => Err(setback),
+        Err(failure) => Err(failure),
     };
     let (wait, outcome) = rest_after(result.as_ref().map(drop), link.as_deref(), &context);
     pass.report(result).await?;
@@ -49,7 +48,7 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
 }
 
 /// What must hold before Amigo is asked anything.
-fn usable<'a>(role: &Role, link: Option<&'a Link>, context: &Context) -> Result<(&'a Link, Client), Setback> {
+fn usable<'a>(role: &Role, link: Option<&'a Link>, context: &Context) -> Result<(&'a Link, Client), Failure> {
     let link = existing(link, &role.spec.organization_ref.name)?;
     let client = link.client_for(&role.namespace().unwrap_or_default())?.clone();
     let name = role.remote_name();
@@ -64,7 +63,7 @@ fn usable<'a>(role: &Role, link: Option<&'a Link>, context: &Context) -> Result<
         None => Ok((link, client)),
         Some(senior) => {
             let message = format!("role {name} is managed by the older Role {}: delete one of the two", label(senior));
-            Err(setbacks::found(reasons::CONFLICT, SetbackClass::Persistent, message))
+            Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, message))
         }
     }
 }

@@ -7,12 +7,11 @@ use amigo_api::{
     reasons::{self, condition},
 };
 use amigo_client::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
 use amigo_lifecycle::role::{
     self, Wanted,
     plan::{self, Desired, Plan, plan},
 };
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
 use super::advice;
@@ -33,7 +32,7 @@ const EVIDENCE: Duration = Duration::from_secs(5);
 const LISTING_OF_THE_TAKEN: Duration = Duration::from_secs(30);
 
 /// What a pass came to: reason and message, or why not.
-pub type Came = Result<(&'static str, String), Setback>;
+pub type Came = Result<(&'static str, String), Failure>;
 
 /// One pass over one role.
 pub struct Pass<'a> {
@@ -82,13 +81,13 @@ impl<'a> Pass<'a> {
                     return Ok(Err(refusal));
                 }
                 let came = self.carry_out(&desired, plan, observed, (link, client)).await?;
-                if let Some(setback) = came.as_ref().err().filter(|_| sends) {
+                if let Some(failure) = came.as_ref().err().filter(|_| sends) {
                     let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
-                    link.facts.refused(change, setback, until);
+                    link.facts.refused(change, failure, until);
                 }
                 Ok(came)
             }
-            Err(setback) => Ok(Err(setback)),
+            Err(failure) => Ok(Err(failure)),
         }
     }
 
@@ -98,11 +97,11 @@ impl<'a> Pass<'a> {
         (name, status): (&'d str, &'d RoleStatus),
         (link, client): (&Link, &Client),
         age: Duration,
-    ) -> Result<(Desired<'d>, Plan, Option<String>), Setback>
+    ) -> Result<(Desired<'d>, Plan, Option<String>), Failure>
     where
         'a: 'd,
     {
-        let roles = link.listing.get(client, &self.context.clock, age).await.map_err(|error| setbacks::of(&error))?;
+        let roles = link.listing.get(client, &self.context.clock, age).await.map_err(|error| Failure::from(&error))?;
         let desired = self.desired(name, status, link, &roles);
         let observed = present(&roles.listed, name, status.role_id.as_deref());
         let plan = plan(&desired, observed);
@@ -146,11 +145,11 @@ impl<'a> Pass<'a> {
                     format!("role {} was at Amigo as the spec says, and is managed from here on", desired.name);
                 Ok((reasons::ADOPTED, message))
             }
-            Plan::Leave(setback) => {
+            Plan::Leave(failure) => {
                 if desired.is_managed() && observed.is_some() {
                     self.status.role_id = observed;
                 }
-                Err(setback)
+                Err(failure)
             }
             Plan::Empty => Err(self.empty(desired, connection).await),
             Plan::Create(new) => {
@@ -219,7 +218,7 @@ impl<'a> Pass<'a> {
                 if error.ambiguous() || error.kind() == ErrorKind::NotFound {
                     link.listing.forget().await;
                 }
-                return Err(setbacks::of(&error));
+                return Err(Failure::from(&error));
             }
         };
         self.status.role_id = Some(id.clone());
@@ -241,18 +240,18 @@ impl<'a> Pass<'a> {
         desired: &Desired<'_>,
         id: &str,
         (link, client): (&Link, &Client),
-    ) -> Result<(), Setback> {
+    ) -> Result<(), Failure> {
         link.listing.forget().await;
         let roles = link.listing.get(client, &self.context.clock, EVIDENCE).await.map_err(|error| {
-            let setback = setbacks::of(&error);
+            let failure = Failure::from(&error);
             let message =
-                format!("role {} was sent with a Deny that is still to be seen: {}", desired.name, setback.message);
-            Setback { message, ..setback }
+                format!("role {} was sent with a Deny that is still to be seen: {}", desired.name, failure.message);
+            Failure { message, ..failure }
         })?;
         let Some(there) = roles.listed.iter().find(|role| role.id == id) else {
             link.listing.forget().await;
             let message = format!("role {} was sent with a Deny, and Amigo does not list it yet", desired.name);
-            return Err(setbacks::found(reasons::PENDING, SetbackClass::Transient, message));
+            return Err(Failure::new(reasons::PENDING, RetryClass::Transient, message));
         };
         if let RemoteGrants::Raw { reason, .. } = &there.grants {
             // Neither a Deny nor an Allow: the record stays until it can be read.
@@ -263,7 +262,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes away what a Deny that became an Allow gives.
-    async fn empty(&mut self, desired: &Desired<'_>, (link, client): (&Link, &Client)) -> Setback {
+    async fn empty(&mut self, desired: &Desired<'_>, (link, client): (&Link, &Client)) -> Failure {
         self.status.deny = Some(DenyRecord { digest: desired.written_digest(), dropped: true });
         let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
         match client.modify_role(desired.name, &change).await {
@@ -276,31 +275,31 @@ impl<'a> Pass<'a> {
             }
             Err(error) => {
                 link.listing.forget().await;
-                let setback = setbacks::of(&error);
+                let failure = Failure::from(&error);
                 let message = format!(
                     "Amigo made Allows of the Deny grants of role {}, and the role could not be emptied: {}",
-                    desired.name, setback.message
+                    desired.name, failure.message
                 );
-                Setback { message, ..setback }
+                Failure { message, ..failure }
             }
         }
     }
 
     /// The name is taken, and the listing that was planned with does not show by whom.
-    async fn name_taken(&self, name: &str, (link, client): (&Link, &Client)) -> Setback {
+    async fn name_taken(&self, name: &str, (link, client): (&Link, &Client)) -> Failure {
         let roles = match link.listing.get(client, &self.context.clock, LISTING_OF_THE_TAKEN).await {
             Ok(roles) => roles,
-            Err(error) => return setbacks::of(&error),
+            Err(error) => return Failure::from(&error),
         };
         if present(&roles.listed, name, None).is_some() {
             let message = format!("role {name} came to be at Amigo in between and is looked at again");
-            return setbacks::found(reasons::PENDING, SetbackClass::Transient, message);
+            return Failure::new(reasons::PENDING, RetryClass::Transient, message);
         }
         let message = format!(
             "role {name} cannot be created: its name is taken by a role that the operator's user may not see: give that \
              user Role:GetRole for it, or choose another roleName"
         );
-        setbacks::found(reasons::NAME_TAKEN, SetbackClass::Persistent, message)
+        Failure::new(reasons::NAME_TAKEN, RetryClass::Persistent, message)
     }
 
     /// The role at Amigo is as the spec says.

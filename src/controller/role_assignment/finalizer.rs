@@ -2,8 +2,7 @@
 
 use amigo_api::{RoleAssignment, reasons};
 use amigo_client::{Holds, RemoteUser};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use kube::runtime::controller::Action;
 
 use super::{Came, Desk, RECENT, about, report, usable};
@@ -40,12 +39,12 @@ pub async fn let_go(
             finalizers::set(assignment, (NAME, false), Kind::RoleAssignment, context).await?;
             Ok((Action::await_change(), Outcome::Done))
         }
-        Err(setback) => {
-            let (wait, outcome) = standing::rest_after(Err(&setback), link, context);
+        Err(failure) => {
+            let (wait, outcome) = standing::rest_after(Err(&failure), link, context);
             let fallback = assignment.spec.fallback_role_name.as_deref().unwrap_or_default();
             let what = format!("the fallback role {fallback} could not be assigned");
-            let setback = finalizers::held_back(&what, ESCAPE, &setback);
-            report(assignment, Came::default(), &Err(setback), context).await?;
+            let failure = finalizers::held_back(&what, ESCAPE, &failure);
+            report(assignment, Came::default(), &Err(failure), context).await?;
             Ok((Action::requeue(jitter(wait)), outcome))
         }
     }
@@ -56,7 +55,7 @@ async fn fall_back(
     assignment: &RoleAssignment,
     (link, holds): (Option<&Link>, Holds),
     context: &Context,
-) -> Result<Option<Announcement>, Setback> {
+) -> Result<Option<Announcement>, Failure> {
     let status = assignment.status.clone().unwrap_or_default();
     // Either may be the user's role by this object: the answer to an assignment may have been lost.
     let given: Vec<&String> = status.assigning.iter().chain(&status.role_name).collect();
@@ -80,7 +79,7 @@ async fn fall_back(
         match desk.has_one_of(&user, &[fallback]).await {
             // Then the answer to that was lost, or somebody else was faster.
             Ok(true) => return Ok(Some(assigned(&user.user_id, fallback))),
-            Err(setback) if setback.class == SetbackClass::Transient => return Err(setback),
+            Err(failure) if failure.class == RetryClass::Transient => return Err(failure),
             // A fallback that does not exist was given to nobody.
             Ok(false) | Err(_) => {}
         }
@@ -89,14 +88,14 @@ async fn fall_back(
     }
     if link.spec.suspend {
         let message = format!("Organization {} is suspended", link.name);
-        return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message));
+        return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
     }
-    desk.send(&user.user_id, fallback).await.map_err(|error| setbacks::of(&error))?;
+    desk.send(&user.user_id, fallback).await.map_err(|error| Failure::from(&error))?;
     Ok(Some(assigned(&user.user_id, fallback)))
 }
 
 impl Desk<'_> {
-    async fn has_one_of(&self, user: &RemoteUser, role_names: &[&String]) -> Result<bool, Setback> {
+    async fn has_one_of(&self, user: &RemoteUser, role_names: &[&String]) -> Result<bool, Failure> {
         for role_name in role_names {
             if self.compare(user.clone(), role_name).await?.1 {
                 return Ok(true);

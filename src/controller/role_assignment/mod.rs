@@ -7,8 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use amigo_api::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition};
 use amigo_client::{Client, Error, RemoteRole, RemoteUser};
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use kube::{
     Resource as _, ResourceExt as _,
     runtime::{controller::Action, reflector::ObjectRef},
@@ -78,7 +77,7 @@ pub async fn reconcile(
             let client = client.only_while(holds);
             pursue(Desk { assignment: &assignment, link, client: &client, context: &context }, &mut came).await?
         }
-        Err(setback) => Err(setback),
+        Err(failure) => Err(failure),
     };
     let (wait, outcome) = standing::rest_after(result.as_ref().copied(), link.as_deref(), &context);
     let assignment = came.written.take().map_or(assignment, Arc::new);
@@ -86,21 +85,21 @@ pub async fn reconcile(
     Ok((Action::requeue(jitter(wait)), outcome))
 }
 
-fn usable<'a>(assignment: &RoleAssignment, link: Option<&'a Link>) -> Result<(&'a Link, Client), Setback> {
+fn usable<'a>(assignment: &RoleAssignment, link: Option<&'a Link>) -> Result<(&'a Link, Client), Failure> {
     let link = existing(link, &assignment.spec.organization_ref.name)?;
     let client = link.client_for(&assignment.namespace().unwrap_or_default())?.clone();
     Ok((link, client))
 }
 
 /// Makes the user's role the one the object says. The outer error is the Kubernetes API's, before anything was sent.
-async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<Result<(), Setback>, ReconcileError> {
+async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<Result<(), Failure>, ReconcileError> {
     let (user, role_name) = match look(desk, came).await {
         Ok(Some(missing)) => missing,
         Ok(None) => return Ok(Ok(())),
-        Err(setback) => return Ok(Err(setback)),
+        Err(failure) => return Ok(Err(failure)),
     };
-    if let Err(setback) = desk.may_assign(&user, &role_name) {
-        return Ok(Err(setback));
+    if let Err(failure) = desk.may_assign(&user, &role_name) {
+        return Ok(Err(failure));
     }
     came.written = desk.write_ahead(&user, &role_name).await?;
     let assigned = desk.assign(user, &role_name).await;
@@ -111,7 +110,7 @@ async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<Result<(), Setback>, 
 }
 
 /// The user who lacks the role, and the role; `None` if the user has it.
-async fn look(desk: Desk<'_>, came: &mut Came) -> Result<Option<(RemoteUser, String)>, Setback> {
+async fn look(desk: Desk<'_>, came: &mut Came) -> Result<Option<(RemoteUser, String)>, Failure> {
     came.organization = Some(desk.client.organization_id().to_owned());
     let role_name = wanted_role(desk.assignment, desk.context)?;
     let interval = desk.link.resync_interval().mul_f64(0.9);
@@ -135,7 +134,7 @@ async fn look(desk: Desk<'_>, came: &mut Came) -> Result<Option<(RemoteUser, Str
 impl Desk<'_> {
     /// Whether the user has the role. What was read for all may be an interval old, and the role may have been made
     /// anew since: "no" is said only after another look at both.
-    async fn compare(&self, user: RemoteUser, role_name: &str) -> Result<(RemoteUser, bool), Setback> {
+    async fn compare(&self, user: RemoteUser, role_name: &str) -> Result<(RemoteUser, bool), Failure> {
         let has = |documents: &[RemoteRole], user: &RemoteUser| documents.iter().any(|role| role.id == user.role_id);
         let interval = self.link.resync_interval().mul_f64(0.9);
         let documents = self.documents(role_name, interval).await?;
@@ -162,13 +161,13 @@ impl Desk<'_> {
     }
 
     /// Whether the role may be assigned now. A refusal stands for a while: roles and Organizations wake all assignments.
-    fn may_assign(&self, user: &RemoteUser, role_name: &str) -> Result<(), Setback> {
+    fn may_assign(&self, user: &RemoteUser, role_name: &str) -> Result<(), Failure> {
         if self.link.spec.suspend {
             let message = format!(
                 "user {} has another role, and nothing is changed while Organization {} is suspended",
                 user.user_id, self.link.name
             );
-            return Err(setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message));
+            return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
         }
         let refusal = self.link.facts.refusal(&change(&user.user_id, role_name), self.context.clock.boot());
         refusal.map_or(Ok(()), Err)
@@ -198,7 +197,7 @@ impl Desk<'_> {
     }
 
     /// Gives the user the role and says so.
-    async fn assign(&self, user: RemoteUser, role_name: &str) -> Result<String, Setback> {
+    async fn assign(&self, user: RemoteUser, role_name: &str) -> Result<String, Failure> {
         let role_id = self.change(&user.user_id, role_name).await?;
         let told = format!("user {} was given role {role_name}", user.user_id);
         self.link.directory.put(RemoteUser { role_id, ..user }, &self.context.clock).await;
@@ -206,17 +205,17 @@ impl Desk<'_> {
     }
 
     /// Changes the user's role, and remembers a refusal.
-    async fn change(&self, user_id: &str, role_name: &str) -> Result<String, Setback> {
+    async fn change(&self, user_id: &str, role_name: &str) -> Result<String, Failure> {
         let error = match self.send(user_id, role_name).await {
             Ok(role_id) => return Ok(role_id),
             Err(error) => error,
         };
-        let setback = setbacks::of(&error);
-        let message = format!("cannot assign role {role_name} to user {user_id}: {}", setback.message);
-        let setback = Setback { message, ..setback };
+        let failure = Failure::from(&error);
+        let message = format!("cannot assign role {role_name} to user {user_id}: {}", failure.message);
+        let failure = Failure { message, ..failure };
         let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
-        self.link.facts.refused(change(user_id, role_name), &setback, until);
-        Err(setback)
+        self.link.facts.refused(change(user_id, role_name), &failure, until);
+        Err(failure)
     }
 
     /// Sends one assignment. Without its answer, what was read of the user may not be true any more.
@@ -229,10 +228,10 @@ impl Desk<'_> {
     }
 
     /// The role's documents: more than one of a name may be listed for a day after a change.
-    async fn documents(&self, name: &str, age: Duration) -> Result<Vec<RemoteRole>, Setback> {
+    async fn documents(&self, name: &str, age: Duration) -> Result<Vec<RemoteRole>, Failure> {
         for age in [age, age.min(RECENT_LISTING)] {
             let roles = self.link.listing.get(self.client, &self.context.clock, age).await;
-            let roles = roles.map_err(|error| setbacks::of(&error))?;
+            let roles = roles.map_err(|error| Failure::from(&error))?;
             let named: Vec<RemoteRole> = roles.listed.iter().filter(|role| role.name == name).cloned().collect();
             if !named.is_empty() {
                 return Ok(named);
@@ -240,7 +239,7 @@ impl Desk<'_> {
         }
         let organization = self.client.organization_id();
         let message = format!("role {name} does not exist in {organization} or is not visible to the operator's user");
-        Err(setbacks::found(reasons::NOT_FOUND, SetbackClass::Persistent, message))
+        Err(Failure::new(reasons::NOT_FOUND, RetryClass::Persistent, message))
     }
 }
 
@@ -260,20 +259,20 @@ fn known(before: &RoleAssignmentStatus, organization: Option<&str>) -> RoleAssig
 }
 
 /// The name of the role at Amigo: named directly, or by a Role object that is ready.
-fn wanted_role(assignment: &RoleAssignment, context: &Context) -> Result<String, Setback> {
+fn wanted_role(assignment: &RoleAssignment, context: &Context) -> Result<String, Failure> {
     let Some(reference) = &assignment.spec.role_ref else {
         return Ok(assignment.spec.role_name.clone().unwrap_or_default());
     };
     let namespace = assignment.namespace().unwrap_or_default();
     let role = context.stores.roles.get(&ObjectRef::<Role>::new(&reference.name).within(&namespace));
-    let not_ready = |message: String| setbacks::found(reasons::ROLE_NOT_READY, SetbackClass::Transient, message);
+    let not_ready = |message: String| Failure::new(reasons::ROLE_NOT_READY, RetryClass::Transient, message);
     let Some(role) = role else {
         return Err(not_ready(format!("Role {namespace}/{} does not exist", reference.name)));
     };
     if role.spec.organization_ref != assignment.spec.organization_ref {
         let message =
             format!("Role {namespace}/{} belongs to Organization {}", reference.name, role.spec.organization_ref.name);
-        return Err(setbacks::found(reasons::INVALID_SPEC, SetbackClass::Persistent, message));
+        return Err(Failure::new(reasons::INVALID_SPEC, RetryClass::Persistent, message));
     }
     let ready = role.status.as_ref().is_some_and(|status| conditions::holds(&status.conditions, condition::READY));
     if ready {
@@ -286,7 +285,7 @@ fn wanted_role(assignment: &RoleAssignment, context: &Context) -> Result<String,
 async fn report(
     assignment: &RoleAssignment,
     came: Came,
-    result: &Result<(), Setback>,
+    result: &Result<(), Failure>,
     context: &Context,
 ) -> Result<(), ReconcileError> {
     let before = assignment.status.clone().unwrap_or_default();

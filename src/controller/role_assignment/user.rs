@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use amigo_api::{RoleAssignment, reasons};
 use amigo_client::RemoteUser;
-use amigo_lifecycle::grant::{Setback, SetbackClass};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
 use super::Desk;
@@ -14,14 +13,14 @@ use crate::controller::seniority::{label, senior_to};
 impl Desk<'_> {
     /// The user: by the known or given id, and by e-mail where there is none or it is not to be seen any more. Who
     /// was removed and invited again has another id.
-    pub(super) async fn user(&self, age: Duration) -> Result<RemoteUser, Setback> {
+    pub(super) async fn user(&self, age: Duration) -> Result<RemoteUser, Failure> {
         if let Some(user_id) = self.known_id(self.assignment)
             && let Some(user) = self.observe(&user_id, age).await?
         {
             return Ok(user);
         }
         let Some(email) = &self.assignment.spec.user.email else { return Err(self.not_visible()) };
-        let found = self.client.user_by_email(email).await.map_err(|error| setbacks::of(&error))?;
+        let found = self.client.user_by_email(email).await.map_err(|error| Failure::from(&error))?;
         let user = found.ok_or_else(|| self.not_visible())?;
         // The answer may be remembered from before the user went.
         self.observe(&user.user_id, age).await?.ok_or_else(|| self.not_visible())
@@ -41,24 +40,24 @@ impl Desk<'_> {
     }
 
     /// The user as Amigo has it, read together with all others that are assigned roles.
-    pub(super) async fn observe(&self, user_id: &str, age: Duration) -> Result<Option<RemoteUser>, Setback> {
+    pub(super) async fn observe(&self, user_id: &str, age: Duration) -> Result<Option<RemoteUser>, Failure> {
         let others = || {
             let assignments = self.context.stores.assignments.state();
             let companions = assignments.iter().filter(|other| self.is_companion(other));
             companions.filter_map(|other: &Arc<RoleAssignment>| self.known_id(other)).collect()
         };
         let observed = self.link.directory.get((self.client, &self.context.clock), user_id, age, others).await;
-        observed.map_err(|error| setbacks::of(&error))
+        observed.map_err(|error| Failure::from(&error))
     }
 
-    pub(super) fn not_visible(&self) -> Setback {
+    pub(super) fn not_visible(&self) -> Failure {
         let (user, organization) = (self.assignment.spec.user.label(), self.client.organization_id());
         let message = format!("no user {user} is visible in {organization}: check the spec, or invite the user first");
-        setbacks::found(reasons::USER_NOT_FOUND, SetbackClass::Persistent, message)
+        Failure::new(reasons::USER_NOT_FOUND, RetryClass::Persistent, message)
     }
 
     /// A user has one role: the oldest object that may use the Organization says which.
-    pub(super) fn yield_to_senior(&self, user: &RemoteUser) -> Result<(), Setback> {
+    pub(super) fn yield_to_senior(&self, user: &RemoteUser) -> Result<(), Failure> {
         let assignments = self.context.stores.assignments.state();
         let same_user = |rival: &&RoleAssignment| {
             let by_id = self.known_id(rival).as_deref() == Some(&user.user_id);
@@ -73,6 +72,6 @@ impl Desk<'_> {
             user.user_id,
             label(senior)
         );
-        Err(setbacks::found(reasons::CONFLICT, SetbackClass::Persistent, message))
+        Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, message))
     }
 }

@@ -6,9 +6,9 @@ use amigo_api::{TemporaryPermissionGrant, reasons};
 use amigo_client::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation};
 use amigo_lifecycle::grant::assumptions::{committed_late, went_back};
 use amigo_lifecycle::grant::{
-    Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, Setback, SetbackClass, UID, WriteOutcome, condensed,
+    Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, UID, WriteOutcome, condensed,
 };
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::{Failure, RetryClass};
 use amigo_permissions::{Condition, Conditions};
 use futures::{StreamExt as _, stream};
 use kube::{
@@ -71,8 +71,8 @@ impl Pass<'_> {
 
     /// Asks within bounds: a pass that waits for Amigo must not keep others from expiring in time, nor those of another
     /// Organization from asking.
-    async fn asked<T>(&self, question: impl Future<Output = Result<T, Setback>>) -> Result<T, Setback> {
-        let put_off = |why| setbacks::found(reasons::QUEUED, SetbackClass::Transient, why);
+    async fn asked<T>(&self, question: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let put_off = |why| Failure::new(reasons::QUEUED, RetryClass::Transient, why);
         let Some(_place) = self.context.questions.ask(self.link_uid()) else {
             return Err(put_off("waits until Amigo has answered earlier look-ups"));
         };
@@ -86,47 +86,47 @@ impl Pass<'_> {
     }
 
     /// The user's id, and the conversation's owner.
-    pub async fn resolve(&self) -> Result<Resolved, Setback> {
+    pub async fn resolve(&self) -> Result<Resolved, Failure> {
         self.asked(self.look_up_ids()).await
     }
 
-    async fn look_up_ids(&self) -> Result<Resolved, Setback> {
+    async fn look_up_ids(&self) -> Result<Resolved, Failure> {
         let client = self.client()?;
-        client.sign_in().await.map_err(|error| setbacks::of(&error))?;
+        client.sign_in().await.map_err(|error| Failure::from(&error))?;
         // Both at once: each is one of many in a batch.
         let (user_id, owner_user_id) = tokio::try_join!(self.user(client), self.owner(client))?;
         Ok(Resolved { user_id, owner_user_id })
     }
 
-    async fn user(&self, client: &Client) -> Result<String, Setback> {
+    async fn user(&self, client: &Client) -> Result<String, Failure> {
         let user = &self.object.spec.user;
         let Some(email) = user.email.as_deref() else {
             return Ok(user.user_id.clone().unwrap_or_default());
         };
-        let found = client.user_by_email(email).await.map_err(|error| setbacks::of(&error))?;
+        let found = client.user_by_email(email).await.map_err(|error| Failure::from(&error))?;
         found.map(|user| user.user_id).ok_or_else(|| {
             let message = format!(
                 "no user with e-mail {email} is visible in {}: check the address, or invite the user first",
                 client.organization_id()
             );
-            setbacks::found(reasons::USER_NOT_FOUND, SetbackClass::Persistent, message)
+            Failure::new(reasons::USER_NOT_FOUND, RetryClass::Persistent, message)
         })
     }
 
-    async fn owner(&self, client: &Client) -> Result<Option<String>, Setback> {
+    async fn owner(&self, client: &Client) -> Result<Option<String>, Failure> {
         let Some(conversation) = &self.object.spec.conversation else { return Ok(None) };
         if conversation.owner_user_id.is_some() {
             return Ok(conversation.owner_user_id.clone());
         }
         let id = conversation.conversation_id().unwrap_or_default();
-        let found = client.conversation(id).await.map_err(|error| setbacks::of(&error))?;
+        let found = client.conversation(id).await.map_err(|error| Failure::from(&error))?;
         found.map(|conversation| Some(conversation.user_id)).ok_or_else(|| {
             let message = format!(
                 "conversation {id} does not exist in {} or is not visible to the operator's user: check the id, give that user \
                  Conversation:GetConversation, or set conversation.ownerUserId",
                 client.organization_id()
             );
-            setbacks::found(reasons::CONVERSATION_NOT_VISIBLE, SetbackClass::Persistent, message)
+            Failure::new(reasons::CONVERSATION_NOT_VISIBLE, RetryClass::Persistent, message)
         })
     }
 
@@ -236,18 +236,18 @@ impl Pass<'_> {
     }
 
     /// Refused credentials are the Organization's matter: it looks at once.
-    pub fn mind_credentials(&self, setback: Option<&Setback>) {
-        if setback.is_some_and(|setback| setback.reason == reasons::CREDENTIALS_REJECTED) {
+    pub fn mind_credentials(&self, failure: Option<&Failure>) {
+        if failure.is_some_and(|failure| failure.reason == reasons::CREDENTIALS_REJECTED) {
             self.context.triggers.organizations.pull();
         }
     }
 
     /// All records that carry the object's uid.
-    pub async fn look_up(&self) -> Result<Vec<Found>, Setback> {
+    pub async fn look_up(&self) -> Result<Vec<Found>, Failure> {
         let uid = condensed(&self.object.uid().unwrap_or_default());
         let filter = GrantFilter { tags: vec![(UID.to_owned(), uid)], ..GrantFilter::default() };
         let client = self.client()?;
-        let listing = async { client.grants(&filter).await.map_err(|error| setbacks::of(&error)) };
+        let listing = async { client.grants(&filter).await.map_err(|error| Failure::from(&error)) };
         let grants = self.asked(listing).await?;
         let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing);
         if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
@@ -261,11 +261,11 @@ impl Pass<'_> {
         tracing::warn!(object = label(&self.object), assumption = assumption.as_str(), "{what}");
     }
 
-    fn client(&self) -> Result<&Client, Setback> {
+    fn client(&self) -> Result<&Client, Failure> {
         let closed = || {
-            setbacks::found(
+            Failure::new(
                 reasons::ORGANIZATION_NOT_READY,
-                SetbackClass::Persistent,
+                RetryClass::Persistent,
                 "the Organization cannot be used at present",
             )
         };
@@ -278,14 +278,14 @@ fn complain(error: &ReconcileError) {
 }
 
 async fn create(
-    ready: Result<(&Client, Reservation), Setback>,
+    ready: Result<(&Client, Reservation), Failure>,
     post: Post,
     justification: &str,
     window_closes: Duration,
 ) -> PostOutcome {
     let (client, mut reservation) = match ready {
         Ok(ready) => ready,
-        Err(setback) => return PostOutcome::NotSent(setback),
+        Err(failure) => return PostOutcome::NotSent(failure),
     };
     reservation.set_send_before(window_closes);
     let Post { slot: _, user_id, permission, duration, tags } = post;
@@ -305,15 +305,15 @@ async fn create(
 }
 
 fn classify(error: &Error, asked: &str) -> PostOutcome {
-    let setback = setbacks::of(error);
-    let setback = Setback { message: format!("{asked}: {}", setback.message), ..setback };
+    let failure = Failure::from(error);
+    let failure = Failure { message: format!("{asked}: {}", failure.message), ..failure };
     if error.never_sent() {
-        PostOutcome::NotSent(setback)
+        PostOutcome::NotSent(failure)
     } else if error.refused() {
-        PostOutcome::Refused(setback)
+        PostOutcome::Refused(failure)
     } else {
         // Whatever the error is otherwise, it may have come after the grant was made: time will tell.
-        PostOutcome::Ambiguous(Setback { class: SetbackClass::Transient, ..setback })
+        PostOutcome::Ambiguous(Failure { class: RetryClass::Transient, ..failure })
     }
 }
 

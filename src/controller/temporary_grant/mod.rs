@@ -206,7 +206,7 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
         Effect::Post { posts, window_closes } => {
             let outcomes = pass.post(posts, window_closes).await;
             for (_, outcome) in &outcomes {
-                pass.mind_credentials(outcome.setback());
+                pass.mind_credentials(outcome.failure());
             }
             Performed::Input(Input::Posted(outcomes))
         }
@@ -232,9 +232,9 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
 
 fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, memories: &Memories) -> (Action, Outcome) {
     let Pass { context, object, client: _, link: _, mut held } = pass;
-    let outcome = match (status.record.phase, status.setback()) {
+    let outcome = match (status.record.phase, status.failure()) {
         (Some(Phase::Failed), _) => Outcome::Refused,
-        (_, Some(setback)) if setback.class == grant::SetbackClass::Transient => Outcome::Failed,
+        (_, Some(failure)) if failure.class == amigo_lifecycle::RetryClass::Transient => Outcome::Failed,
         (_, Some(_)) => Outcome::Refused,
         (Some(Phase::Active | Phase::Expired), None) => Outcome::Done,
         (_, None) => Outcome::Waiting,

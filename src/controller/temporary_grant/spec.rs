@@ -1,8 +1,8 @@
 //! From a grant's object and its Organization to what the protocol works on.
 
 use amigo_api::{TemporaryPermissionGrant, console, duration, reasons};
-use amigo_lifecycle::grant::{Origin, Request, Setback, SetbackClass, Spec, condensed};
-use amigo_lifecycle::setbacks;
+use amigo_lifecycle::grant::{Origin, Request, Spec, condensed};
+use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
@@ -73,10 +73,10 @@ pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &C
 
 /// What stands in the way, the most lasting first.
 #[derive(Default)]
-struct Problems(Vec<Setback>);
+struct Problems(Vec<Failure>);
 
 impl Problems {
-    fn note(&mut self, problem: Option<Setback>) {
+    fn note(&mut self, problem: Option<Failure>) {
         self.0.extend(problem);
     }
 
@@ -85,23 +85,23 @@ impl Problems {
             Ok(duration) => Some(duration),
             Err(error) => {
                 let message = format!("{field}: {error}");
-                self.0.push(setbacks::found(reasons::INVALID_DURATION, SetbackClass::Permanent, message));
+                self.0.push(Failure::new(reasons::INVALID_DURATION, RetryClass::Permanent, message));
                 None
             }
         }
     }
 
-    fn worst(self) -> Option<Setback> {
-        let rank = |problem: &Setback| match problem.class {
-            SetbackClass::Permanent => 0,
-            SetbackClass::Persistent => 1,
-            SetbackClass::Transient => 2,
+    fn worst(self) -> Option<Failure> {
+        let rank = |problem: &Failure| match problem.class {
+            RetryClass::Permanent => 0,
+            RetryClass::Persistent => 1,
+            RetryClass::Transient => 2,
         };
         self.0.into_iter().min_by_key(rank)
     }
 }
 
-fn usable(object: &TemporaryPermissionGrant, link: Option<&Link>, namespace: &str) -> Option<Setback> {
+fn usable(object: &TemporaryPermissionGrant, link: Option<&Link>, namespace: &str) -> Option<Failure> {
     let link = match existing(link, &object.spec.organization_ref.name) {
         Ok(link) => link,
         Err(missing) => return Some(missing),
@@ -110,49 +110,49 @@ fn usable(object: &TemporaryPermissionGrant, link: Option<&Link>, namespace: &st
         return Some(closed);
     }
     let message = format!("Organization {} is suspended; nothing is issued", link.name);
-    link.spec.suspend.then(|| setbacks::found(reasons::SUSPENDED, SetbackClass::Transient, message))
+    link.spec.suspend.then(|| Failure::new(reasons::SUSPENDED, RetryClass::Transient, message))
 }
 
 /// What was asked of one remote organization is not asked of another: its ids mean nothing there.
-fn moved(object: &TemporaryPermissionGrant, link: &Link) -> Option<Setback> {
+fn moved(object: &TemporaryPermissionGrant, link: &Link) -> Option<Failure> {
     let asked = object.status.as_ref()?.organization.as_ref()?;
     let message = format!(
         "Organization {} now connects to {}, and this grant was asked of {asked}: create another object",
         link.name, link.spec.organization
     );
     let reason = reasons::ORGANIZATION_MISMATCH;
-    (*asked != link.spec.organization).then(|| setbacks::found(reason, SetbackClass::Permanent, message))
+    (*asked != link.spec.organization).then(|| Failure::new(reason, RetryClass::Permanent, message))
 }
 
-fn within_bounds(asked: SignedDuration) -> Option<Setback> {
+fn within_bounds(asked: SignedDuration) -> Option<Failure> {
     let bounds = duration::SHORTEST_GRANT..=duration::LONGEST_GRANT;
     let message = format!(
         "duration must be at least {} and at most {}",
         duration::format(*bounds.start()),
         duration::format(*bounds.end())
     );
-    (!bounds.contains(&asked)).then(|| setbacks::found(reasons::INVALID_DURATION, SetbackClass::Permanent, message))
+    (!bounds.contains(&asked)).then(|| Failure::new(reasons::INVALID_DURATION, RetryClass::Permanent, message))
 }
 
 fn request(object: &TemporaryPermissionGrant, problems: &mut Problems) -> Request {
     Request::of(&object.spec).unwrap_or_else(|| {
         let message = "set exactly one of conversation and permissions";
-        problems.note(Some(setbacks::found(reasons::INVALID_SPEC, SetbackClass::Permanent, message)));
+        problems.note(Some(Failure::new(reasons::INVALID_SPEC, RetryClass::Permanent, message)));
         Request::Permissions(Vec::new())
     })
 }
 
 /// A conversation's page must be one of the Organization's console.
-fn belongs(url: &str, link: &Link) -> Option<Setback> {
+fn belongs(url: &str, link: &Link) -> Option<Failure> {
     let console = link.spec.console();
     if console::conversation_of(url).is_none() {
         let message = format!("conversation.url {url} does not end in /admin/conversation/ and 24 hexadecimal digits");
-        return Some(setbacks::found(reasons::INVALID_SPEC, SetbackClass::Permanent, message));
+        return Some(Failure::new(reasons::INVALID_SPEC, RetryClass::Permanent, message));
     }
     let message = format!(
         "conversation.url {url} is not a page of Organization {}, whose console is {console}: name the Organization it belongs to",
         link.name
     );
     let reason = reasons::ORGANIZATION_MISMATCH;
-    (!link.spec.has_page(url)).then(|| setbacks::found(reason, SetbackClass::Permanent, message))
+    (!link.spec.has_page(url)).then(|| Failure::new(reason, RetryClass::Permanent, message))
 }

@@ -2,7 +2,7 @@
 
 use amigo_api::{
     Phase, TemporaryPermissionGrantStatus,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
 use amigo_lifecycle::grant::given_up;
@@ -27,7 +27,7 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
             reasons::TERMINATING,
         ]
         .contains(&reason);
-        let warning = standing != Standing::True.as_str() && !waits;
+        let warning = standing != ConditionStatus::True.as_str() && !waits;
         announcements.push(Announcement { reason, message: message.to_owned(), warning });
     }
     // What is given up in part changes nothing of Ready: the rest is live or not, as before.
@@ -76,9 +76,9 @@ mod tests {
         let mut say = |kind, standing, reason, message: &str| {
             conditions::set(&mut status.conditions, (kind, standing, reason), message, (1, Timestamp::UNIX_EPOCH));
         };
-        say(condition::READY, Standing::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
+        say(condition::READY, ConditionStatus::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
         if let Some(reason) = given_up {
-            say(condition::STALLED, Standing::True, reason, "not issued by its activation deadline");
+            say(condition::STALLED, ConditionStatus::True, reason, "not issued by its activation deadline");
         }
         status
     }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_given_up_altogether_is_told_once() {
         let mut after = partly_issued(Some(reasons::INVALID_REQUEST));
-        let refused = (condition::READY, Standing::False, reasons::INVALID_REQUEST);
+        let refused = (condition::READY, ConditionStatus::False, reasons::INVALID_REQUEST);
         conditions::set(&mut after.conditions, refused, "not so", (1, Timestamp::UNIX_EPOCH));
         let told = between(&TemporaryPermissionGrantStatus::default(), &after);
         assert_eq!(told.iter().map(|told| told.reason).collect::<Vec<_>>(), [reasons::INVALID_REQUEST]);

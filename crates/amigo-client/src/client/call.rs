@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use super::{
-    Budgets, Connection, Credentials, Endpoint, Error, Reservation,
+    ApiAddress, Budgets, Credentials, Endpoint, Error, Reservation,
     budgets::Permit,
     excerpt::Excerpt,
     gate::{Gate, GatedBody},
@@ -46,7 +46,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// All of [`Error`] but those of look-ups and roles.
 pub(super) struct Core {
     pub(super) transport: Transport,
-    pub(super) connection: Connection,
+    pub(super) connection: ApiAddress,
     pub(super) tokens: TokenKeeper,
     pub(super) budgets: Arc<Budgets>,
     pub(super) clock: SharedClock,

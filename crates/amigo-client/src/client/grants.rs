@@ -65,7 +65,7 @@ impl Client {
     /// All grants that match, in no particular order.
     ///
     /// # Errors
-    /// Any call error, `Torn` if the pages do not fit together: nothing may be concluded then.
+    /// Any call error, `InconsistentPages` if the pages do not fit together: nothing may be concluded then.
     pub async fn grants(&self, filter: &GrantFilter) -> Result<Vec<RemoteGrant>, Error> {
         self.list_grants(filter, (Pace::Full, usize::MAX)).await.map(|(grants, _)| grants)
     }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use amigo_runtime::clock::SharedClock;
 
 use crate::{
-    ApiKey, Connection, CreatedGrant, Credentials, Endpoint, Error, FrontendView, GrantFilter, NewGrant, NewRole,
+    ApiAddress, ApiKey, CreatedGrant, Credentials, Endpoint, Error, FrontendView, GrantFilter, NewGrant, NewRole,
     OrganizationInfo, PermissionModel, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
     RemoteRole, RemoteUser, RoleChange, excerpt,
 };
@@ -63,7 +63,7 @@ impl Client {
     #[must_use]
     pub fn new(
         transport: Transport,
-        connection: Connection,
+        connection: ApiAddress,
         credentials: Credentials,
         budgets: Arc<Budgets>,
         clock: SharedClock,

@@ -45,7 +45,7 @@ pub(super) enum Pace {
 /// An item that moves between pages may come twice; the caller drops doubles by id.
 ///
 /// # Errors
-/// `Torn`, and every call error.
+/// `InconsistentPages`, and every call error.
 pub(super) async fn all_pages<T>(
     core: &Core,
     request: Request,
@@ -78,12 +78,12 @@ pub(super) async fn first_pages<T>(
             return Ok((items, !current.has_more));
         }
         let Some(token) = current.continuation_token else {
-            return Err(Error::Torn { endpoint, detail: "a page promises more but does not say where" });
+            return Err(Error::InconsistentPages { endpoint, detail: "a page promises more but does not say where" });
         };
         if !seen.insert(token) {
-            return Err(Error::Torn { endpoint, detail: "the pages go round in a circle" });
+            return Err(Error::InconsistentPages { endpoint, detail: "the pages go round in a circle" });
         }
         next = request.clone().query("continuation_token", &token.to_string());
     }
-    Err(Error::Torn { endpoint, detail: "the listing does not end" })
+    Err(Error::InconsistentPages { endpoint, detail: "the listing does not end" })
 }

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{Budgets, Client, Connection, Credentials, Endpoint, NewGrant, Transport, TransportOptions};
+use crate::{ApiAddress, Budgets, Client, Credentials, Endpoint, NewGrant, Transport, TransportOptions};
 
 pub const API_KEY: &str = "s3cret-api-key";
 pub const TOKEN: &str = "t0ken";
@@ -173,8 +173,8 @@ pub fn quick() -> TransportOptions {
     TransportOptions { request_deadline: Duration::from_secs(10), ..TransportOptions::default() }
 }
 
-pub fn connection(base: &str) -> Connection {
-    Connection { base_url: base.parse().unwrap(), organization: "acme".to_owned() }
+pub fn connection(base: &str) -> ApiAddress {
+    ApiAddress { base_url: base.parse().unwrap(), organization: "acme".to_owned() }
 }
 
 pub fn credentials() -> Credentials {

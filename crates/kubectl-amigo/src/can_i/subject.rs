@@ -3,7 +3,7 @@
 use amigo_api::{
     NameReference, Organization, PermissionModelStatus, Phase, Role, RoleAssignment, TemporaryPermissionGrant,
     UserReference,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::condition,
 };
 use amigo_permissions::Caller;
@@ -321,7 +321,7 @@ fn not_ready<K: Resource<DynamicType = ()>>(object: &K, conditions: Option<&[Con
     let (kind, name) = (K::kind(&()), object.name_any());
     let ready = conditions::find(conditions.unwrap_or_default(), condition::READY);
     match ready.filter(|ready| ready.observed_generation == object.meta().generation) {
-        Some(ready) if ready.status == Standing::True.as_str() => None,
+        Some(ready) if ready.status == ConditionStatus::True.as_str() => None,
         Some(ready) => Some(format!(
             "{kind} {name} is not Ready ({}), so Amigo may allow something else: {}",
             ready.reason,

@@ -8,7 +8,7 @@ use amigo_api::{
     duration,
     reasons::{self, condition},
 };
-use amigo_lifecycle::grant::aftermath::Aftermath;
+use amigo_lifecycle::grant::remaining_access::RemainingAccess;
 use amigo_lifecycle::grant::{Request, given_up};
 use amigo_permissions::Conditions;
 use jiff::{SignedDuration, Timestamp};
@@ -136,7 +136,7 @@ pub fn of_request(
 ) -> Story {
     let nothing = TemporaryPermissionGrantStatus::default();
     let status = object.status.as_ref().unwrap_or(&nothing);
-    let aftermath = Aftermath::of(object, now);
+    let remaining_access = RemainingAccess::of(object, now);
     let mut facts = who_and_why(object, status, now);
     facts.push(Fact { about: "Organization", text: connection(object, organization) });
     facts.push(Fact { about: "Opens", text: opens(object, status) });
@@ -149,9 +149,9 @@ pub fn of_request(
         conditions: told(&status.conditions),
         advice: what_to_do(status, organization, operator_namespace),
         if_deleted: Some(Deletion {
-            access: aftermath.word(),
-            access_until: aftermath.over_at(),
-            text: crate::revoke::told(aftermath, now),
+            access: remaining_access.word(),
+            access_until: remaining_access.over_at(),
+            text: crate::revoke::told(remaining_access, now),
         }),
         events: Vec::new(),
     }

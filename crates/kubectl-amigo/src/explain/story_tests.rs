@@ -1,6 +1,6 @@
 //! Stories of requests in every state, as people read them.
 
-use amigo_api::{OrganizationSpec, OrganizationStatus, PermissionSpec, conditions::Standing};
+use amigo_api::{OrganizationSpec, OrganizationStatus, PermissionSpec, conditions::ConditionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -11,7 +11,7 @@ use crate::{
 
 const NOW: i64 = 1000;
 
-fn organization(reason: &str, standing: Standing) -> Read<Organization> {
+fn organization(reason: &str, standing: ConditionStatus) -> Read<Organization> {
     let mut status = OrganizationStatus::default();
     amigo_api::conditions::set(&mut status.conditions, (condition::READY, standing, reason), "as told", (1, at(0)));
     let spec = OrganizationSpec { organization: "acme-prod".to_owned(), ..OrganizationSpec::default() };
@@ -21,7 +21,7 @@ fn organization(reason: &str, standing: Standing) -> Read<Organization> {
 }
 
 fn ready() -> Read<Organization> {
-    organization(reasons::READY, Standing::True)
+    organization(reasons::READY, ConditionStatus::True)
 }
 
 fn story(object: &TemporaryPermissionGrant, organization: &Read<Organization>) -> Story {
@@ -39,7 +39,7 @@ fn live() -> TemporaryPermissionGrant {
         status.conversation_owner_user_id = Some("user-owner-7f3a".to_owned());
         status.grants = vec![issued(0, 4600), issued(1, 4600), issued(2, 4600)];
         (status.activated_at, status.deadline, status.expires_at) = (Some(at(880)), Some(at(4600)), Some(at(4600)));
-        say(status, condition::READY, Standing::True, reasons::ACTIVE, "access is live until then");
+        say(status, condition::READY, ConditionStatus::True, reasons::ACTIVE, "access is live until then");
     });
     object.metadata.creation_timestamp = Some(Time(at(870)));
     object.spec.requested_by = Some("oidc:eng".to_owned());
@@ -103,7 +103,7 @@ fn a_failed_request_says_what_to_do() {
     let failed = request("one", |status| {
         status.phase = Some(Phase::Failed);
         for kind in [condition::READY, condition::STALLED] {
-            let standing = if kind == condition::STALLED { Standing::True } else { Standing::False };
+            let standing = if kind == condition::STALLED { ConditionStatus::True } else { ConditionStatus::False };
             say(status, kind, standing, reasons::NOT_AFTER_PASSED, "notAfter has passed");
         }
     });
@@ -118,9 +118,9 @@ fn a_failed_request_says_what_to_do() {
 fn an_organization_in_trouble_is_part_of_the_story() {
     let waiting = request("one", |status| {
         status.phase = Some(Phase::Pending);
-        say(status, condition::READY, Standing::False, reasons::ORGANIZATION_NOT_READY, "see there");
+        say(status, condition::READY, ConditionStatus::False, reasons::ORGANIZATION_NOT_READY, "see there");
     });
-    let story = story(&waiting, &organization(reasons::SECRET_NOT_FOUND, Standing::False));
+    let story = story(&waiting, &organization(reasons::SECRET_NOT_FOUND, ConditionStatus::False));
     assert_eq!(fact(&story, "Organization"), "acme (acme-prod), not ready: SecretNotFound: as told");
     assert!(
         story.advice.iter().any(|advice| advice.contains("For the Organization: SecretNotFound: Create the Secret"))

@@ -1,13 +1,13 @@
 //! `kubectl amigo revoke`.
 
-mod aftermath;
+mod remaining_access;
 
-pub use aftermath::told;
+pub use remaining_access::told;
 
 use std::time::Duration;
 
 use amigo_api::{GROUP, TemporaryPermissionGrant};
-use amigo_lifecycle::grant::aftermath::Aftermath;
+use amigo_lifecycle::grant::remaining_access::RemainingAccess;
 use clap::Args;
 use kube::{
     Api, ResourceExt as _,
@@ -56,24 +56,24 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     let Arguments { name, wait, timeout, json } = arguments;
     let name = request_name(&name)?;
     let kubernetes = session.kubernetes().await?;
-    let aftermath = delete(&kubernetes, name, session).await?;
+    let remaining_access = delete(&kubernetes, name, session).await?;
     session.heed();
-    let text = if json { told_as_json(&kubernetes, name, aftermath)? } else { told_as_kubectl(name) };
+    let text = if json { told_as_json(&kubernetes, name, remaining_access)? } else { told_as_kubectl(name) };
     session.console.data(&text)?;
-    session.console.tell(&told(aftermath, session.clock.now()));
-    if wait { until_over(aftermath, timeout, session).await } else { Ok(Exit::Granted) }
+    session.console.tell(&told(remaining_access, session.clock.now()));
+    if wait { until_over(remaining_access, timeout, session).await } else { Ok(Exit::Granted) }
 }
 
 /// Deletes the request in the version that the answer is about.
-async fn delete(kubernetes: &Kubernetes, name: &str, session: &Session) -> Result<Aftermath, Failure> {
+async fn delete(kubernetes: &Kubernetes, name: &str, session: &Session) -> Result<RemainingAccess, Failure> {
     let api: Api<TemporaryPermissionGrant> = kubernetes.api();
     for _ in 0..ATTEMPTS {
         let object = kubernetes.request(name).await?;
-        let aftermath = Aftermath::of(&object, session.clock.now());
+        let remaining_access = RemainingAccess::of(&object, session.clock.now());
         let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match api.delete(name, &parameters).await {
-            Ok(_) => return Ok(aftermath),
+            Ok(_) => return Ok(remaining_access),
             // The operator wrote in between: what was read is not what would go.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             // Somebody else deleted it, or its time was over.
@@ -104,20 +104,24 @@ fn told_as_kubectl(name: &str) -> String {
     format!("temporarypermissiongrant.{GROUP} \"{name}\" deleted\n")
 }
 
-fn told_as_json(kubernetes: &Kubernetes, name: &str, aftermath: Aftermath) -> Result<String, Failure> {
+fn told_as_json(kubernetes: &Kubernetes, name: &str, remaining_access: RemainingAccess) -> Result<String, Failure> {
     output::json(&json!({
         "name": name,
         "namespace": kubernetes.namespace,
-        "access": aftermath.word(),
-        "accessUntil": aftermath.over_at(),
+        "access": remaining_access.word(),
+        "accessUntil": remaining_access.over_at(),
     }))
 }
 
-async fn until_over(aftermath: Aftermath, timeout: Option<Duration>, session: &mut Session) -> Result<Exit, Failure> {
+async fn until_over(
+    remaining_access: RemainingAccess,
+    timeout: Option<Duration>,
+    session: &mut Session,
+) -> Result<Exit, Failure> {
     let began = session.clock.boot();
-    let Some(end) = aftermath.over_at() else {
-        return match aftermath {
-            Aftermath::Unknown { .. } => Err(Failure::failed("there is no moment to wait for")),
+    let Some(end) = remaining_access.over_at() else {
+        return match remaining_access {
+            RemainingAccess::Unknown { .. } => Err(Failure::failed("there is no moment to wait for")),
             _ => Ok(Exit::Granted),
         };
     };

@@ -3,10 +3,11 @@
 use amigo_api::{IssuedGrant, TemporaryPermissionGrantStatus};
 
 use super::{
-    Found, Fresh, Input, Now, PostOutcome, Setback, SetbackClass, Spec, Status, WriteOutcome,
+    Found, Fresh, Input, Now, PostOutcome, Spec, Status, WriteOutcome,
     adopt::{adopt, latest_end, rebuild, take},
     spec::signed,
 };
+use crate::{Failure, RetryClass};
 
 /// So many writes in a row may find the object changed before the next waits for a while.
 const CONFLICTS_AT_ONCE: u32 = 3;
@@ -18,7 +19,7 @@ pub(super) fn absorb(spec: &Spec, status: &mut Status, input: Input, now: Now) {
             status.memory.resolved = Some(resolved);
             status.recover();
         }
-        Input::Resolved(Err(setback)) => unresolved(spec, status, setback, now),
+        Input::Resolved(Err(failure)) => unresolved(spec, status, failure, now),
         Input::Reserved(Ok(())) => {
             status.memory.reserved = true;
             status.memory.turn = None;
@@ -33,9 +34,9 @@ pub(super) fn absorb(spec: &Spec, status: &mut Status, input: Input, now: Now) {
         Input::Written(outcome) => written(spec, status, outcome, now),
         Input::Posted(outcomes) => posted(spec, status, outcomes, now),
         Input::Found(Ok(found)) => looked_up(spec, status, &found, now),
-        Input::Found(Err(setback)) => {
-            let delay = setback.retry_after.map_or(spec.timing.tick, |after| after.max(spec.timing.tick));
-            status.suffer(spec, setback, now);
+        Input::Found(Err(failure)) => {
+            let delay = failure.retry_after.map_or(spec.timing.tick, |after| after.max(spec.timing.tick));
+            status.suffer(spec, failure, now);
             status.memory.next_lookup = Some(now.boot + delay);
         }
     }
@@ -61,20 +62,20 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
     memory.outdated = false;
     // While a question is open, what the listing said last is the news, not what stands in the way.
     if (spec.obstacle.is_some() || memory.obstructed) && status.record.intent.is_none() {
-        memory.setback.clone_from(&spec.obstacle);
+        memory.failure.clone_from(&spec.obstacle);
     }
     memory.obstructed = spec.obstacle.is_some();
     if spec.being_deleted && status.record.intent.is_none() {
         // Nothing is tried again, so nothing stands in its way.
-        memory.setback = None;
+        memory.failure = None;
     }
     status.notice_intent(now);
 }
 
-fn unresolved(spec: &Spec, status: &mut Status, setback: Setback, now: Now) {
-    let hopeless = setback.class == SetbackClass::Permanent;
-    let (reason, message) = (setback.reason, setback.message.clone());
-    status.suffer(spec, setback, now);
+fn unresolved(spec: &Spec, status: &mut Status, failure: Failure, now: Now) {
+    let hopeless = failure.class == RetryClass::Permanent;
+    let (reason, message) = (failure.reason, failure.message.clone());
+    status.suffer(spec, failure, now);
     if hopeless {
         status.give_up(spec, reason, message, now);
     }
@@ -130,25 +131,25 @@ fn written(spec: &Spec, status: &mut Status, outcome: WriteOutcome, now: Now) {
 
 fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, now: Now) {
     let Some(nonce) = status.memory.sending.take() else { return };
-    let setback = worst(&outcomes);
+    let failure = worst(&outcomes);
     let permanent = |(_, outcome): &(u32, PostOutcome)| match outcome {
         PostOutcome::Created { .. } => true,
-        PostOutcome::Refused(setback) => setback.class == SetbackClass::Permanent,
+        PostOutcome::Refused(failure) => failure.class == RetryClass::Permanent,
         PostOutcome::NotSent(_) | PostOutcome::Ambiguous(_) => false,
     };
     // What was issued before is not given up by a refused renewal: the next one may be accepted.
     let ever_issued = |slot: u32| status.record.grants.iter().any(|grant| grant.slot == slot);
-    let first_refused = |(slot, outcome): &(u32, PostOutcome)| outcome.setback().is_some() && !ever_issued(*slot);
+    let first_refused = |(slot, outcome): &(u32, PostOutcome)| outcome.failure().is_some() && !ever_issued(*slot);
     let hopeless = outcomes.iter().all(permanent) && outcomes.iter().any(first_refused);
     status.memory.outcomes.extend(outcomes.into_iter().map(|(slot, outcome)| (nonce.clone(), slot, outcome)));
     apply_outcomes(spec, status);
     status.memory.reserved = false;
-    match setback {
+    match failure {
         None => status.recover(),
-        Some(setback) => {
+        Some(failure) => {
             let hopeless = hopeless && status.record.intent.is_none();
-            let (reason, message) = (setback.reason, setback.message.clone());
-            status.suffer(spec, setback, now);
+            let (reason, message) = (failure.reason, failure.message.clone());
+            status.suffer(spec, failure, now);
             if hopeless {
                 status.give_up(spec, reason, message, now);
             }
@@ -157,16 +158,16 @@ fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, n
     status.memory.next_lookup = Some(now.boot + spec.timing.list_lag);
 }
 
-/// The setback that decides how to go on, with the longest wait that any answer asked for.
-fn worst(outcomes: &[(u32, PostOutcome)]) -> Option<Setback> {
-    let setbacks = || outcomes.iter().filter_map(|(_, outcome)| outcome.setback());
-    let rank = |setback: &&Setback| match setback.class {
-        SetbackClass::Transient => 0,
-        SetbackClass::Persistent => 1,
-        SetbackClass::Permanent => 2,
+/// The failure that decides how to go on, with the longest wait that any answer asked for.
+fn worst(outcomes: &[(u32, PostOutcome)]) -> Option<Failure> {
+    let error_mapping = || outcomes.iter().filter_map(|(_, outcome)| outcome.failure());
+    let rank = |failure: &&Failure| match failure.class {
+        RetryClass::Transient => 0,
+        RetryClass::Persistent => 1,
+        RetryClass::Permanent => 2,
     };
-    let mut worst = setbacks().max_by_key(rank).cloned()?;
-    worst.retry_after = setbacks().filter_map(|setback| setback.retry_after).max();
+    let mut worst = error_mapping().max_by_key(rank).cloned()?;
+    worst.retry_after = error_mapping().filter_map(|failure| failure.retry_after).max();
     Some(worst)
 }
 

@@ -2,12 +2,13 @@
 
 use amigo_api::{
     Phase, TemporaryPermissionGrantStatus,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
 use jiff::Timestamp;
 
-use super::{Now, Setback, SetbackClass, Spec, Status};
+use super::{Now, Spec, Status};
+use crate::{Failure, RetryClass};
 
 /// Reasons that end a request's attempts for good; kept in the `Stalled` condition.
 pub const FINAL_REASONS: [&str; 10] = [
@@ -34,7 +35,7 @@ pub fn given_up(record: &TemporaryPermissionGrantStatus) -> Option<&'static str>
 const BEING_DELETED: &str = "the object is being deleted, and nothing more is issued";
 
 /// One thing to say: standing, reason, message.
-type Saying = (Standing, &'static str, String);
+type Saying = (ConditionStatus, &'static str, String);
 
 impl Status {
     /// Whether no further permission will be asked for.
@@ -51,13 +52,13 @@ impl Status {
         // The condition is the memory of it, so what is final must have a final reason.
         let reason = if FINAL_REASONS.contains(&reason) { reason } else { reasons::INVALID_REQUEST };
         let live = !self.record.grants.is_empty();
-        self.say(spec, condition::STALLED, (Standing::True, reason, message.clone()), now);
+        self.say(spec, condition::STALLED, (ConditionStatus::True, reason, message.clone()), now);
         if !live {
             self.record.phase = Some(Phase::Failed);
             self.record.intent = None;
             self.record.observed_generation = Some(spec.generation);
-            self.say(spec, condition::ISSUED, (Standing::False, reason, message.clone()), now);
-            self.say(spec, condition::READY, (Standing::False, reason, message), now);
+            self.say(spec, condition::ISSUED, (ConditionStatus::False, reason, message.clone()), now);
+            self.say(spec, condition::READY, (ConditionStatus::False, reason, message), now);
         }
     }
 
@@ -68,7 +69,7 @@ impl Status {
         self.record.observed_generation = Some(spec.generation);
         conditions::remove(&mut self.record.conditions, condition::STALLED);
         let message = format!("access ended at {ended_at}");
-        self.say(spec, condition::READY, (Standing::False, reasons::EXPIRED, message), now);
+        self.say(spec, condition::READY, (ConditionStatus::False, reasons::EXPIRED, message), now);
     }
 
     /// Says how things stand, for a grant whose life is not over.
@@ -90,10 +91,10 @@ impl Status {
         if spec.being_deleted {
             trouble = match trouble {
                 // An open question outlives the deletion: the answer says until when access goes on.
-                (Standing::Unknown, reason, message) => {
-                    (Standing::Unknown, reason, format!("{message}; {BEING_DELETED}"))
+                (ConditionStatus::Unknown, reason, message) => {
+                    (ConditionStatus::Unknown, reason, format!("{message}; {BEING_DELETED}"))
                 }
-                _ => (Standing::False, reasons::TERMINATING, BEING_DELETED.to_owned()),
+                _ => (ConditionStatus::False, reasons::TERMINATING, BEING_DELETED.to_owned()),
             };
         }
         if all_live {
@@ -102,11 +103,11 @@ impl Status {
             if spec.being_deleted {
                 message = format!("{message}; {BEING_DELETED}");
             }
-            self.say(spec, condition::READY, (Standing::True, reasons::ACTIVE, message), now);
-            self.say(spec, condition::ISSUED, (Standing::True, reasons::ACTIVE, issued), now);
+            self.say(spec, condition::READY, (ConditionStatus::True, reasons::ACTIVE, message), now);
+            self.say(spec, condition::ISSUED, (ConditionStatus::True, reasons::ACTIVE, issued), now);
         } else if live > 0 {
             let (standing, reason, message) = trouble.clone();
-            let unknown = standing == Standing::Unknown;
+            let unknown = standing == ConditionStatus::Unknown;
             let ready =
                 (standing, if unknown { reason } else { reasons::PARTIALLY_ISSUED }, format!("{issued}; {message}"));
             self.say(spec, condition::READY, ready, now);
@@ -125,16 +126,16 @@ impl Status {
         }
         // Only a request that is given up for good says so with a final reason.
         let lasting =
-            |setback: &&Setback| setback.class != SetbackClass::Transient && !FINAL_REASONS.contains(&setback.reason);
-        let setback = self.memory.setback.as_ref().filter(lasting).cloned();
+            |failure: &&Failure| failure.class != RetryClass::Transient && !FINAL_REASONS.contains(&failure.reason);
+        let failure = self.memory.failure.as_ref().filter(lasting).cloned();
         let odd = (!self.memory.odd.is_empty() && self.record.intent.is_some()).then_some(());
-        match (all_live, setback, odd) {
-            (false, Some(setback), _) => {
-                self.say(spec, condition::STALLED, (Standing::True, setback.reason, setback.message), now);
+        match (all_live, failure, odd) {
+            (false, Some(failure), _) => {
+                self.say(spec, condition::STALLED, (ConditionStatus::True, failure.reason, failure.message), now);
             }
             (false, None, Some(())) => {
                 let (_, reason, message) = self.trouble(now);
-                self.say(spec, condition::STALLED, (Standing::True, reason, message), now);
+                self.say(spec, condition::STALLED, (ConditionStatus::True, reason, message), now);
             }
             _ => conditions::remove(&mut self.record.conditions, condition::STALLED),
         }
@@ -142,37 +143,39 @@ impl Status {
 
     /// Why not all of it is live.
     fn trouble(&self, now: Now) -> Saying {
-        let setback = self.memory.setback.as_ref();
+        let failure = self.memory.failure.as_ref();
         if let Some(intent) = &self.record.intent {
             let number = intent.attempt;
             if self.memory.unsent.as_ref() == Some(&intent.nonce) {
                 let message = format!("attempt {number} asks Amigo for {} permissions", intent.slots.len());
-                return (Standing::Unknown, reasons::ISSUING, message);
+                return (ConditionStatus::Unknown, reasons::ISSUING, message);
             }
             if !self.memory.odd.is_empty() {
                 let message = format!(
                     "a record with the tags of attempt {number} is at Amigo but is not what was asked for (another user, \
                      condition, creator or a later end); nothing more is asked for: look at it there"
                 );
-                return (Standing::Unknown, reasons::OUTCOME_UNKNOWN, message);
+                return (ConditionStatus::Unknown, reasons::OUTCOME_UNKNOWN, message);
             }
-            let why = setback.map_or_else(String::new, |setback| format!(" ({})", setback.message));
+            let why = failure.map_or_else(String::new, |failure| format!(" ({})", failure.message));
             let message = format!(
                 "whether attempt {number} reached Amigo is not known{why}; the listing is being asked, and nothing is sent before it is clear"
             );
-            return (Standing::Unknown, reasons::OUTCOME_UNKNOWN, message);
+            return (ConditionStatus::Unknown, reasons::OUTCOME_UNKNOWN, message);
         }
         if let Some(reason) = self.final_reason() {
             let stalled = conditions::find(&self.record.conditions, condition::STALLED);
             let message = stalled.map(|stalled| stalled.message.clone()).unwrap_or_default();
-            return (Standing::False, reason, message);
+            return (ConditionStatus::False, reason, message);
         }
-        if let Some(setback) = setback {
-            return (Standing::False, setback.reason, setback.message.clone());
+        if let Some(failure) = failure {
+            return (ConditionStatus::False, failure.reason, failure.message.clone());
         }
         match self.memory.turn.filter(|turn| *turn > now.wall) {
-            Some(_) => (Standing::False, reasons::QUEUED, "waits for its turn under Amigo's rate limit".to_owned()),
-            None => (Standing::False, reasons::PENDING, "waits to be issued".to_owned()),
+            Some(_) => {
+                (ConditionStatus::False, reasons::QUEUED, "waits for its turn under Amigo's rate limit".to_owned())
+            }
+            None => (ConditionStatus::False, reasons::PENDING, "waits to be issued".to_owned()),
         }
     }
 

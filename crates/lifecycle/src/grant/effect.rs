@@ -7,6 +7,7 @@ use amigo_permissions::Conditions;
 use jiff::Timestamp;
 
 use super::spec::PermissionRequest;
+use crate::Failure;
 
 /// One thing for the shell to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,7 @@ pub enum Input {
     /// A pass begins; the status is what the cache or this process knows.
     Start,
     /// Of [`Effect::Resolve`].
-    Resolved(Result<Resolved, Setback>),
+    Resolved(Result<Resolved, Failure>),
     /// Of [`Effect::Reserve`]: reserved, or the time at which it is the request's turn.
     Reserved(Result<(), Timestamp>),
     /// Of [`Effect::Read`]; an error is the shell's to report.
@@ -69,7 +70,7 @@ pub enum Input {
     /// Of [`Effect::Post`]: one outcome a slot.
     Posted(Vec<(u32, PostOutcome)>),
     /// Of [`Effect::Lookup`]: a complete listing, expired records included.
-    Found(Result<Vec<Found>, Setback>),
+    Found(Result<Vec<Found>, Failure>),
 }
 
 /// The ids a request rests on.
@@ -118,46 +119,22 @@ pub enum PostOutcome {
         expires_at: Timestamp,
     },
     /// No byte of it left this process.
-    NotSent(Setback),
+    NotSent(Failure),
     /// The server refused it.
-    Refused(Setback),
+    Refused(Failure),
     /// It may or may not have been created.
-    Ambiguous(Setback),
+    Ambiguous(Failure),
 }
 
 impl PostOutcome {
     /// Why the record was not certainly made.
     #[must_use]
-    pub fn setback(&self) -> Option<&Setback> {
+    pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Created { .. } => None,
-            Self::NotSent(setback) | Self::Refused(setback) | Self::Ambiguous(setback) => Some(setback),
+            Self::NotSent(failure) | Self::Refused(failure) | Self::Ambiguous(failure) => Some(failure),
         }
     }
-}
-
-/// Why something did not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setback {
-    /// One of `amigo_api::reasons`.
-    pub reason: &'static str,
-    /// What happened, to which object, and what to do.
-    pub message: String,
-    /// Whether trying again can help.
-    pub class: SetbackClass,
-    /// Not before this much time, where the server said so.
-    pub retry_after: Option<Duration>,
-}
-
-/// Whether trying again can help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetbackClass {
-    /// Soon, by itself.
-    Transient,
-    /// Only when somebody changes something elsewhere; tried again rarely.
-    Persistent,
-    /// Never, for this object.
-    Permanent,
 }
 
 /// A record at Amigo that carries the object's uid.

@@ -23,17 +23,17 @@
 //! tags, the sweep reports it, and it ends by itself.
 //!
 //! # Errors
-//! None: whatever goes wrong outside comes in as a [`Setback`] and leaves as a condition.
+//! None: whatever goes wrong outside comes in as a [`Failure`] and leaves as a condition.
 
 mod absorb;
 mod adopt;
-pub mod aftermath;
 mod ask;
 pub mod assumptions;
 mod describe;
 mod effect;
 mod outlook;
 mod patience;
+pub mod remaining_access;
 mod spec;
 mod status;
 mod step;
@@ -43,9 +43,7 @@ mod tags;
 mod tests;
 
 pub use describe::{FINAL_REASONS, given_up};
-pub use effect::{
-    Effect, Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, Setback, SetbackClass, WriteOutcome,
-};
+pub use effect::{Effect, Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, WriteOutcome};
 pub use spec::{Now, PermissionRequest, Request, Spec, Timing};
 pub use status::{Memory, Status};
 pub use step::step;

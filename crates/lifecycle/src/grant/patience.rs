@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use amigo_api::Intent;
 
-use super::{Now, Setback, SetbackClass, Spec, Status, spec::signed};
+use super::{Now, Spec, Status, spec::signed};
+use crate::{Failure, RetryClass};
 
 impl Status {
     /// Remembers when this process first saw the open intent.
@@ -40,22 +41,22 @@ impl Status {
         end.filter(|end| *end > now.boot).map_or(following, |end| following.min(end))
     }
 
-    /// A setback: remembered, and nothing is asked of Amigo before its backoff is over.
-    pub(super) fn suffer(&mut self, spec: &Spec, setback: Setback, now: Now) {
-        let base = match setback.class {
-            SetbackClass::Transient => spec.timing.tick / 5,
-            SetbackClass::Persistent | SetbackClass::Permanent => spec.timing.tick * 6,
+    /// A failure: remembered, and nothing is asked of Amigo before its backoff is over.
+    pub(super) fn suffer(&mut self, spec: &Spec, failure: Failure, now: Now) {
+        let base = match failure.class {
+            RetryClass::Transient => spec.timing.tick / 5,
+            RetryClass::Persistent | RetryClass::Permanent => spec.timing.tick * 6,
         };
-        let backoff = backoff(base, self.memory.setbacks, now);
-        let delay = setback.retry_after.map_or(backoff, |after| after.max(backoff));
+        let backoff = backoff(base, self.memory.error_mapping, now);
+        let delay = failure.retry_after.map_or(backoff, |after| after.max(backoff));
         self.memory.retry_at = now.wall.checked_add(signed(delay)).ok();
-        self.memory.setbacks = self.memory.setbacks.saturating_add(1);
-        self.memory.setback = Some(setback);
+        self.memory.error_mapping = self.memory.error_mapping.saturating_add(1);
+        self.memory.failure = Some(failure);
     }
 
     pub(super) fn recover(&mut self) {
-        self.memory.setback = None;
-        self.memory.setbacks = 0;
+        self.memory.failure = None;
+        self.memory.error_mapping = 0;
         self.memory.retry_at = None;
     }
 

@@ -6,7 +6,8 @@ use amigo_api::{PermissionSpec, TemporaryPermissionGrantSpec};
 use amigo_permissions::{Condition, Conditions};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Resolved, Setback, tags::Origin};
+use super::{Resolved, tags::Origin};
+use crate::Failure;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +41,7 @@ pub struct Spec {
     /// Whether the object is being deleted, and something holds it: nothing more is issued; expiry goes on.
     pub being_deleted: bool,
     /// Why nothing can be asked of Amigo at present; expiry goes on.
-    pub obstacle: Option<Setback>,
+    pub obstacle: Option<Failure>,
     /// The protocol's times.
     pub timing: Timing,
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use amigo_api::{Phase, TemporaryPermissionGrantStatus};
 use jiff::Timestamp;
 
-use super::{PostOutcome, Resolved, Setback};
+use super::{PostOutcome, Resolved};
+use crate::Failure;
 
 /// What is known of a grant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,14 +50,14 @@ pub struct Memory {
     /// Records found that carry an attempt's tags and yet do not match: adopted never, replaced never.
     pub(super) odd: BTreeSet<u32>,
     /// What went wrong last.
-    pub(super) setback: Option<Setback>,
-    /// How many setbacks in a row.
-    pub(super) setbacks: u32,
+    pub(super) failure: Option<Failure>,
+    /// How many error_mapping in a row.
+    pub(super) error_mapping: u32,
     /// Not before then.
     pub(super) retry_at: Option<Timestamp>,
     /// When it is the request's turn in the queue for budget.
     pub(super) turn: Option<Timestamp>,
-    /// Whether `setback` is the Organization's obstacle.
+    /// Whether `failure` is the Organization's obstacle.
     pub(super) obstructed: bool,
     /// Intents that this process wrote, perhaps, and certainly never sent.
     pub(super) never_sent: BTreeSet<String>,
@@ -110,10 +111,10 @@ impl Status {
     /// Whether the record says all there is to know: a process that forgets the rest loses nothing by it.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        let Memory { setback, must_read, never_sent, outcomes, .. } = &self.memory;
+        let Memory { failure, must_read, never_sent, outcomes, .. } = &self.memory;
         // After a write in doubt only this process knows what was never sent, and what came of what was.
         let in_doubt = *must_read || !never_sent.is_empty() || !outcomes.is_empty();
-        let is_quiet = matches!(self.record.phase, Some(Phase::Active | Phase::Expired)) && setback.is_none();
+        let is_quiet = matches!(self.record.phase, Some(Phase::Active | Phase::Expired)) && failure.is_none();
         is_quiet && self.record.intent.is_none() && !in_doubt
     }
 
@@ -125,8 +126,8 @@ impl Status {
 
     /// What went wrong last, if it still stands.
     #[must_use]
-    pub fn setback(&self) -> Option<&Setback> {
-        self.memory.setback.as_ref()
+    pub fn failure(&self) -> Option<&Failure> {
+        self.memory.failure.as_ref()
     }
 
     pub(super) fn is_dirty(&self) -> bool {

@@ -4,9 +4,10 @@ use amigo_api::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole
 use jiff::Timestamp;
 
 use super::{
-    Effect, Input, Now, Post, Resolved, Setback, SetbackClass, Spec, Status, absorb::absorb, adopt::resolved_of,
-    outlook::Outlook, spec::signed,
+    Effect, Input, Now, Post, Resolved, Spec, Status, absorb::absorb, adopt::resolved_of, outlook::Outlook,
+    spec::signed,
 };
+use crate::{Failure, RetryClass};
 
 /// Takes in what happened and says what to do next. Pure: the same arguments give the same answer.
 ///
@@ -75,7 +76,7 @@ fn next(spec: &Spec, status: &mut Status, now: Now) -> Next {
 /// Ends what is over: by its time, or by the deadline for its first issue.
 fn settle(spec: &Spec, status: &mut Status, now: Now) {
     let outlook = Outlook::of(spec, status, now.wall);
-    let why = || status.memory.setback.as_ref().map_or_else(String::new, |setback| format!(": {}", setback.message));
+    let why = || status.memory.failure.as_ref().map_or_else(String::new, |failure| format!(": {}", failure.message));
     if let Some(ends_at) = outlook.ends_at.filter(|ends_at| *ends_at <= now.wall) {
         if status.record.grants.is_empty() && status.record.intent.is_none() {
             let message = format!("the duration elapsed before anything could be issued{}", why());
@@ -91,7 +92,7 @@ fn settle(spec: &Spec, status: &mut Status, now: Now) {
     } else if let Some(obstacle) = spec
         .obstacle
         .as_ref()
-        .filter(|obstacle| outlook.gives_up_at.is_some() && obstacle.class == SetbackClass::Permanent)
+        .filter(|obstacle| outlook.gives_up_at.is_some() && obstacle.class == RetryClass::Permanent)
     {
         status.give_up(spec, obstacle.reason, obstacle.message.clone(), now);
     }
@@ -140,11 +141,11 @@ fn open_question(spec: &Spec, status: &mut Status, now: Now) -> Next {
     Next::Do(Effect::Lookup)
 }
 
-fn too_slow() -> Setback {
-    Setback {
+fn too_slow() -> Failure {
+    Failure {
         reason: reasons::PENDING,
         message: "the Kubernetes API took longer than the send window; nothing was sent".to_owned(),
-        class: SetbackClass::Transient,
+        class: RetryClass::Transient,
         retry_after: None,
     }
 }
@@ -234,7 +235,7 @@ fn open_intent(spec: &Spec, status: &mut Status, intended: Intended, resolved: R
         Some(Intent { attempt, nonce: nonce.clone(), holder: spec.holder.clone(), opened_at, duration, lease, slots });
     record.attempts = attempt;
     status.memory.unsent = Some(nonce);
-    status.memory.setback = None;
+    status.memory.failure = None;
     status.notice_intent(now);
 }
 

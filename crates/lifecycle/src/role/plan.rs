@@ -4,9 +4,8 @@ use amigo_api::{Adoption, DenyRecord, DriftPolicy, RoleSpec, RoleStatus, reasons
 use amigo_client::{Excerpt, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange};
 use amigo_permissions::{Action, NoEquivalent};
 
-use crate::setbacks::found;
 use crate::{
-    grant::{Setback, SetbackClass},
+    Failure, RetryClass,
     role::{self, Wanted},
 };
 
@@ -51,7 +50,7 @@ pub enum Plan {
     /// Its Deny grants became Allows: it must not grant anything.
     Empty,
     /// It is left as it is, for a reason to be told.
-    Leave(Setback),
+    Leave(Failure),
 }
 
 impl Desired<'_> {
@@ -166,25 +165,25 @@ pub fn plan(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Plan {
             desired.name,
             differs.join(", ")
         );
-        return Plan::Leave(found(reasons::DRIFTED, SetbackClass::Persistent, message));
+        return Plan::Leave(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message));
     }
     Plan::Change { change, differs }
 }
 
 /// What may be sent; else why nothing may, whatever is there.
-fn sendable<'d>(desired: &'d Desired<'_>) -> Result<&'d Wanted, Setback> {
+fn sendable<'d>(desired: &'d Desired<'_>) -> Result<&'d Wanted, Failure> {
     if desired.name.starts_with("Default") {
         let message = format!("role {} is one of Amigo's own: choose another roleName", desired.name);
-        return Err(found(reasons::RESERVED_NAME, SetbackClass::Permanent, message));
+        return Err(Failure::new(reasons::RESERVED_NAME, RetryClass::Permanent, message));
     }
     if desired.model == PermissionModel::AllowOnly && desired.spec.is_base_role == Some(true) {
         let message = "isBaseRole cannot be set: this organization's API knows no base roles. Remove it".to_owned();
-        return Err(found(reasons::INVALID_SPEC, SetbackClass::Permanent, message));
+        return Err(Failure::new(reasons::INVALID_SPEC, RetryClass::Permanent, message));
     }
     let wanted = desired.wanted.as_ref().map_err(|refusal| {
         let advice = refusal.advice();
         let message = format!("this organization's API knows only Allow, and {refusal}. To have the role, {advice}");
-        found(reasons::DENY_NOT_SUPPORTED, SetbackClass::Permanent, message)
+        Failure::new(reasons::DENY_NOT_SUPPORTED, RetryClass::Permanent, message)
     })?;
     let denied = wanted.grants.iter().position(|line| line.grant.action == Action::Deny);
     if let Some(place) = denied.filter(|_| !desired.deny_shown) {
@@ -194,7 +193,7 @@ fn sendable<'d>(desired: &'d Desired<'_>) -> Result<&'d Wanted, Setback> {
              permissionModel to Detect, or remove the Deny and narrow the Allow grants instead",
             wanted.grants[place].grant.permission_name
         );
-        return Err(found(reasons::DENY_NOT_SUPPORTED, SetbackClass::Permanent, message));
+        return Err(Failure::new(reasons::DENY_NOT_SUPPORTED, RetryClass::Permanent, message));
     }
     Ok(wanted)
 }
@@ -229,36 +228,36 @@ fn contain(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Option<Plan>
 
 /// What is said of a role whose Deny grants became Allows.
 #[must_use]
-pub fn deny_dropped(name: &str) -> Setback {
+pub fn deny_dropped(name: &str) -> Failure {
     let message = format!(
         "Amigo made Allows of the Deny grants of role {name}, so its grants were emptied and are not sent again: remove \
          the Deny grants"
     );
-    found(reasons::DENY_DROPPED, SetbackClass::Permanent, message)
+    Failure::new(reasons::DENY_DROPPED, RetryClass::Permanent, message)
 }
 
 /// What is said of a role whose grants cannot be read.
 #[must_use]
-pub fn unreadable(name: &str, reason: &Excerpt) -> Setback {
+pub fn unreadable(name: &str, reason: &Excerpt) -> Failure {
     let message = format!(
         "role {name} is listed with grants that cannot be read ({reason}), so it cannot be compared and is left as it is: \
          look at it at Amigo; a change of the spec is sent"
     );
-    found(reasons::INVALID_RESPONSE, SetbackClass::Persistent, message)
+    Failure::new(reasons::INVALID_RESPONSE, RetryClass::Persistent, message)
 }
 
-fn not_adopted(desired: &Desired<'_>, differs: &[&str]) -> Setback {
+fn not_adopted(desired: &Desired<'_>, differs: &[&str]) -> Failure {
     let how = if differs.is_empty() { "is the same".to_owned() } else { format!("differs in {}", differs.join(", ")) };
     let message = format!(
         "role {} exists at Amigo and {how}; adoption is {:?}: set adoption to Override to take it over",
         desired.name, desired.spec.adoption
     );
-    found(reasons::ADOPTION_REFUSED, SetbackClass::Persistent, message)
+    Failure::new(reasons::ADOPTION_REFUSED, RetryClass::Persistent, message)
 }
 
-fn suspended(name: &str) -> Setback {
+fn suspended(name: &str) -> Failure {
     let message = format!("role {name} differs from the spec, and nothing is changed while suspended");
-    found(reasons::SUSPENDED, SetbackClass::Transient, message)
+    Failure::new(reasons::SUSPENDED, RetryClass::Transient, message)
 }
 
 /// The role as it is after a plan was carried out, for the shared listing. What may not be sent was emptied.

@@ -81,7 +81,7 @@ fn remote(spec: &RoleSpec) -> RemoteRole {
 
 fn reason(plan: &Plan) -> &'static str {
     match plan {
-        Plan::Leave(setback) => setback.reason,
+        Plan::Leave(failure) => failure.reason,
         other => panic!("not left: {other:?}"),
     }
 }
@@ -152,10 +152,10 @@ fn a_deny_is_compiled_away_where_only_allow_is_known() {
 fn a_deny_without_an_equivalent_is_refused_and_named() {
     let spec = inexpressible();
     for observed in [None, Some(&remote(&reviewer()))] {
-        let Plan::Leave(setback) = plan(&desired(&spec), observed) else { panic!("sent") };
-        assert_eq!(setback.reason, reasons::DENY_NOT_SUPPORTED);
+        let Plan::Leave(failure) = plan(&desired(&spec), observed) else { panic!("sent") };
+        assert_eq!(failure.reason, reasons::DENY_NOT_SUPPORTED);
         for part in ["permissionGrants[3] denies Conversation:GetMessage", "permissionGrants[1]", "NotEquals \"u1\""] {
-            assert!(setback.message.contains(part), "{}", setback.message);
+            assert!(failure.message.contains(part), "{}", failure.message);
         }
     }
 }
@@ -164,10 +164,10 @@ fn a_deny_without_an_equivalent_is_refused_and_named() {
 fn a_deny_is_refused_where_nothing_shows_that_it_is_known() {
     let spec = with_deny();
     let forced = Desired { deny_shown: false, ..denying(&spec) };
-    let Plan::Leave(setback) = plan(&forced, None) else { panic!("sent") };
-    assert_eq!(setback.reason, reasons::DENY_NOT_SUPPORTED);
-    assert!(setback.message.contains("permissionGrants[2] denies Conversation:InteractWithConversation"));
-    assert!(setback.message.contains("permissionModel is AllowDeny"), "{}", setback.message);
+    let Plan::Leave(failure) = plan(&forced, None) else { panic!("sent") };
+    assert_eq!(failure.reason, reasons::DENY_NOT_SUPPORTED);
+    assert!(failure.message.contains("permissionGrants[2] denies Conversation:InteractWithConversation"));
+    assert!(failure.message.contains("permissionModel is AllowDeny"), "{}", failure.message);
 }
 
 #[test]
@@ -277,8 +277,8 @@ fn grants_that_cannot_be_read_are_left_until_the_spec_changes() {
     let unseen = RoleStatus { applied_digest: None, deny: denied(false), ..settled(&spec) };
     for status in [settled(&spec), unseen] {
         let report = Desired { status: &status, ..desired(&spec) };
-        let Plan::Leave(setback) = plan(&report, Some(&there)) else { panic!("sent again") };
-        assert_eq!(setback.reason, reasons::INVALID_RESPONSE);
+        let Plan::Leave(failure) = plan(&report, Some(&there)) else { panic!("sent again") };
+        assert_eq!(failure.reason, reasons::INVALID_RESPONSE);
         let edited = RoleSpec { description: "Edited".to_owned(), ..reviewer() };
         let edited = Desired { status: &status, ..desired(&edited) };
         assert!(matches!(plan(&edited, Some(&there)), Plan::Change { .. }));

@@ -110,9 +110,9 @@ async fn ten_thousand_grants_of_three_records_are_one_listing() {
 async fn torn_listings_are_errors() {
     assert!(matches!(
         listed(|_| json!({"temporary_permission_grants": [], "has_more": true})).await,
-        Err(Error::Torn { .. })
+        Err(Error::InconsistentPages { .. })
     ));
-    assert!(matches!(listed(|_| page(&[item(1)], Some(10))).await, Err(Error::Torn { .. })));
+    assert!(matches!(listed(|_| page(&[item(1)], Some(10))).await, Err(Error::InconsistentPages { .. })));
     let odd = listed(|_| json!({"temporary_permission_grants": [{"_id": "x"}], "has_more": false})).await;
     assert_eq!(odd.unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(listed(|_| json!({"temporary_permission_grants": []})).await.unwrap_err().kind(), ErrorKind::Malformed);

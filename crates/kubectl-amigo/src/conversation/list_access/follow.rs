@@ -130,7 +130,7 @@ fn in_order(changes: Vec<(Row, State)>, now: Timestamp) -> Vec<(Row, State)> {
 mod tests {
     use amigo_api::{
         Phase,
-        conditions::Standing,
+        conditions::ConditionStatus,
         reasons::{self, condition},
     };
 
@@ -218,7 +218,7 @@ mod tests {
         let pending = |reason: &'static str| {
             request("one", |status| {
                 status.phase = Some(Phase::Pending);
-                say(status, condition::READY, Standing::False, reason, "waits");
+                say(status, condition::READY, ConditionStatus::False, reason, "waits");
             })
         };
         follow.see(pending(reasons::PENDING));

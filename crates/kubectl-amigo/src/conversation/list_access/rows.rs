@@ -161,7 +161,7 @@ pub fn hint(object: &TemporaryPermissionGrant) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use amigo_api::{conditions::Standing, reasons};
+    use amigo_api::{conditions::ConditionStatus, reasons};
 
     use super::*;
     use crate::fixtures::{at, issued, request, say};
@@ -255,7 +255,7 @@ mod tests {
         assert!(hint(&new).unwrap().contains("must run"));
         let failed = request("bad", |status| {
             status.phase = Some(Phase::Failed);
-            say(status, condition::READY, Standing::False, reasons::USER_NOT_FOUND, "nobody there");
+            say(status, condition::READY, ConditionStatus::False, reasons::USER_NOT_FOUND, "nobody there");
         });
         assert_eq!(
             hint(&failed).unwrap(),
@@ -263,7 +263,7 @@ mod tests {
         );
         let expired = request("old", |status| {
             status.phase = Some(Phase::Expired);
-            say(status, condition::READY, Standing::False, reasons::EXPIRED, "access ended");
+            say(status, condition::READY, ConditionStatus::False, reasons::EXPIRED, "access ended");
         });
         assert_eq!(hint(&expired), None);
     }

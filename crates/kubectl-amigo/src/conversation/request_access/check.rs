@@ -2,7 +2,7 @@
 
 use amigo_api::{
     Organization,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     console, duration,
     reasons::condition,
 };
@@ -52,15 +52,16 @@ fn readiness(organization: &Organization) -> Result<Option<String>, Failure> {
     let current = |kind| {
         conditions::find(conditions, kind).filter(|found| found.observed_generation == organization.metadata.generation)
     };
-    let is = |found: Option<&Condition>, standing: Standing| found.is_some_and(|one| one.status == standing.as_str());
+    let is =
+        |found: Option<&Condition>, standing: ConditionStatus| found.is_some_and(|one| one.status == standing.as_str());
     let Some(ready) = current(condition::READY) else {
         return Ok(Some(format!("amigo-operator has not looked at Organization {name} yet")));
     };
-    if is(Some(ready), Standing::True) {
+    if is(Some(ready), ConditionStatus::True) {
         return Ok(None);
     }
     let told = format!("Organization {name} is not ready: {} ({})", ready.message, ready.reason);
-    if is(current(condition::STALLED), Standing::True) {
+    if is(current(condition::STALLED), ConditionStatus::True) {
         return Err(Failure::refused(told).advise(format!(
             "ask whoever runs amigo-operator; `kubectl describe organization {name}` shows all of it"
         )));
@@ -97,7 +98,7 @@ mod tests {
         Line::try_parse_from(line).unwrap().arguments
     }
 
-    fn organization(ready: Option<(Standing, &'static str)>, stalled: bool) -> Organization {
+    fn organization(ready: Option<(ConditionStatus, &'static str)>, stalled: bool) -> Organization {
         let spec = OrganizationSpec {
             organization: "acme".to_owned(),
             allowed_namespaces: vec!["support".to_owned()],
@@ -110,7 +111,7 @@ mod tests {
         if let Some((standing, reason)) = ready {
             conditions::set(&mut status.conditions, (condition::READY, standing, reason), "why", stamp);
             if stalled {
-                let said = (condition::STALLED, Standing::True, reason);
+                let said = (condition::STALLED, ConditionStatus::True, reason);
                 conditions::set(&mut status.conditions, said, "why", stamp);
             }
         }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     fn ready() -> Organization {
-        organization(Some((Standing::True, reasons::READY)), false)
+        organization(Some((ConditionStatus::True, reasons::READY)), false)
     }
 
     #[test]
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn lasting_trouble_is_refused_and_passing_trouble_warned_of() {
-        let trouble = |stalled| organization(Some((Standing::False, reasons::UNREACHABLE)), stalled);
+        let trouble = |stalled| organization(Some((ConditionStatus::False, reasons::UNREACHABLE)), stalled);
         let refusal = usable(&arguments(ID, &[]), &trouble(true), "support").unwrap_err();
         assert_eq!(refusal.exit, Exit::Refused);
         let warnings = usable(&arguments(ID, &[]), &trouble(false), "support").unwrap();
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_was_said_of_an_older_spec_does_not_count() {
-        let mut changed = organization(Some((Standing::False, reasons::SECRET_NOT_FOUND)), true);
+        let mut changed = organization(Some((ConditionStatus::False, reasons::SECRET_NOT_FOUND)), true);
         changed.metadata.generation = Some(4);
         let warnings = usable(&arguments(ID, &[]), &changed, "support").unwrap();
         assert_eq!(warnings, ["amigo-operator has not looked at Organization production yet"]);

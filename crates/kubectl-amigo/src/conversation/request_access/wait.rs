@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use amigo_api::{
     Phase, TemporaryPermissionGrant,
-    conditions::{self, Standing},
+    conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
 use amigo_lifecycle::grant::given_up;
@@ -136,8 +136,8 @@ fn judge(
 /// attempt whose outcome is open is nobody's refusal.
 fn is_stalled(grant: &TemporaryPermissionGrant) -> bool {
     let conditions = grant.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let refused =
-        conditions::find(conditions, condition::READY).is_some_and(|ready| ready.status == Standing::False.as_str());
+    let refused = conditions::find(conditions, condition::READY)
+        .is_some_and(|ready| ready.status == ConditionStatus::False.as_str());
     let stalled = conditions::find(conditions, condition::STALLED);
     let lasting = stalled.is_some_and(|stalled| stalled.reason != reasons::ORGANIZATION_NOT_READY);
     refused && lasting && conditions::holds(conditions, condition::STALLED)
@@ -176,7 +176,11 @@ mod tests {
         TemporaryPermissionGrant::new("request", TemporaryPermissionGrantSpec::default())
     }
 
-    fn seen(phase: Phase, ready: (Standing, &'static str), stalled: Option<&'static str>) -> TemporaryPermissionGrant {
+    fn seen(
+        phase: Phase,
+        ready: (ConditionStatus, &'static str),
+        stalled: Option<&'static str>,
+    ) -> TemporaryPermissionGrant {
         let mut status = TemporaryPermissionGrantStatus {
             observed_generation: Some(1),
             phase: Some(phase),
@@ -185,51 +189,56 @@ mod tests {
         let stamp = (1, Timestamp::UNIX_EPOCH);
         conditions::set(&mut status.conditions, (condition::READY, ready.0, ready.1), "why", stamp);
         if let Some(reason) = stalled {
-            conditions::set(&mut status.conditions, (condition::STALLED, Standing::True, reason), "why", stamp);
+            conditions::set(&mut status.conditions, (condition::STALLED, ConditionStatus::True, reason), "why", stamp);
         }
         TemporaryPermissionGrant { status: Some(status), ..untouched() }
     }
 
     #[test]
     fn a_request_that_is_ready_is_granted() {
-        let grant = seen(Phase::Active, (Standing::True, reasons::ACTIVE), None);
+        let grant = seen(Phase::Active, (ConditionStatus::True, reasons::ACTIVE), None);
         assert_eq!(judge(&grant, None, LATE), Some(Ok(())));
     }
 
     #[test]
     fn a_request_that_is_under_way_is_waited_for_until_the_timeout() {
-        let grant = seen(Phase::Pending, (Standing::False, reasons::QUEUED), None);
+        let grant = seen(Phase::Pending, (ConditionStatus::False, reasons::QUEUED), None);
         assert_eq!(judge(&grant, None, SOON), None);
         assert_eq!(judge(&grant, None, LATE), Some(Err(Obstacle::TimedOut("why (Queued)".to_owned()))));
     }
 
     #[test]
     fn a_part_is_no_grant() {
-        let grant = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), None);
+        let grant = seen(Phase::Active, (ConditionStatus::False, reasons::PARTIALLY_ISSUED), None);
         assert_eq!(judge(&grant, None, SOON), None);
-        let stuck = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), Some(reasons::INVALID_REQUEST));
+        let stuck =
+            seen(Phase::Active, (ConditionStatus::False, reasons::PARTIALLY_ISSUED), Some(reasons::INVALID_REQUEST));
         assert_eq!(judge(&stuck, None, SOON), Some(Err(Obstacle::Refused("why (PartiallyIssued)".to_owned()))));
-        let held_up = seen(Phase::Active, (Standing::False, reasons::PARTIALLY_ISSUED), Some(reasons::FORBIDDEN));
+        let held_up =
+            seen(Phase::Active, (ConditionStatus::False, reasons::PARTIALLY_ISSUED), Some(reasons::FORBIDDEN));
         assert_eq!(judge(&held_up, None, SOON), Some(Err(Obstacle::Stalled("why (PartiallyIssued)".to_owned()))));
     }
 
     #[test]
     fn what_is_given_up_is_refused() {
-        let grant = seen(Phase::Failed, (Standing::False, reasons::INVALID_REQUEST), Some(reasons::INVALID_REQUEST));
+        let grant =
+            seen(Phase::Failed, (ConditionStatus::False, reasons::INVALID_REQUEST), Some(reasons::INVALID_REQUEST));
         assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Refused("why (Refused)".to_owned()))));
     }
 
     #[test]
     fn what_needs_somebodys_help_is_not_waited_for() {
-        let grant = seen(Phase::Pending, (Standing::False, reasons::USER_NOT_FOUND), Some(reasons::USER_NOT_FOUND));
+        let grant =
+            seen(Phase::Pending, (ConditionStatus::False, reasons::USER_NOT_FOUND), Some(reasons::USER_NOT_FOUND));
         assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Stalled("why (UserNotFound)".to_owned()))));
     }
 
     #[test]
     fn what_may_pass_by_itself_is_waited_for() {
         let not_ready = reasons::ORGANIZATION_NOT_READY;
-        let closed = seen(Phase::Pending, (Standing::False, not_ready), Some(not_ready));
-        let open = seen(Phase::Issuing, (Standing::Unknown, reasons::OUTCOME_UNKNOWN), Some(reasons::OUTCOME_UNKNOWN));
+        let closed = seen(Phase::Pending, (ConditionStatus::False, not_ready), Some(not_ready));
+        let open =
+            seen(Phase::Issuing, (ConditionStatus::Unknown, reasons::OUTCOME_UNKNOWN), Some(reasons::OUTCOME_UNKNOWN));
         assert_eq!((judge(&closed, None, SOON), judge(&open, None, SOON)), (None, None));
     }
 
@@ -252,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_access_that_is_over_is_none() {
-        let grant = seen(Phase::Expired, (Standing::False, reasons::EXPIRED), None);
+        let grant = seen(Phase::Expired, (ConditionStatus::False, reasons::EXPIRED), None);
         assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Ended)));
     }
 }

@@ -2,7 +2,7 @@
 
 use amigo_api::{
     FrontendView, Role,
-    conditions::{self, Standing as Truth},
+    conditions::{self, ConditionStatus},
     reasons::condition,
 };
 use amigo_lifecycle::role;
@@ -24,7 +24,7 @@ pub struct Live {
     /// The role's name at Amigo.
     pub role_name: String,
     /// Whether the role at Amigo is so.
-    pub standing: Standing,
+    pub standing: LiveState,
     /// What the role is for.
     pub description: String,
     /// Which front end its users see.
@@ -41,7 +41,7 @@ pub struct Live {
 /// Whether the role at Amigo is as the spec says, by the operator's account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Standing {
+pub struct LiveState {
     /// It is.
     pub in_sync: bool,
     /// The reason of the Ready condition; none before the operator has seen the object.
@@ -61,7 +61,7 @@ impl Live {
             namespace: role.namespace().unwrap_or_default(),
             organization: role.spec.organization_ref.name.clone(),
             role_name: role.remote_name(),
-            standing: Standing::of(role),
+            standing: LiveState::of(role),
             description: shown.description,
             frontend_view: role.spec.frontend_view,
             grants: shown.grants.iter().map(line).collect(),
@@ -71,7 +71,7 @@ impl Live {
     }
 }
 
-impl Standing {
+impl LiveState {
     /// What the status says, if it speaks of this generation of the spec.
     pub fn of(role: &Role) -> Self {
         let status = role.status.clone().unwrap_or_default();
@@ -85,7 +85,7 @@ impl Standing {
         } else {
             "the operator has not looked at the present spec yet".to_owned()
         };
-        let in_sync = is_current && ready.status == Truth::True.as_str();
+        let in_sync = is_current && ready.status == ConditionStatus::True.as_str();
         Self { in_sync, reason: Some(ready.reason.clone()).filter(|_| is_current), message }
     }
 

@@ -150,7 +150,7 @@ impl Settings {
 
 /// What is compared with is the object, which the role at Amigo need not be like.
 fn warn_of_drift(before: &Role, session: &mut Session) {
-    let standing = live::Standing::of(before);
+    let standing = live::LiveState::of(before);
     if !standing.in_sync {
         let name = before.name_any();
         session.console.warn(&format!("Role {name} in the cluster may not be what is at Amigo: {}", standing.told()));

@@ -151,15 +151,15 @@ fn a_deny_without_an_equivalent_is_refused() {
 fn a_role_stands_as_the_operator_says_of_this_generation() {
     use amigo_api::{RoleStatus, conditions};
     let mut stands = role(|_| ());
-    assert!(live::Standing::of(&stands).message.contains("has not looked at it yet"));
+    assert!(live::LiveState::of(&stands).message.contains("has not looked at it yet"));
     stands.metadata.generation = Some(2);
     let mut status = RoleStatus { observed_generation: Some(2), ..RoleStatus::default() };
     let stamp = (2, jiff::Timestamp::UNIX_EPOCH);
-    conditions::set(&mut status.conditions, ("Ready", conditions::Standing::True, "Ready"), "so", stamp);
+    conditions::set(&mut status.conditions, ("Ready", conditions::ConditionStatus::True, "Ready"), "so", stamp);
     stands.status = Some(status);
-    assert!(live::Standing::of(&stands).in_sync);
+    assert!(live::LiveState::of(&stands).in_sync);
     let text = plain(&Live::of(&stands, &setting()).told());
     assert!(text.starts_with("role reader (Role team/reader, Organization acme): in sync\n"), "{text}");
     stands.metadata.generation = Some(3);
-    assert_eq!(live::Standing::of(&stands).message, "the operator has not looked at the present spec yet");
+    assert_eq!(live::LiveState::of(&stands).message, "the operator has not looked at the present spec yet");
 }

@@ -7,7 +7,8 @@ use amigo_permissions::Conditions;
 use jiff::Timestamp;
 
 use super::world::{MILLISECOND, at};
-use crate::grant::{Found, Post, PostOutcome, Setback, SetbackClass};
+use crate::grant::{Found, Post, PostOutcome};
+use crate::{Failure, RetryClass};
 
 pub(super) const SERVICE_USER: &str = "operator";
 
@@ -35,7 +36,7 @@ pub(super) enum Fate {
     /// Every second permission is refused for now, the others work.
     Mixed,
     /// Every second permission's answer is lost after the commit, the others are refused for good.
-    Torn,
+    InconsistentPages,
 }
 
 /// One record that was or will be made.
@@ -67,24 +68,24 @@ impl Amigo {
     pub fn post(&mut self, post: &Post, fate: Fate, now: Duration) -> PostOutcome {
         let fate = match fate {
             Fate::Mixed if post.slot % 2 == 1 => Fate::Refused,
-            Fate::Torn if post.slot.is_multiple_of(2) => Fate::LostAfter,
-            Fate::Torn => Fate::Hopeless,
+            Fate::InconsistentPages if post.slot.is_multiple_of(2) => Fate::LostAfter,
+            Fate::InconsistentPages => Fate::Hopeless,
             Fate::Mixed => Fate::Fine,
             fate => fate,
         };
         match fate {
-            Fate::LostBefore => PostOutcome::Ambiguous(setback(fate)),
+            Fate::LostBefore => PostOutcome::Ambiguous(failure(fate)),
             Fate::LostAfter => {
                 self.commit(post, now);
-                PostOutcome::Ambiguous(setback(fate))
+                PostOutcome::Ambiguous(failure(fate))
             }
             Fate::Late(delay) => {
                 self.commit(post, now + MILLISECOND * u32::try_from(delay).unwrap());
-                PostOutcome::Ambiguous(setback(fate))
+                PostOutcome::Ambiguous(failure(fate))
             }
-            Fate::NotSent => PostOutcome::NotSent(setback(fate)),
-            Fate::Refused | Fate::Limited(_) | Fate::Forbidden | Fate::Hopeless => PostOutcome::Refused(setback(fate)),
-            Fate::Fine | Fate::Mixed | Fate::Torn => {
+            Fate::NotSent => PostOutcome::NotSent(failure(fate)),
+            Fate::Refused | Fate::Limited(_) | Fate::Forbidden | Fate::Hopeless => PostOutcome::Refused(failure(fate)),
+            Fate::Fine | Fate::Mixed | Fate::InconsistentPages => {
                 let found = self.commit(post, now);
                 PostOutcome::Created { id: found.id, expires_at: found.expires_at }
             }
@@ -148,12 +149,12 @@ impl Amigo {
 }
 
 /// Why a call of this fate did not work.
-pub(super) fn setback(fate: Fate) -> Setback {
+pub(super) fn failure(fate: Fate) -> Failure {
     let (reason, class, retry_after) = match fate {
-        Fate::Limited(after) => (reasons::RATE_LIMITED, SetbackClass::Transient, Some(Duration::from_secs(after))),
-        Fate::Forbidden => (reasons::FORBIDDEN, SetbackClass::Persistent, None),
-        Fate::Hopeless => (reasons::INVALID_REQUEST, SetbackClass::Permanent, None),
-        _ => (reasons::UNAVAILABLE, SetbackClass::Transient, None),
+        Fate::Limited(after) => (reasons::RATE_LIMITED, RetryClass::Transient, Some(Duration::from_secs(after))),
+        Fate::Forbidden => (reasons::FORBIDDEN, RetryClass::Persistent, None),
+        Fate::Hopeless => (reasons::INVALID_REQUEST, RetryClass::Permanent, None),
+        _ => (reasons::UNAVAILABLE, RetryClass::Transient, None),
     };
-    Setback { reason, message: format!("{fate:?}"), class, retry_after }
+    Failure { reason, message: format!("{fate:?}"), class, retry_after }
 }

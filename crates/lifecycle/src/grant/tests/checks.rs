@@ -59,9 +59,9 @@ impl Ledger {
 
     pub fn met(&mut self, effect: &Effect, fate: Fate) {
         if matches!(effect, Effect::Post { .. } | Effect::Resolve) {
-            self.permanent |= matches!(fate, Fate::Hopeless | Fate::Torn);
+            self.permanent |= matches!(fate, Fate::Hopeless | Fate::InconsistentPages);
         }
-        self.persistent |= matches!(fate, Fate::Forbidden | Fate::Hopeless | Fate::Torn);
+        self.persistent |= matches!(fate, Fate::Forbidden | Fate::Hopeless | Fate::InconsistentPages);
         if let Fate::Limited(after) = fate {
             self.longest_wait = self.longest_wait.max(Duration::from_secs(after));
         }

@@ -10,7 +10,8 @@ use super::{
     amigo::{Amigo, Fate},
     world::{World, at},
 };
-use crate::grant::{Origin, PermissionRequest, Request, Setback, SetbackClass, Spec, Timing};
+use crate::grant::{Origin, PermissionRequest, Request, Spec, Timing};
+use crate::{Failure, RetryClass};
 
 pub(super) fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
@@ -94,7 +95,7 @@ impl Grant {
         self
     }
 
-    pub fn obstructed(mut self, class: SetbackClass) -> Self {
+    pub fn obstructed(mut self, class: RetryClass) -> Self {
         self.spec.obstacle = Some(obstacle(class));
         self
     }
@@ -129,8 +130,8 @@ impl Grant {
     }
 }
 
-pub(super) fn obstacle(class: SetbackClass) -> Setback {
-    Setback {
+pub(super) fn obstacle(class: RetryClass) -> Failure {
+    Failure {
         reason: amigo_api::reasons::ORGANIZATION_NOT_READY,
         message: "not ready".to_owned(),
         class,

@@ -7,7 +7,7 @@ use super::{
     fixtures::{grant, minutes, obstacle, seconds},
     world::at,
 };
-use crate::grant::SetbackClass;
+use crate::RetryClass;
 
 #[test]
 fn a_grant_takes_three_writes_in_its_life() {
@@ -118,7 +118,7 @@ fn nothing_is_issued_after_the_activation_deadline() {
 
 #[test]
 fn an_unready_organization_is_waited_for_until_the_activation_deadline() {
-    let mut world = grant().obstructed(SetbackClass::Persistent).world();
+    let mut world = grant().obstructed(RetryClass::Persistent).world();
     assert_eq!(world.effects(), "write");
     assert_eq!(world.condition("Ready"), "False OrganizationNotReady");
     assert_eq!(world.effects_for(minutes(60)), "write");
@@ -127,7 +127,7 @@ fn an_unready_organization_is_waited_for_until_the_activation_deadline() {
 
 #[test]
 fn an_organization_that_will_never_do_ends_it() {
-    let mut world = grant().obstructed(SetbackClass::Permanent).world();
+    let mut world = grant().obstructed(RetryClass::Permanent).world();
     assert_eq!(world.effects(), "write");
     assert!(world.summary().starts_with("Failed"));
 }
@@ -135,14 +135,14 @@ fn an_organization_that_will_never_do_ends_it() {
 #[test]
 fn a_live_grant_expires_whatever_its_organization_does() {
     let mut world = grant().issued();
-    world.replicas[0].spec.obstacle = Some(obstacle(SetbackClass::Persistent));
+    world.replicas[0].spec.obstacle = Some(obstacle(RetryClass::Persistent));
     assert_eq!(world.effects_for(minutes(119)), "");
     assert_eq!(world.effects_for(minutes(2)), "delete");
 }
 
 #[test]
 fn an_organization_that_becomes_ready_lets_it_go_on() {
-    let mut world = grant().obstructed(SetbackClass::Persistent).world();
+    let mut world = grant().obstructed(RetryClass::Persistent).world();
     world.work();
     world.replicas[0].spec.obstacle = None;
     world.act(0, Fate::Fine);

@@ -43,7 +43,7 @@ fn fates() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::Forbidden),
         1 => Just(Fate::Hopeless),
         2 => Just(Fate::Mixed),
-        1 => Just(Fate::Torn),
+        1 => Just(Fate::InconsistentPages),
     ]
 }
 

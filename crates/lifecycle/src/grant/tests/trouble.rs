@@ -75,7 +75,7 @@ fn what_cannot_be_resolved_for_good_fails_for_good() {
 
 #[test]
 fn a_permission_refused_for_good_does_not_stop_the_others() {
-    let mut world = grant().world().meeting("post", &[Fate::Torn]);
+    let mut world = grant().world().meeting("post", &[Fate::InconsistentPages]);
     world.work();
     assert_eq!(world.summary(), "Issuing, Ready Unknown OutcomeUnknown, Issued Unknown OutcomeUnknown, Stalled none");
     world.run_until(minutes(2));

@@ -6,7 +6,7 @@ use amigo_api::{Phase, TemporaryPermissionGrantStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    amigo::{Amigo, Fate, setback},
+    amigo::{Amigo, Fate, failure},
     checks::{Intended, Ledger},
 };
 use crate::grant::{Effect, Fresh, Input, Now, Post, ReadFailed, Resolved, Spec, Status, WriteOutcome, step};
@@ -293,7 +293,7 @@ impl World {
             Effect::Resolve if fine => {
                 Input::Resolved(Ok(Resolved { user_id: self.user.clone(), owner_user_id: Some("owner".to_owned()) }))
             }
-            Effect::Resolve => Input::Resolved(Err(setback(fate))),
+            Effect::Resolve => Input::Resolved(Err(failure(fate))),
             Effect::Reserve { .. } => match fate {
                 Fate::Limited(after) => Input::Reserved(Err(at(self.now + Duration::from_secs(after)))),
                 _ => Input::Reserved(Ok(())),
@@ -319,7 +319,7 @@ impl World {
             Effect::Lookup if fine => {
                 Input::Found(Ok(self.amigo.list(&self.replicas[number].spec.origin.uid, self.now)))
             }
-            Effect::Lookup => Input::Found(Err(setback(fate))),
+            Effect::Lookup => Input::Found(Err(failure(fate))),
             Effect::WaitUntil(_) => return Doing::Resting(None),
         };
         Doing::Answered(input)
@@ -355,7 +355,7 @@ impl World {
                 self.commit(version, record, intended);
                 WriteOutcome::Unknown
             }
-            Fate::Fine | Fate::Mixed | Fate::Torn => match self.commit(version, record, intended) {
+            Fate::Fine | Fate::Mixed | Fate::InconsistentPages => match self.commit(version, record, intended) {
                 Some(version) => {
                     self.replicas[number].answered_version = Some(version);
                     WriteOutcome::Done

@@ -3,23 +3,17 @@
 use amigo_api::reasons;
 use amigo_client::{Error, ErrorKind};
 
-use crate::grant::{Setback, SetbackClass};
+use crate::{Failure, RetryClass};
 
-/// The setback that an error of a call is.
-#[must_use]
-pub fn of(error: &Error) -> Setback {
-    let (reason, class) = classify(error.kind());
-    let mut message = format!("Amigo: {error}");
-    if let Some(advice) = advice(error.kind()) {
-        message = format!("{}; {advice}", message.trim_end_matches('.'));
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let (reason, class) = classify(error.kind());
+        let mut message = format!("Amigo: {error}");
+        if let Some(advice) = advice(error.kind()) {
+            message = format!("{}; {advice}", message.trim_end_matches('.'));
+        }
+        Self { reason, message, class, retry_after: error.retry_after() }
     }
-    Setback { reason, message, class, retry_after: error.retry_after() }
-}
-
-/// A setback of our own finding.
-#[must_use]
-pub fn found(reason: &'static str, class: SetbackClass, message: impl Into<String>) -> Setback {
-    Setback { reason, message: message.into(), class, retry_after: None }
 }
 
 fn advice(kind: ErrorKind) -> Option<&'static str> {
@@ -29,8 +23,8 @@ fn advice(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
-fn classify(kind: ErrorKind) -> (&'static str, SetbackClass) {
-    use SetbackClass::{Permanent, Persistent, Transient};
+fn classify(kind: ErrorKind) -> (&'static str, RetryClass) {
+    use RetryClass::{Permanent, Persistent, Transient};
     match kind {
         ErrorKind::Connect | ErrorKind::Tls => (reasons::UNREACHABLE, Transient),
         ErrorKind::Timeout | ErrorKind::Interrupted | ErrorKind::Unavailable | ErrorKind::ServerError => {

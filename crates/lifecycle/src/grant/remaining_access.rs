@@ -12,7 +12,7 @@ use crate::grant::Timing;
 
 /// What becomes of access when its request is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aftermath {
+pub enum RemainingAccess {
     /// Nothing was issued, so there is nothing to go on.
     Nothing,
     /// The access ended before.
@@ -31,7 +31,7 @@ pub enum Aftermath {
     },
 }
 
-impl Aftermath {
+impl RemainingAccess {
     /// Of a request as it is now.
     #[must_use]
     pub fn of(object: &TemporaryPermissionGrant, now: Timestamp) -> Self {
@@ -147,16 +147,16 @@ mod tests {
 
     #[test]
     fn what_nobody_issued_is_nothing() {
-        assert_eq!(Aftermath::of(&request("one", |_| ()), now()), Aftermath::Nothing);
+        assert_eq!(RemainingAccess::of(&request("one", |_| ()), now()), RemainingAccess::Nothing);
         let failed = request("one", |status| status.phase = Some(Phase::Failed));
-        assert_eq!(Aftermath::of(&failed, now()), Aftermath::Nothing);
+        assert_eq!(RemainingAccess::of(&failed, now()), RemainingAccess::Nothing);
     }
 
     #[test]
     fn access_goes_on_until_the_last_record_ends() {
         let live = request("one", |status| status.grants = vec![issued(0, 2000), issued(1, 3000)]);
-        let aftermath = Aftermath::of(&live, now());
-        assert_eq!(aftermath, Aftermath::Until { ends: at(3000), renewed: false });
+        let remaining_access = RemainingAccess::of(&live, now());
+        assert_eq!(remaining_access, RemainingAccess::Until { ends: at(3000), renewed: false });
     }
 
     #[test]
@@ -167,16 +167,16 @@ mod tests {
             status.grants = vec![issued(0, 1200)];
             status.revoke_within = Some("PT5M".to_owned());
         });
-        let runs_out = Aftermath::Until { ends: at(1200), renewed: true };
-        assert_eq!([leased, by_default].map(|request| Aftermath::of(&request, now())), [runs_out, runs_out]);
+        let runs_out = RemainingAccess::Until { ends: at(1200), renewed: true };
+        assert_eq!([leased, by_default].map(|request| RemainingAccess::of(&request, now())), [runs_out, runs_out]);
     }
 
     #[test]
     fn what_has_ended_is_over() {
         let ended = request("one", |status| status.grants = vec![issued(0, 900)]);
-        assert_eq!(Aftermath::of(&ended, now()), Aftermath::Over);
+        assert_eq!(RemainingAccess::of(&ended, now()), RemainingAccess::Over);
         let expired = request("one", |status| status.phase = Some(Phase::Expired));
-        assert_eq!(Aftermath::of(&expired, now()), Aftermath::Over);
+        assert_eq!(RemainingAccess::of(&expired, now()), RemainingAccess::Over);
     }
 
     #[test]
@@ -186,13 +186,13 @@ mod tests {
             status.deadline = Some(at(8200));
         });
         let latest = Some(at(1000 + 240 + 76));
-        assert_eq!(Aftermath::of(&open, now()), Aftermath::Unknown { latest });
+        assert_eq!(RemainingAccess::of(&open, now()), RemainingAccess::Unknown { latest });
         let whole = request("one", |status| {
             status.intent = Some(intent("PT2H"));
             status.deadline = Some(at(8000));
         });
-        assert_eq!(Aftermath::of(&whole, now()), Aftermath::Unknown { latest: Some(at(8075)) });
-        assert_eq!(Aftermath::of(&whole, at(9000)), Aftermath::Over);
+        assert_eq!(RemainingAccess::of(&whole, now()), RemainingAccess::Unknown { latest: Some(at(8075)) });
+        assert_eq!(RemainingAccess::of(&whole, at(9000)), RemainingAccess::Over);
     }
 
     #[test]
@@ -202,6 +202,6 @@ mod tests {
             status.deadline = Some(at(8200));
             status.grants = vec![issued(0, 5000)];
         });
-        assert_eq!(Aftermath::of(&renewing, now()).over_at(), Some(at(5000)));
+        assert_eq!(RemainingAccess::of(&renewing, now()).over_at(), Some(at(5000)));
     }
 }
