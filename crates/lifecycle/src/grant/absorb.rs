@@ -160,14 +160,14 @@ fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, n
 
 /// The failure that decides how to go on, with the longest wait that any answer asked for.
 fn worst(outcomes: &[(u32, PostOutcome)]) -> Option<Failure> {
-    let error_mapping = || outcomes.iter().filter_map(|(_, outcome)| outcome.failure());
+    let failures = || outcomes.iter().filter_map(|(_, outcome)| outcome.failure());
     let rank = |failure: &&Failure| match failure.class {
         RetryClass::Transient => 0,
         RetryClass::Persistent => 1,
         RetryClass::Permanent => 2,
     };
-    let mut worst = error_mapping().max_by_key(rank).cloned()?;
-    worst.retry_after = error_mapping().filter_map(|failure| failure.retry_after).max();
+    let mut worst = failures().max_by_key(rank).cloned()?;
+    worst.retry_after = failures().filter_map(|failure| failure.retry_after).max();
     Some(worst)
 }
 

@@ -47,16 +47,16 @@ impl Status {
             RetryClass::Transient => spec.timing.tick / 5,
             RetryClass::Persistent | RetryClass::Permanent => spec.timing.tick * 6,
         };
-        let backoff = backoff(base, self.memory.error_mapping, now);
+        let backoff = backoff(base, self.memory.failures, now);
         let delay = failure.retry_after.map_or(backoff, |after| after.max(backoff));
         self.memory.retry_at = now.wall.checked_add(signed(delay)).ok();
-        self.memory.error_mapping = self.memory.error_mapping.saturating_add(1);
+        self.memory.failures = self.memory.failures.saturating_add(1);
         self.memory.failure = Some(failure);
     }
 
     pub(super) fn recover(&mut self) {
         self.memory.failure = None;
-        self.memory.error_mapping = 0;
+        self.memory.failures = 0;
         self.memory.retry_at = None;
     }
 

@@ -51,8 +51,8 @@ pub struct Memory {
     pub(super) odd: BTreeSet<u32>,
     /// What went wrong last.
     pub(super) failure: Option<Failure>,
-    /// How many error_mapping in a row.
-    pub(super) error_mapping: u32,
+    /// How many failures in a row.
+    pub(super) failures: u32,
     /// Not before then.
     pub(super) retry_at: Option<Timestamp>,
     /// When it is the request's turn in the queue for budget.
