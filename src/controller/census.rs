@@ -104,7 +104,7 @@ fn count(stores: &Stores, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<
     counts
 }
 
-/// ConditionStatus and reason of the Ready condition, as constants. What was never looked at is pending.
+/// Status and reason of the Ready condition, as constants. What was never looked at is pending.
 fn standing(all: &[Condition]) -> (&'static str, &'static str) {
     let Some(ready) = conditions::find(all, condition::READY) else {
         return (ConditionStatus::Unknown.as_str(), reasons::PENDING);
