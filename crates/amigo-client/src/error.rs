@@ -1,68 +1,68 @@
-//! What can go wrong in a call, sorted by what the caller must conclude from it.
+//! What can go wrong in a request, sorted by what the caller must conclude from it.
 
 use std::{fmt, time::Duration};
 
 use super::{Endpoint, excerpt::Excerpt};
 
-/// Why a call gave no result. No variant ever holds a header, a key or a token.
+/// A request that failed. No error ever contains a header, a key or a token.
 ///
 /// # Expected flow
-/// Ask [`Error::never_sent`] first, then [`Error::refused`]; what is left is [`Error::ambiguous`].
+/// Check [`Error::never_sent`] first, then [`Error::refused`]; every other error is [`Error::ambiguous`].
 ///
 /// # Guarantees
-/// For a call that changes something exactly one of the three holds. `never_sent` is claimed only when the
-/// request cannot have been complete at the server: the connection was never made, or not a byte of its body
-/// was handed to the connection and none will be.
+/// For a request that changes something exactly one of the three is true. `never_sent` is true only when the
+/// request cannot have been complete at the server: the connection was never made, or the connection got no byte of
+/// the body and will get none.
 ///
 /// # Assumptions
-/// A server that answers 400, 401, 403, 404, 422 or 429 has changed nothing; nor one that answers 409, where the
-/// document knows that answer. The creation of a grant has no 409, so what says it there may not be Amigo.
+/// A server that responds with 400, 401, 403, 404, 422 or 429 has changed nothing; nor one that responds with 409, where
+/// the document lists that status. The creation of a grant has no 409, so it may not be Amigo that sends it.
 ///
 /// # Caveats
 /// Texts from the server are excerpts: at most 300 characters, no control characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+#[error("{endpoint}: {cause}{}", hint(*endpoint, cause))]
+pub struct Error {
+    /// The operation that failed; for a failed sign-in, the one that needed it.
+    pub endpoint: Endpoint,
+    /// Why it failed.
+    pub cause: Cause,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
     /// The name did not resolve, or no connection was made in time.
-    #[error("{endpoint}: cannot connect: {detail}")]
+    #[error("cannot connect: {detail}")]
     Connect {
-        /// The operation.
-        endpoint: Endpoint,
         /// The cause, as told by the operating system.
         detail: Excerpt,
     },
     /// The connection was made, but the server did not prove who it is.
-    #[error("{endpoint}: no secure connection: {detail}")]
+    #[error("no secure connection: {detail}")]
     Tls {
-        /// The operation.
-        endpoint: Endpoint,
         /// The cause, as told by the TLS library.
         detail: Excerpt,
     },
     /// No complete answer within the total deadline.
-    #[error("{endpoint}: no complete answer within {deadline:?}")]
+    #[error("no complete answer within {deadline:?}")]
     Timeout {
-        /// The operation.
-        endpoint: Endpoint,
         /// The deadline of the whole call.
         deadline: Duration,
         /// Whether the request may have reached the server.
         begun: bool,
     },
     /// The connection ended before the answer did.
-    #[error("{endpoint}: the connection broke: {detail}")]
+    #[error("the connection broke: {detail}")]
     Interrupted {
-        /// The operation.
-        endpoint: Endpoint,
         /// The cause.
         detail: Excerpt,
         /// Whether the request may have reached the server.
         begun: bool,
     },
     /// The server answered with a status that is no success.
-    #[error("{endpoint}: the server answered {status}: {message}{}", hint(*endpoint, *status))]
+    #[error("the server answered {status}: {message}")]
     Answered {
-        /// The operation.
-        endpoint: Endpoint,
         /// The HTTP status.
         status: u16,
         /// What the server said, read leniently.
@@ -71,84 +71,60 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// A success whose body is larger than this client reads.
-    #[error("{endpoint}: the answer ({status}) is larger than {cap} bytes")]
+    #[error("the answer ({status}) is larger than {cap} bytes")]
     BodyTooLarge {
-        /// The operation.
-        endpoint: Endpoint,
         /// The HTTP status.
         status: u16,
         /// The most bytes that are read.
         cap: usize,
     },
     /// A success whose body is not what the document says.
-    #[error("{endpoint}: the answer ({status}) cannot be understood: {detail}")]
+    #[error("the answer ({status}) cannot be understood: {detail}")]
     Malformed {
-        /// The operation.
-        endpoint: Endpoint,
         /// The HTTP status.
         status: u16,
         /// What is wrong with it.
         detail: Excerpt,
     },
     /// The pages of a listing do not fit together; nothing may be concluded from what was read.
-    #[error("{endpoint}: the listing is torn: {detail}")]
+    #[error("the listing is torn: {detail}")]
     InconsistentPages {
-        /// The operation.
-        endpoint: Endpoint,
         /// What does not fit.
         detail: &'static str,
     },
     /// The rate budget does not allow the call yet. Nothing was sent.
-    #[error("{endpoint}: the rate budget allows the call in {wait:?}")]
+    #[error("the rate budget allows the call in {wait:?}")]
     Budget {
-        /// The operation.
-        endpoint: Endpoint,
         /// How long until its turn.
         wait: Duration,
     },
     /// The moment after which the call must not start had passed. Nothing was sent.
-    #[error("{endpoint}: too late to send")]
-    TooLate {
-        /// The operation.
-        endpoint: Endpoint,
-    },
+    #[error("too late to send")]
+    TooLate,
     /// The server refused the credentials before, and they have not changed: no call is made.
-    #[error("{endpoint}: not called, because the credentials were refused: {message}")]
+    #[error("not called, because the credentials were refused: {message}")]
     CredentialsRejected {
-        /// The operation.
-        endpoint: Endpoint,
         /// What the server said when it refused.
         message: Excerpt,
     },
     /// No token could be had, so the call was not made.
-    #[error("{endpoint}: not called: {cause}")]
-    SignIn {
-        /// The operation that was not called.
-        endpoint: Endpoint,
-        /// Why there is no token.
-        cause: Box<Error>,
-    },
+    #[error("not called: {0}")]
+    SignIn(Box<Error>),
     /// More than one user has the address, so it names nobody.
-    #[error("{endpoint}: {count} users have the same e-mail address")]
+    #[error("{count} users have the same e-mail address")]
     NotUnique {
-        /// The operation.
-        endpoint: Endpoint,
         /// How many users were found.
         count: usize,
     },
     /// The request makes no sense to the API, so it was not sent.
-    #[error("{endpoint}: not sent: {detail}")]
+    #[error("not sent: {detail}")]
     InvalidInput {
-        /// The operation.
-        endpoint: Endpoint,
         /// What is wrong with it.
         detail: Excerpt,
     },
     /// The request needs the `AllowDeny` model. Sent to a server of the other model it could widen access.
-    #[error("{endpoint}: not sent: {what} is not understood by a server of the AllowOnly permission model")]
+    #[error("not sent: {what} is not understood by a server of the AllowOnly permission model")]
     Unsupported {
-        /// The operation.
-        endpoint: Endpoint,
         /// What the server would not understand.
         what: &'static str,
     },
@@ -204,56 +180,45 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// An error of `endpoint`.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, cause: Cause) -> Self {
+        Self { endpoint, cause }
+    }
+
+    /// The request makes no sense to the API.
+    pub(crate) fn invalid_input(endpoint: Endpoint, detail: &str) -> Self {
+        Self::new(endpoint, Cause::InvalidInput { detail: Excerpt::new(detail) })
+    }
+
     /// The kind, for metrics and conditions. A failed sign-in has the kind of its cause.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Connect { .. } => ErrorKind::Connect,
-            Self::Tls { .. } => ErrorKind::Tls,
-            Self::Timeout { .. } => ErrorKind::Timeout,
-            Self::Interrupted { .. } => ErrorKind::Interrupted,
-            Self::Answered { status, .. } => status_kind(*status),
-            Self::BodyTooLarge { .. } => ErrorKind::BodyTooLarge,
-            Self::Malformed { .. } | Self::InconsistentPages { .. } => ErrorKind::Malformed,
-            Self::Budget { .. } => ErrorKind::Budget,
-            Self::TooLate { .. } => ErrorKind::TooLate,
-            Self::CredentialsRejected { .. } => ErrorKind::CredentialsRejected,
-            Self::SignIn { cause, .. } => cause.kind(),
-            Self::NotUnique { .. } => ErrorKind::NotUnique,
-            Self::InvalidInput { .. } => ErrorKind::Invalid,
-            Self::Unsupported { .. } => ErrorKind::Unsupported,
-        }
-    }
-
-    /// The operation that failed; for a failed sign-in, the one that needed it.
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        match self {
-            Self::Connect { endpoint, .. }
-            | Self::Tls { endpoint, .. }
-            | Self::Timeout { endpoint, .. }
-            | Self::Interrupted { endpoint, .. }
-            | Self::Answered { endpoint, .. }
-            | Self::BodyTooLarge { endpoint, .. }
-            | Self::Malformed { endpoint, .. }
-            | Self::InconsistentPages { endpoint, .. }
-            | Self::Budget { endpoint, .. }
-            | Self::TooLate { endpoint }
-            | Self::CredentialsRejected { endpoint, .. }
-            | Self::SignIn { endpoint, .. }
-            | Self::NotUnique { endpoint, .. }
-            | Self::InvalidInput { endpoint, .. }
-            | Self::Unsupported { endpoint, .. } => *endpoint,
+        match &self.cause {
+            Cause::Connect { .. } => ErrorKind::Connect,
+            Cause::Tls { .. } => ErrorKind::Tls,
+            Cause::Timeout { .. } => ErrorKind::Timeout,
+            Cause::Interrupted { .. } => ErrorKind::Interrupted,
+            Cause::Answered { status, .. } => status_kind(*status),
+            Cause::BodyTooLarge { .. } => ErrorKind::BodyTooLarge,
+            Cause::Malformed { .. } | Cause::InconsistentPages { .. } => ErrorKind::Malformed,
+            Cause::Budget { .. } => ErrorKind::Budget,
+            Cause::TooLate => ErrorKind::TooLate,
+            Cause::CredentialsRejected { .. } => ErrorKind::CredentialsRejected,
+            Cause::SignIn(error) => error.kind(),
+            Cause::NotUnique { .. } => ErrorKind::NotUnique,
+            Cause::InvalidInput { .. } => ErrorKind::Invalid,
+            Cause::Unsupported { .. } => ErrorKind::Unsupported,
         }
     }
 
     /// How long to wait before trying again, where the server or the budget said so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Answered { retry_after, .. } => *retry_after,
-            Self::Budget { wait, .. } => Some(*wait),
-            Self::SignIn { cause, .. } => cause.retry_after(),
+        match &self.cause {
+            Cause::Answered { retry_after, .. } => *retry_after,
+            Cause::Budget { wait, .. } => Some(*wait),
+            Cause::SignIn(error) => error.retry_after(),
             _ => None,
         }
     }
@@ -261,11 +226,11 @@ impl Error {
     /// The HTTP status, where there was an answer.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Answered { status, .. } | Self::BodyTooLarge { status, .. } | Self::Malformed { status, .. } => {
+        match &self.cause {
+            Cause::Answered { status, .. } | Cause::BodyTooLarge { status, .. } | Cause::Malformed { status, .. } => {
                 Some(*status)
             }
-            Self::SignIn { cause, .. } => cause.status(),
+            Cause::SignIn(error) => error.status(),
             _ => None,
         }
     }
@@ -273,30 +238,30 @@ impl Error {
     /// Whether it is certain that the server never got the whole request.
     #[must_use]
     pub fn never_sent(&self) -> bool {
-        match self {
-            Self::Connect { .. }
-            | Self::Tls { .. }
-            | Self::Budget { .. }
-            | Self::TooLate { .. }
-            | Self::CredentialsRejected { .. }
-            | Self::SignIn { .. }
-            | Self::InvalidInput { .. }
-            | Self::Unsupported { .. } => true,
-            Self::Timeout { begun, .. } | Self::Interrupted { begun, .. } => !begun,
-            Self::Answered { .. }
-            | Self::BodyTooLarge { .. }
-            | Self::Malformed { .. }
-            | Self::InconsistentPages { .. }
-            | Self::NotUnique { .. } => false,
+        match &self.cause {
+            Cause::Connect { .. }
+            | Cause::Tls { .. }
+            | Cause::Budget { .. }
+            | Cause::TooLate
+            | Cause::CredentialsRejected { .. }
+            | Cause::SignIn(_)
+            | Cause::InvalidInput { .. }
+            | Cause::Unsupported { .. } => true,
+            Cause::Timeout { begun, .. } | Cause::Interrupted { begun, .. } => !begun,
+            Cause::Answered { .. }
+            | Cause::BodyTooLarge { .. }
+            | Cause::Malformed { .. }
+            | Cause::InconsistentPages { .. }
+            | Cause::NotUnique { .. } => false,
         }
     }
 
     /// Whether the server got the request and said no: 400, 401, 403, 404, 422, 429, and 409 but for a new grant.
     #[must_use]
     pub fn refused(&self) -> bool {
-        match self {
-            Self::Answered { status: 400 | 401 | 403 | 404 | 422 | 429, .. } => true,
-            Self::Answered { endpoint, status: 409, .. } => *endpoint != Endpoint::CreateGrant,
+        match &self.cause {
+            Cause::Answered { status: 400 | 401 | 403 | 404 | 422 | 429, .. } => true,
+            Cause::Answered { status: 409, .. } => self.endpoint != Endpoint::CreateGrant,
             _ => false,
         }
     }
@@ -310,7 +275,10 @@ impl Error {
     /// Whether a read may be repeated at once: no answer was read, or the server says it is a passing trouble.
     #[must_use]
     pub fn passing(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Interrupted { .. } | Self::Answered { status: 502..=504, .. })
+        matches!(
+            &self.cause,
+            Cause::Connect { .. } | Cause::Interrupted { .. } | Cause::Answered { status: 502..=504, .. }
+        )
     }
 }
 
@@ -389,10 +357,10 @@ const fn status_kind(status: u16) -> ErrorKind {
 }
 
 /// What the two unclear answers of the sign-in usually mean (API document, sign-in; regions page).
-const fn hint(endpoint: Endpoint, status: u16) -> &'static str {
-    match (endpoint, status) {
-        (Endpoint::SignIn, 404) => " (wrong region or organization?)",
-        (Endpoint::SignIn, 401) => {
+const fn hint(endpoint: Endpoint, cause: &Cause) -> &'static str {
+    match (endpoint, cause) {
+        (Endpoint::SignIn, Cause::Answered { status: 404, .. }) => " (wrong region or organization?)",
+        (Endpoint::SignIn, Cause::Answered { status: 401, .. }) => {
             " (key unknown or wrong, user unknown, or the user's role is not below the role of the key)"
         }
         _ => "",
@@ -404,7 +372,11 @@ mod tests {
     use super::*;
 
     fn answered(status: u16) -> Error {
-        Error::Answered { endpoint: Endpoint::CreateGrant, status, message: Excerpt::default(), retry_after: None }
+        answered_by(Endpoint::CreateGrant, status)
+    }
+
+    fn answered_by(endpoint: Endpoint, status: u16) -> Error {
+        Error::new(endpoint, Cause::Answered { status, message: Excerpt::default(), retry_after: None })
     }
 
     #[test]
@@ -418,23 +390,21 @@ mod tests {
 
     #[test]
     fn a_conflict_is_a_refusal_where_the_document_knows_it() {
-        let conflict =
-            |endpoint| Error::Answered { endpoint, status: 409, message: Excerpt::default(), retry_after: None };
-        assert!(conflict(Endpoint::CreateRole).refused());
-        assert!(conflict(Endpoint::CreateGrant).ambiguous());
+        assert!(answered_by(Endpoint::CreateRole, 409).refused());
+        assert!(answered_by(Endpoint::CreateGrant, 409).ambiguous());
     }
 
     #[test]
     fn a_timeout_is_ambiguous_only_once_begun() {
         let timeout =
-            |begun| Error::Timeout { endpoint: Endpoint::CreateGrant, deadline: Duration::from_secs(1), begun };
+            |begun| Error::new(Endpoint::CreateGrant, Cause::Timeout { deadline: Duration::from_secs(1), begun });
         assert!(timeout(true).ambiguous());
         assert!(timeout(false).never_sent());
     }
 
     #[test]
     fn a_failed_sign_in_leaves_the_call_unsent() {
-        let error = Error::SignIn { endpoint: Endpoint::CreateGrant, cause: Box::new(answered(500)) };
+        let error = Error::new(Endpoint::CreateGrant, Cause::SignIn(Box::new(answered(500))));
         assert!(error.never_sent() && !error.ambiguous());
         assert_eq!(error.kind(), ErrorKind::ServerError);
     }

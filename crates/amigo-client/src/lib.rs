@@ -39,7 +39,7 @@ pub use client::{
 };
 pub use credentials::{ApiAddress, Credentials};
 pub use endpoint::{Endpoint, UnknownEndpoint};
-pub use error::{Error, ErrorKind};
+pub use error::{Cause, Error, ErrorKind};
 pub use excerpt::Excerpt;
 pub use model::{
     ApiKey, CreatedGrant, FrontendView, GrantFilter, NewGrant, NewRole, OrganizationInfo, PermissionModel,

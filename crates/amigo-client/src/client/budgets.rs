@@ -11,7 +11,7 @@ use amigo_runtime::clock::SharedClock;
 use tokio::sync::Notify;
 
 use super::{
-    Endpoint, Error,
+    Cause, Endpoint, Error,
     budget::{Booking, Bucket, NotBefore, WINDOW},
 };
 
@@ -223,13 +223,13 @@ impl Reservation {
         let endpoint = self.endpoint;
         let now = self.budgets.clock.boot();
         if self.send_before.is_some_and(|limit| now >= limit) {
-            return Err(Error::TooLate { endpoint });
+            return Err(Error::new(endpoint, Cause::TooLate));
         }
         if self.remaining == 0 {
             self.budgets.bucket(endpoint).extend(&self.booking, now);
             (self.booked_at, self.remaining) = (now, 1);
         }
-        self.try_begin().map_err(|NotBefore(at)| Error::Budget { endpoint, wait: at.saturating_sub(now) })
+        self.try_begin().map_err(|NotBefore(at)| Error::new(endpoint, Cause::Budget { wait: at.saturating_sub(now) }))
     }
 
     fn try_begin(&mut self) -> Result<(), NotBefore> {

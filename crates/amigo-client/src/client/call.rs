@@ -11,9 +11,8 @@ use serde::Serialize;
 use tracing::{Instrument as _, field::Empty, info_span};
 
 use super::{
-    ApiAddress, Budgets, Credentials, Endpoint, Error, Reservation,
+    ApiAddress, Budgets, Cause, Credentials, Endpoint, Error, Reservation,
     budgets::Permit,
-    excerpt::Excerpt,
     gate::{Gate, GatedBody},
     secrets::Secrets,
     sign_in::{Token, TokenKeeper},
@@ -74,8 +73,7 @@ impl Request {
         path: impl Into<Cow<'static, str>>,
         body: &B,
     ) -> Result<Self, Error> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Error::InvalidInput { endpoint, detail: Excerpt::new(&error.to_string()) })?;
+        let body = serde_json::to_vec(body).map_err(|error| Error::invalid_input(endpoint, &error.to_string()))?;
         Ok(Self { body: Some(body.into()), ..Self::get(endpoint, path) })
     }
 
@@ -135,7 +133,7 @@ impl Core {
             }
             let token = self.token_for(&request).await?;
             if !holds() {
-                return Err(Error::TooLate { endpoint });
+                return Err(Error::new(endpoint, Cause::TooLate));
             }
             let started = self.clock.boot();
             let error = match self.send(&request, token.as_ref(), Gate::new(None, self.clock.clone()), left).await {
@@ -175,9 +173,8 @@ impl Core {
         for (name, value) in
             [("x-api-key", api_key), ("x-api-key-id", &credentials.api_key_id), ("x-user-id", &credentials.user_id)]
         {
-            let mut value = HeaderValue::from_str(value).map_err(|_| Error::InvalidInput {
-                endpoint,
-                detail: Excerpt::new(&format!("the value for {name} does not fit into a header")),
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                Error::invalid_input(endpoint, &format!("the value for {name} does not fit into a header"))
             })?;
             value.set_sensitive(true);
             http.headers_mut().insert(name, value);
@@ -194,8 +191,8 @@ impl Core {
         let endpoint = request.endpoint;
         match self.tokens.token(self).await {
             Ok(token) => Ok(Some(token)),
-            Err(Error::CredentialsRejected { message, .. }) => Err(Error::CredentialsRejected { endpoint, message }),
-            Err(cause) => Err(Error::SignIn { endpoint, cause: Box::new(cause) }),
+            Err(Error { cause: cause @ Cause::CredentialsRejected { .. }, .. }) => Err(Error::new(endpoint, cause)),
+            Err(error) => Err(Error::new(endpoint, Cause::SignIn(Box::new(error)))),
         }
     }
 
@@ -212,7 +209,7 @@ impl Core {
         if let Some(token) = token {
             let bearer = format!("Bearer {}", token.secret().expose_secret());
             let mut value = HeaderValue::from_str(&bearer)
-                .map_err(|_| Error::InvalidInput { endpoint, detail: "the token does not fit into a header".into() })?;
+                .map_err(|_| Error::invalid_input(endpoint, "the token does not fit into a header"))?;
             value.set_sensitive(true);
             http.headers_mut().insert(header::AUTHORIZATION, value);
         }
@@ -258,7 +255,7 @@ impl Core {
 
     fn http_request(&self, request: &Request, gate: &Arc<Gate>) -> Result<http::Request<GatedBody>, Error> {
         let endpoint = request.endpoint;
-        let invalid = |error: http::Error| Error::InvalidInput { endpoint, detail: Excerpt::new(&error.to_string()) };
+        let invalid = |error: http::Error| Error::invalid_input(endpoint, &error.to_string());
         let mut builder = http::Request::builder()
             .method(endpoint.method())
             .uri(self.uri(request)?)
@@ -274,22 +271,21 @@ impl Core {
         let endpoint = request.endpoint;
         let base = &self.connection.base_url;
         let (Some(scheme), Some(authority)) = (base.scheme_str(), base.authority()) else {
-            return Err(Error::InvalidInput { endpoint, detail: "the API's address has no scheme or no host".into() });
+            return Err(Error::invalid_input(endpoint, "the API's address has no scheme or no host"));
         };
         let prefix = base.path().trim_end_matches('/');
         let organization = segment(endpoint, &self.connection.organization)?;
         let Request { path, query, .. } = request;
         format!("{scheme}://{authority}{prefix}/v1/{organization}/{path}{query}")
             .parse()
-            .map_err(|_| Error::InvalidInput { endpoint, detail: "the address is too long or malformed".into() })
+            .map_err(|_| Error::invalid_input(endpoint, "the address is too long or malformed"))
     }
 }
 
 /// A name as one segment of a path. A dot segment would be resolved away on the road, to a different operation.
 pub(super) fn segment(endpoint: Endpoint, name: &str) -> Result<String, Error> {
     if matches!(name, "" | "." | "..") {
-        let detail = Excerpt::new(&format!("{name:?} cannot be part of a path"));
-        return Err(Error::InvalidInput { endpoint, detail });
+        return Err(Error::invalid_input(endpoint, &format!("{name:?} cannot be part of a path")));
     }
     Ok(utf8_percent_encode(name, RESERVED).to_string())
 }

@@ -24,8 +24,8 @@ impl Client {
     /// `InvalidInput` unless the id is 24 hexadecimal digits; any call error.
     pub async fn conversation(&self, id: &str) -> Result<Option<RemoteConversation>, Error> {
         if id.len() != 24 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let detail = "a conversation id is 24 hexadecimal digits".into();
-            return Err(Error::InvalidInput { endpoint: Endpoint::Conversations, detail });
+            let detail = "a conversation id is 24 hexadecimal digits";
+            return Err(Error::invalid_input(Endpoint::Conversations, detail));
         }
         self.lookups.conversations.ask(id.to_ascii_lowercase()).await
     }

@@ -10,7 +10,7 @@ use std::{
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
 
-use super::{Endpoint, Error, budgets::Permit, call::Core};
+use super::{Cause, Endpoint, Error, budgets::Permit, call::Core};
 
 /// How look-ups are gathered and remembered.
 #[derive(Clone, Copy, Debug)]
@@ -114,11 +114,8 @@ impl<V: Clone + Send + Sync + 'static> Batcher<V> {
             shared.full.notify_one();
         }
         answer.await.unwrap_or_else(|_| {
-            Err(Error::Interrupted {
-                endpoint: shared.endpoint,
-                detail: "the look-up was abandoned".into(),
-                begun: false,
-            })
+            let detail = "the look-up was abandoned".into();
+            Err(Error::new(shared.endpoint, Cause::Interrupted { detail, begun: false }))
         })
     }
 }

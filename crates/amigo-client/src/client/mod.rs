@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use amigo_runtime::clock::SharedClock;
 
 use crate::{
-    ApiAddress, ApiKey, CreatedGrant, Credentials, Endpoint, Error, FrontendView, GrantFilter, NewGrant, NewRole,
-    OrganizationInfo, PermissionModel, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
+    ApiAddress, ApiKey, Cause, CreatedGrant, Credentials, Endpoint, Error, FrontendView, GrantFilter, NewGrant,
+    NewRole, OrganizationInfo, PermissionModel, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
     RemoteRole, RemoteUser, RoleChange, excerpt,
 };
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Error,
+    Cause, Error,
     budgets::Permit,
     call::{Core, Request},
     transport::Answer,
@@ -65,6 +65,7 @@ pub(super) async fn first_pages<T>(
     mut permit: Option<Permit>,
 ) -> Result<(Vec<T>, bool), Error> {
     let endpoint = request.endpoint;
+    let inconsistent = |detail| Error::new(endpoint, Cause::InconsistentPages { detail });
     let mut items = Vec::new();
     let mut seen = BTreeSet::from([0]);
     let mut next = request.clone();
@@ -78,12 +79,12 @@ pub(super) async fn first_pages<T>(
             return Ok((items, !current.has_more));
         }
         let Some(token) = current.continuation_token else {
-            return Err(Error::InconsistentPages { endpoint, detail: "a page promises more but does not say where" });
+            return Err(inconsistent("a page promises more but does not say where"));
         };
         if !seen.insert(token) {
-            return Err(Error::InconsistentPages { endpoint, detail: "the pages go round in a circle" });
+            return Err(inconsistent("the pages go round in a circle"));
         }
         next = request.clone().query("continuation_token", &token.to_string());
     }
-    Err(Error::InconsistentPages { endpoint, detail: "the listing does not end" })
+    Err(inconsistent("the listing does not end"))
 }

@@ -4,7 +4,7 @@ use amigo_permissions::{Action, Conditions, DescribedGrant};
 use serde::Serialize;
 
 use super::{
-    Client, Endpoint, Error, FrontendView, NewRole, PermissionModel, RemoteRole, RoleChange,
+    Cause, Client, Endpoint, Error, FrontendView, NewRole, PermissionModel, RemoteRole, RoleChange,
     call::{Request, segment},
     wire,
 };
@@ -63,7 +63,7 @@ impl Client {
     pub async fn create_role(&self, role: &NewRole) -> Result<String, Error> {
         let endpoint = Endpoint::CreateRole;
         if role.model == PermissionModel::AllowOnly && role.is_base_role == Some(true) {
-            return Err(Error::Unsupported { endpoint, what: "a base role" });
+            return Err(Error::new(endpoint, Cause::Unsupported { what: "a base role" }));
         }
         let body = CreateRoleBody {
             role_name: &role.name,
@@ -123,7 +123,7 @@ fn grant_bodies(
             }),
             // Without its action a Deny would be an Allow.
             PermissionModel::AllowOnly if grant.action == Action::Deny => {
-                Err(Error::Unsupported { endpoint, what: "a Deny grant" })
+                Err(Error::new(endpoint, Cause::Unsupported { what: "a Deny grant" }))
             }
             PermissionModel::AllowOnly => Ok(GrantBody {
                 action: None,

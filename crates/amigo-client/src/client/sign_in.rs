@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Credentials, Endpoint, Error, call::Core, excerpt::Excerpt, transport::Answer};
+use super::{Cause, Credentials, Endpoint, Error, call::Core, excerpt::Excerpt, transport::Answer};
 
 /// A token is renewed this long before its end, or a fifth of its life before if that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -96,7 +96,7 @@ impl TokenKeeper {
     /// Whether the server has refused the credentials.
     pub(super) fn refused(&self, endpoint: Endpoint) -> Option<Error> {
         let message = self.state().refused.clone()?;
-        Some(Error::CredentialsRejected { endpoint, message })
+        Some(Error::new(endpoint, Cause::CredentialsRejected { message }))
     }
 
     /// A valid token, from the cache or by signing in.
@@ -182,8 +182,9 @@ impl TokenKeeper {
 
     /// The token of an answer. The message of the JSON library could quote it, so the error has its own words.
     fn read(&self, answer: &Answer, clock: &dyn Clock) -> Result<Token, Error> {
-        let malformed =
-            |detail: &str| Error::Malformed { endpoint: answer.endpoint, status: answer.status, detail: detail.into() };
+        let malformed = |detail: &str| {
+            Error::new(answer.endpoint, Cause::Malformed { status: answer.status, detail: detail.into() })
+        };
         let SignInBody { id_token, expires_at } = serde_json::from_slice(&answer.body)
             .map_err(|_| malformed("no id_token, or no expires_at with a time zone"))?;
         let life = Duration::try_from(expires_at.duration_since(clock.now()))
@@ -207,7 +208,10 @@ impl TokenKeeper {
         let now = clock.boot();
         let state = self.state();
         if let Some(message) = &state.refused {
-            return Standing::Not(Error::CredentialsRejected { endpoint: Endpoint::SignIn, message: message.clone() });
+            return Standing::Not(Error::new(
+                Endpoint::SignIn,
+                Cause::CredentialsRejected { message: message.clone() },
+            ));
         }
         let pausing = state.failure.as_ref().filter(|failure| now < failure.retry_at);
         match (&state.token, pausing) {
@@ -238,8 +242,8 @@ impl fmt::Debug for TokenKeeper {
 }
 
 fn refusal(error: &Error) -> Excerpt {
-    match error {
-        Error::Answered { message, .. } => message.clone(),
-        other => Excerpt::new(&other.to_string()),
+    match &error.cause {
+        Cause::Answered { message, .. } => message.clone(),
+        _ => Excerpt::new(&error.to_string()),
     }
 }

@@ -14,7 +14,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
-    Endpoint, Error,
+    Cause, Endpoint, Error,
     connector::{ConnectFailure, Connector},
     error_body,
     excerpt::Excerpt,
@@ -138,7 +138,7 @@ impl Transport {
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
             let begun = gate.close();
-            Err(Error::Timeout { endpoint, deadline, begun })
+            Err(Error::new(endpoint, Cause::Timeout { deadline, begun }))
         })
     }
 }
@@ -172,12 +172,12 @@ async fn read(
         // The status is the answer; a body that is cut or too large only loses the explanation.
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let message = explanation(endpoint, status, &body, &secrets);
-        return Err(Error::Answered { endpoint, status, message, retry_after });
+        return Err(Error::new(endpoint, Cause::Answered { status, message, retry_after }));
     }
     match body {
         Ok(body) => Ok(Answer { endpoint, status, body: body.to_bytes(), secrets }),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { endpoint, status, cap }),
-        Err(error) => Err(Error::Interrupted { endpoint, detail: causes(&*error), begun: true }),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::new(endpoint, Cause::BodyTooLarge { status, cap })),
+        Err(error) => Err(Error::new(endpoint, Cause::Interrupted { detail: causes(&*error), begun: true })),
     }
 }
 
@@ -185,14 +185,15 @@ async fn read(
 fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
     let begun = gate.close();
     if gate.late() {
-        return Error::TooLate { endpoint };
+        return Error::new(endpoint, Cause::TooLate);
     }
-    match ConnectFailure::find(error) {
-        Some(ConnectFailure::Tls(detail)) => Error::Tls { endpoint, detail: Excerpt::new(detail) },
-        Some(ConnectFailure::Connect(detail)) => Error::Connect { endpoint, detail: Excerpt::new(detail) },
-        None if error.is_connect() => Error::Connect { endpoint, detail: causes(error) },
-        None => Error::Interrupted { endpoint, detail: causes(error), begun },
-    }
+    let cause = match ConnectFailure::find(error) {
+        Some(ConnectFailure::Tls(detail)) => Cause::Tls { detail: Excerpt::new(detail) },
+        Some(ConnectFailure::Connect(detail)) => Cause::Connect { detail: Excerpt::new(detail) },
+        None if error.is_connect() => Cause::Connect { detail: causes(error) },
+        None => Cause::Interrupted { detail: causes(error), begun },
+    };
+    Error::new(endpoint, cause)
 }
 
 /// `Retry-After` in seconds or as a date, at most [`LONGEST_RETRY_AFTER`]; a date in the past is no wait.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::{FutureExt, future::BoxFuture};
 
 use super::{
-    Client, Endpoint, Error, RemoteUser,
+    Cause, Client, Endpoint, Error, RemoteUser,
     budgets::Permit,
     call::{Core, Request},
     lookup::Capacity,
@@ -26,13 +26,12 @@ impl Client {
         let endpoint = Endpoint::Users;
         let email = email.trim();
         if !is_email(email) {
-            let detail = "this is not an e-mail address".into();
-            return Err(Error::InvalidInput { endpoint, detail });
+            return Err(Error::invalid_input(endpoint, "this is not an e-mail address"));
         }
         match self.lookups.emails.ask(email.to_owned()).await?.as_deref() {
             None | Some([]) => Ok(None),
             Some([user]) => Ok(Some(user.clone())),
-            Some(users) => Err(Error::NotUnique { endpoint, count: users.len() }),
+            Some(users) => Err(Error::new(endpoint, Cause::NotUnique { count: users.len() })),
         }
     }
 
@@ -42,7 +41,7 @@ impl Client {
     /// `InvalidInput` if the id is empty; any call error.
     pub async fn user_by_id(&self, user_id: &str) -> Result<Option<RemoteUser>, Error> {
         if user_id.is_empty() {
-            return Err(Error::InvalidInput { endpoint: Endpoint::Users, detail: "the user id is empty".into() });
+            return Err(Error::invalid_input(Endpoint::Users, "the user id is empty"));
         }
         self.lookups.users.ask(user_id.to_owned()).await
     }

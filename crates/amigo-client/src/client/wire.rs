@@ -8,7 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    CreatedGrant, Error, FrontendView, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
+    Cause, CreatedGrant, Error, FrontendView, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
     RemoteRole, RemoteUser, excerpt::Excerpt, paging::Page, transport::Answer,
 };
 
@@ -198,7 +198,7 @@ fn present(answer: &Answer, id: String) -> Result<String, Error> {
 }
 
 fn malformed(answer: &Answer, detail: &str) -> Error {
-    Error::Malformed { endpoint: answer.endpoint, status: answer.status, detail: told(answer, detail) }
+    Error::new(answer.endpoint, Cause::Malformed { status: answer.status, detail: told(answer, detail) })
 }
 
 /// What is wrong with an answer. The JSON library quotes what it meets, and a server may echo what it was sent.

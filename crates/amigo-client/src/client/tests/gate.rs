@@ -11,7 +11,7 @@ use amigo_runtime::clock::{Clock, SystemClock};
 
 use crate::testing::quick;
 use crate::{
-    Endpoint, Error, Transport,
+    Cause, Endpoint, Transport,
     client::{
         gate::Gate,
         secrets::Secrets,
@@ -53,7 +53,7 @@ async fn a_body_that_comes_too_late_is_not_sent() {
     let (address, received) = silent();
     let late = gate(Some(SystemClock.boot()));
     let error = post(&format!("http://{address}"), late, Duration::from_secs(5)).await.unwrap_err();
-    assert!(matches!(error, Error::TooLate { .. }), "{error:?}");
+    assert!(matches!(error.cause, Cause::TooLate), "{error:?}");
     assert!(!received.recv_timeout(Duration::from_secs(10)).unwrap().contains(BODY));
 }
 
@@ -61,7 +61,7 @@ async fn a_body_that_comes_too_late_is_not_sent() {
 async fn a_timeout_before_the_body_is_never_sent() {
     let (address, received) = silent();
     let error = post(&format!("https://{address}"), gate(None), Duration::from_millis(200)).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { begun: false, .. }) && error.never_sent(), "{error:?}");
+    assert!(matches!(error.cause, Cause::Timeout { begun: false, .. }) && error.never_sent(), "{error:?}");
     assert!(!received.recv_timeout(Duration::from_secs(10)).unwrap().contains(BODY));
 }
 
@@ -70,7 +70,7 @@ async fn a_timeout_after_the_body_is_ambiguous() {
     let (address, received) = silent();
     // Long enough for a busy machine to send.
     let error = post(&format!("http://{address}"), gate(None), Duration::from_secs(3)).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { begun: true, .. }) && error.ambiguous(), "{error:?}");
+    assert!(matches!(error.cause, Cause::Timeout { begun: true, .. }) && error.ambiguous(), "{error:?}");
     assert!(received.recv_timeout(Duration::from_secs(10)).unwrap().contains(BODY));
 }
 

@@ -6,7 +6,7 @@ use amigo_runtime::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::testing::{Call, Server, answer, connection, created, credentials, new_grant, ok, quick};
-use crate::{Budgets, Client, Endpoint, Error, ErrorKind, GrantFilter, Transport};
+use crate::{Budgets, Cause, Client, Endpoint, Error, ErrorKind, GrantFilter, Transport};
 
 fn item(id: usize) -> Value {
     json!({
@@ -110,9 +110,12 @@ async fn ten_thousand_grants_of_three_records_are_one_listing() {
 async fn torn_listings_are_errors() {
     assert!(matches!(
         listed(|_| json!({"temporary_permission_grants": [], "has_more": true})).await,
-        Err(Error::InconsistentPages { .. })
+        Err(Error { cause: Cause::InconsistentPages { .. }, .. })
     ));
-    assert!(matches!(listed(|_| page(&[item(1)], Some(10))).await, Err(Error::InconsistentPages { .. })));
+    assert!(matches!(
+        listed(|_| page(&[item(1)], Some(10))).await,
+        Err(Error { cause: Cause::InconsistentPages { .. }, .. })
+    ));
     let odd = listed(|_| json!({"temporary_permission_grants": [{"_id": "x"}], "has_more": false})).await;
     assert_eq!(odd.unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(listed(|_| json!({"temporary_permission_grants": []})).await.unwrap_err().kind(), ErrorKind::Malformed);

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::testing::{Call, MovedClock, Server, answer, client_with, ok, quick};
-use crate::{Error, ErrorKind, LookupOptions};
+use crate::{Cause, Error, ErrorKind, LookupOptions};
 
 fn user(id: &str, email: &str) -> Value {
     json!({"user_id": id, "email": email, "role": "role-1", "org_id": "acme"})
@@ -65,7 +65,7 @@ async fn one_bad_address_fails_alone() {
     let found = join_all(emails.map(|email| client.user_by_email(email))).await;
     assert!(matches!((&found[0], &found[2], &found[4]), (Ok(Some(_)), Ok(Some(_)), Ok(None))));
     assert_eq!(found[1].as_ref().unwrap_err().status(), Some(422));
-    assert!(matches!(found[3], Err(Error::InvalidInput { .. })));
+    assert!(matches!(found[3], Err(Error { cause: Cause::InvalidInput { .. }, .. })));
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn an_address_of_two_users_names_nobody() {
     let both = users(&[user("1", "Eng@example.com"), user("2", "eng@example.com"), user("3", "eng2@example.com")]);
     let server = Server::signed_in(move |_| ok(&both)).await;
     let error = server.client().user_by_email("eng@example.com").await.unwrap_err();
-    assert!(matches!(error, Error::NotUnique { count: 2, .. }));
+    assert!(matches!(error.cause, Cause::NotUnique { count: 2 }));
 }
 
 #[tokio::test]

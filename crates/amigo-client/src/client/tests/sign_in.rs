@@ -7,7 +7,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::testing::{API_KEY, MovedClock, Server, TOKEN, answer, client_with, ok, quick, token_for};
-use crate::{Endpoint, Error, ErrorKind};
+use crate::{Cause, Endpoint, ErrorKind};
 
 fn no_roles() -> axum::response::Response {
     ok(&json!({"roles": []}))
@@ -79,7 +79,7 @@ async fn a_token_that_cannot_be_renewed_serves_until_its_end() {
     clock.forward(Duration::from_mins(4));
     let error = client.roles().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(matches!(error, Error::SignIn { endpoint: Endpoint::ListRoles, .. }));
+    assert!(error.endpoint == Endpoint::ListRoles && matches!(error.cause, Cause::SignIn(_)));
 }
 
 #[tokio::test]
