@@ -11,7 +11,7 @@ use amigo_runtime::clock::{Clock, SystemClock};
 
 use crate::testing::quick;
 use crate::{
-    Cause, Endpoint, Transport,
+    Cause, Endpoint, Error, Transport,
     client::{
         gate::Gate,
         secrets::Secrets,
