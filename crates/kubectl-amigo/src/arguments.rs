@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
-use super::{access_test, can_i, completion, conversation::ConversationCommand, explain, revoke, role::RoleCommand};
+use super::commands::{
+    can_i, completion, conversation::ConversationCommand, revoke, role::RoleCommand, status, test as access_test,
+};
 
 /// Ask for, look at and end access to the Amigo platform.
 #[derive(Debug, Parser)]
@@ -78,7 +80,7 @@ pub enum Command {
     /// Delete a request for access, and say until when access goes on.
     Revoke(revoke::Arguments),
     /// Tell the whole story of one request: who, why, each permission, what failed and what to do.
-    Explain(explain::Arguments),
+    Explain(status::Arguments),
     /// Check whether a user may do something, and say why.
     #[command(name = "can-i")]
     CanI(can_i::Arguments),

@@ -3,14 +3,10 @@
 //! It talks to the API server only. What needs the Amigo API itself reads the Organization's Secret with the caller's own
 //! rights, and says so when it may not. Data goes to stdout, prose to stderr.
 
-mod access_test;
 mod arguments;
-mod can_i;
-mod completion;
+mod commands;
 mod console;
-mod conversation;
 mod exit;
-mod explain;
 mod failure;
 #[cfg(test)]
 mod fixtures;
@@ -20,20 +16,20 @@ mod manifests;
 mod organizations;
 mod output;
 mod remote;
-mod revoke;
-mod role;
 pub mod table;
 mod verdict;
 mod warnings;
 
 pub use arguments::{AmigoOptions, Arguments, ClusterOptions, Command, wait_option};
-pub use completion::answer as answer_completion;
+pub use commands::completion::answer as answer_completion;
 pub use console::Console;
 pub use exit::Exit;
 pub use failure::Failure;
 pub use warnings::Warnings;
 
 use amigo_runtime::clock::SharedClock;
+
+use self::commands::{can_i, completion, conversation, revoke, role, status, test as access_test};
 
 /// What every command works with.
 pub struct Session {
@@ -80,7 +76,7 @@ async fn dispatch(command: Command, session: &mut Session) -> Result<Exit, Failu
     match command {
         Command::Conversation(command) => conversation::run(command, session).await,
         Command::Revoke(arguments) => revoke::run(arguments, session).await,
-        Command::Explain(arguments) => explain::run(arguments, session).await,
+        Command::Explain(arguments) => status::run(arguments, session).await,
         Command::CanI(arguments) => can_i::run(arguments, session).await,
         Command::Role(command) => role::run(command, session).await,
         Command::Test(arguments) => access_test::run(arguments, session).await,

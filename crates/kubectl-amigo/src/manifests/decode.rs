@@ -7,7 +7,7 @@ use serde_ignored::Path;
 use serde_path_to_error::{Segment, Track};
 
 use super::{Document, Manifest, Manifests, Problem};
-use crate::access_test;
+use crate::commands::test as access_test;
 
 impl Manifests {
     /// Sorts a document in under its kind; a list becomes its items.

@@ -14,7 +14,7 @@ pub use files::{FileOptions, Source};
 use serde::Serialize;
 
 use self::tree::{Tree, escaped};
-use super::{Failure, access_test::AccessTest};
+use super::{Failure, commands::test::AccessTest};
 
 /// Where something stands: `file:line`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

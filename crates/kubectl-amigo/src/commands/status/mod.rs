@@ -9,7 +9,7 @@ use clap::Args;
 use k8s_openapi::api::core::v1::Event;
 use kube::{Api, Resource, ResourceExt as _, api::ListParams};
 
-use super::{
+use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
     output::{self, Format},

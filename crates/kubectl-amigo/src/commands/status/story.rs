@@ -151,7 +151,7 @@ pub fn of_request(
         if_deleted: Some(Deletion {
             access: remaining_access.word(),
             access_until: remaining_access.over_at(),
-            text: crate::revoke::told(remaining_access, now),
+            text: crate::commands::revoke::told(remaining_access, now),
         }),
         events: Vec::new(),
     }

@@ -15,8 +15,9 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{Exit, Failure, Session, explain::request_name, kubernetes::Kubernetes, output, wait_option};
-use crate::table::countdown;
+use crate::{Exit, Failure, Session, kubernetes::Kubernetes, output, table::countdown, wait_option};
+
+use super::status::request_name;
 
 /// How often the request may change between the reading and the deleting of it.
 const ATTEMPTS: usize = 10;

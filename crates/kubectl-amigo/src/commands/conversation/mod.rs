@@ -5,7 +5,7 @@ mod request_access;
 
 use clap::Subcommand;
 
-use super::{Exit, Failure, Session};
+use crate::{Exit, Failure, Session};
 
 /// Temporary access to conversations.
 #[derive(Debug, Subcommand)]

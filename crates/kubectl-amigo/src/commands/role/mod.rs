@@ -6,7 +6,7 @@ mod lint;
 
 use clap::Subcommand;
 
-use super::{Exit, Failure, Session};
+use crate::{Exit, Failure, Session};
 
 /// Checks of roles before they are applied.
 #[derive(Debug, Subcommand)]

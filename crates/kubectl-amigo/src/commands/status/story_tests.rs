@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::{
-    explain::page::page,
+    commands::status::page::page,
     fixtures::{at, issued, request, say},
 };
 
