@@ -6,7 +6,8 @@ FROM rust:${RUST_VERSION}-alpine AS manifests
 WORKDIR /manifests
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
-RUN find crates -type f ! -name Cargo.toml -delete
+COPY tests/support tests/support
+RUN find crates tests -type f ! -name Cargo.toml -delete
 
 FROM rust:${RUST_VERSION}-alpine AS build
 # Cargo features, such as "otlp" for traces.
@@ -15,12 +16,11 @@ RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build
 # Build only the dependencies, with empty sources. Docker caches this layer until a manifest or Cargo.lock changes.
 COPY --from=manifests /manifests ./
-RUN mkdir -p benches tests \
+RUN mkdir -p benches \
     && for program in amigo-operator kubectl-amigo amigo-sandbox; do \
          mkdir -p "src/bin/$program" && echo 'fn main() {}' > "src/bin/$program/main.rs"; done \
-    && for crate in . crates/*; do mkdir -p "$crate/src" && touch "$crate/src/lib.rs"; done \
+    && for crate in . crates/* tests/support; do mkdir -p "$crate/src" && touch "$crate/src/lib.rs"; done \
     && for bench in $(sed -n '/^\[\[bench\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
-    && for test in $(sed -n '/^\[\[test\]\]/,/^$/s/^name = "\(.*\)"/\1/p' Cargo.toml); do touch "tests/$test.rs"; done \
     && cargo build --locked --release --bins --features "$FEATURES" \
     && rm -r src benches crates
 COPY benches benches

@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 CARGO ?= cargo
-# For `make demo` (such as ARGS=--once) and `make test` (such as ARGS="--test leader").
+# For `make demo` (such as ARGS=--once) and `make test` (such as ARGS="--test process leader::").
 ARGS ?=
 CACHE := $(or $(AMIGO_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amigo-operator)
 # Helm reads no file outside of the chart, so the chart has copies.
@@ -30,13 +30,13 @@ test: ## Run all tests, those against a real API server included
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
 	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && $(CARGO) test --locked --workspace $(ARGS) && \
-	{ [ -n "$(ARGS)" ] || $(CARGO) test --locked --all-features --test otlp; }
+	{ [ -n "$(ARGS)" ] || $(CARGO) test --locked --all-features --test process otlp::; }
 
 budgets: ## Measure what a release build costs: requests, memory, delays
 	$(CARGO) build --locked --release --bin amigo-operator
 	@assets=$$(tests/control-plane/build.sh) && folder=$${CARGO_TARGET_DIR:-target} && \
 	OPERATOR_BINARY="$$folder/release/amigo-operator" KUBEBUILDER_ASSETS=$$assets \
-	$(CARGO) test --locked --test budgets -- --nocapture --test-threads=1
+	$(CARGO) test --locked --test process budgets:: -- --nocapture --test-threads=1
 
 bench: ## Time the permission check in a role of fifty grants, and hold it to its budget
 	$(CARGO) bench --locked --bench evaluate
@@ -45,7 +45,7 @@ proofs: ## Search the grant protocol for counterexamples longer than `make test`
 	PROPTEST_CASES=20000 $(CARGO) test --locked --package amigo-lifecycle --lib grant::tests::schedules
 
 sdk-test: ## Check the sandbox with Amigo's official Python SDK (needs Python 3.11 and the network)
-	$(CARGO) test --locked --test sandbox_sdk -- --ignored
+	$(CARGO) test --locked --test sandbox sdk:: -- --ignored
 
 lint: ## Check format, lints, and that generated files are up to date
 	$(CARGO) fmt --all --check
@@ -79,16 +79,16 @@ chart-docs: ## Write the chart's README.md anew from its values and README.md.go
 chart-test: ## Test the Helm chart and its admission policies with helm, kubeconform and a real API server
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
-	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test chart --test admission
+	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test install -- chart:: admission::
 
 # Without KUBECONFIG the suite starts a control plane of its own; `make test` always does.
 e2e: ## Install the chart where KUBECONFIG says, walk every kind through its life, uninstall (E2E_IMAGE=name:tag)
 	@tests/tools/build.sh chart >/dev/null
 	@[ -n "$(KUBECONFIG)" ] || assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$${assets:-$$KUBEBUILDER_ASSETS} && \
-	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test e2e -- --nocapture
+	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test install e2e:: -- --nocapture
 
 e2e-kind: ## Make a kind cluster, load the image, run the same suite, delete the cluster (KUBERNETES=v1.36.1)
-	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" tests/e2e/kind.sh
+	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" tests/install/e2e/kind.sh
 
 # The engine: docker, or podman.
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))

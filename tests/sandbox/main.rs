@@ -8,6 +8,7 @@ mod faults;
 mod grants;
 mod limits;
 mod roles;
+mod sdk;
 mod seeds;
 mod support;
 mod users;

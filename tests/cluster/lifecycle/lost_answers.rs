@@ -1,0 +1,67 @@
+//! Answers that never came: at most one remote grant a permission, whatever happened.
+
+use std::collections::BTreeSet;
+
+use amigo_sandbox::{Effect, Fault, Operation};
+use test_support::test_env::{Stage, TIMING, grant};
+
+const POST: Operation = Operation::CreateTemporaryPermissionGrant;
+const REQUEST: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_answer_is_found_and_adopted() {
+    adopts("dropped", Effect::Drop).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hanging_answer_is_found_and_adopted() {
+    adopts("hanging", Effect::Hang).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_after_the_commit_is_found_and_adopted() {
+    adopts("error", Effect::status(500)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_after_the_commit_is_found_and_adopted() {
+    adopts("conflict", Effect::status(409)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_answer_is_found_and_adopted() {
+    adopts("unreadable", Effect::MalformedBody).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_arrived_is_asked_again_after_the_quarantine() {
+    let stage = Stage::new("quarantine").await;
+    stage.sandbox.add_fault(Fault::new(POST, Effect::Drop).times(Some(3)));
+    stage.apply(&grant("request", REQUEST)).await;
+    let why = stage.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
+    assert!(why.contains("attempt 1") && why.contains("nothing is sent before it is clear"), "{why}");
+    stage.until_ready("tpg", "request").await;
+    assert_one_each(&stage);
+    let posts = stage.sandbox.requests().log.into_iter().filter(|request| request.operation == Some(POST));
+    let times: Vec<_> = posts.map(|request| request.at).collect();
+    assert_eq!(times.len(), 6, "three lost, three that came through");
+    // The quarantine counts from the intent, whose requests leave within the send window: the rest is left for certain.
+    let kept_apart = TIMING.commit + TIMING.list_lag;
+    assert!(times[2].duration_until(times[3]).unsigned_abs() >= kept_apart, "{times:?}");
+}
+
+/// Every answer of a bundle is lost after its commit: each record is found, and none is made twice.
+async fn adopts(prefix: &str, effect: Effect) {
+    let stage = Stage::new(prefix).await;
+    stage.sandbox.add_fault(Fault::new(POST, effect).after_commit().times(Some(3)));
+    stage.apply(&grant("request", REQUEST)).await;
+    stage.until_ready("tpg", "request").await;
+    assert_one_each(&stage);
+    assert_eq!(stage.sandbox.requests().of(POST), 3);
+}
+
+fn assert_one_each(stage: &Stage) {
+    let issued = stage.issued();
+    let permissions: BTreeSet<_> = issued.iter().map(|grant| &grant.permission_name).collect();
+    assert_eq!((issued.len(), permissions.len()), (3, 3), "{issued:#?}");
+}

@@ -1,0 +1,116 @@
+//! Roles with Deny grants where the API knows only Allow: compiled, refused, and recovered.
+
+use amigo_sandbox::{Change, PermissionModel, Strictness};
+use serde_json::{Value, json};
+use test_support::test_env::Stage;
+
+const LISTED: &str =
+    "{org_id: {type: Equals, value: '{self_org_id}'}, conversation_user_id: {type: In, values: [u1, u2, u3]}}";
+const U2: &str = "{conversation_user_id: {type: Equals, value: u2}}";
+const U9: &str = "{conversation_user_id: {type: Equals, value: u9}}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deny_is_compiled_away_and_only_allows_are_sent() {
+    let stage = strict("compiled").await;
+    let denies = [("Deny", "Conversation:GetMessage", U2), ("Deny", "User:GetUserInfo", "{}")];
+    stage.apply(&role(&[&[("Allow", "Conversation:GetMessage", LISTED)], &denies[..]].concat())).await;
+    let told = stage.until_reason("amrole", "reader", "Ready", "Ready").await;
+    assert!(told.contains("2 Deny grants were compiled away") && told.contains("temporary grants"), "{told}");
+    assert_eq!(journal(&stage), [json!([grant(&json!({"type": "In", "values": ["u1", "u3"]}))])]);
+    let why = stage.until_reason("amrole", "reader", "LintPassed", "Findings").await;
+    assert!(why.contains("permissionGrants[1].action PreferAllow"), "{why}");
+    stage.assert_quiet("amrole", "reader").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deny_without_an_equivalent_is_named_and_nothing_is_sent_until_it_has_one() {
+    let stage = strict("inexpressible").await;
+    let everywhere = ("Allow", "Conversation:GetMessage", "{}");
+    stage.apply(&role(&[everywhere, ("Deny", "Conversation:GetMessage", U9)])).await;
+    let why = stage.until_reason("amrole", "reader", "Ready", "DenyNotSupported").await;
+    for part in ["permissionGrants[1] denies Conversation:GetMessage", "permissionGrants[0]", "NotEquals \"u9\""] {
+        assert!(why.contains(part), "{why}");
+    }
+    stage.assert_quiet("amrole", "reader").await;
+    assert_eq!(journal(&stage), [json!(null); 0]);
+
+    stage.apply(&role(&[("Allow", "Conversation:GetMessage", LISTED), ("Deny", "Conversation:GetMessage", U9)])).await;
+    stage.until_ready("amrole", "reader").await;
+    let listed = grant(&json!({"type": "In", "values": ["u1", "u2", "u3"]}));
+    assert_eq!(journal(&stage), [json!([listed])]);
+
+    // A role that is there stays as it is while its spec cannot be sent.
+    stage.apply(&role(&[everywhere, ("Deny", "Conversation:GetMessage", U9)])).await;
+    stage.until_reason("amrole", "reader", "Ready", "DenyNotSupported").await;
+    stage.assert_quiet("amrole", "reader").await;
+    assert_eq!(journal(&stage), [json!([listed])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_what_compiling_makes_of_the_spec_is_adopted() {
+    let stage = Stage::bare("compiledadopt").await;
+    let there = json!({"name": "reader", "description": "Reads", "frontend_view": "client",
+        "permission_grants": [grant(&json!({"type": "In", "values": ["u1", "u3"]}))]});
+    stage.sandbox.add_role("acme", serde_json::from_value(there).expect("a role")).expect("a role");
+    stage.connect("").await;
+    stage.apply(&role(&[("Allow", "Conversation:GetMessage", LISTED), ("Deny", "Conversation:GetMessage", U2)])).await;
+    stage.until_ready("amrole", "reader").await;
+    stage.until_event("reader", "Adopted").await;
+    assert_eq!(journal(&stage), [json!(null); 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_model_changes_what_is_sent() {
+    let stage = Stage::allow_deny("model").await;
+    stage.apply(&role(&[("Allow", "Conversation:GetMessage", LISTED), ("Deny", "Conversation:GetMessage", U2)])).await;
+    stage.until_ready("amrole", "reader").await;
+    let sent = journal(&stage).pop().expect("a commit");
+    assert_eq!(sent.as_array().map(Vec::len), Some(2), "{sent}");
+
+    stage.patch("amorg", &stage.name, json!({"spec": {"permissionModel": "AllowOnly"}})).await;
+    let compiled = stage.until("the role is compiled", || journal(&stage).pop().filter(|grants| grants != &sent)).await;
+    assert_eq!(compiled.as_array().map(Vec::len), Some(1), "{compiled}");
+    assert_eq!(compiled[0]["conditions"]["conversation_user_id"]["values"], json!(["u1", "u3"]));
+    stage.until_ready("amrole", "reader").await;
+}
+
+/// A stage whose API refuses whatever its document does not name, `action` included.
+async fn strict(prefix: &str) -> Stage {
+    let stage = Stage::seeded(prefix, |seed| {
+        seed.organizations[0].model = PermissionModel::AllowOnly;
+        seed.organizations[0].switches.unknown_members = Strictness::Refuse;
+    });
+    let stage = stage.await;
+    stage.connect("").await;
+    stage.until_ready("amorg", &stage.name).await;
+    stage
+}
+
+/// A Role `reader` with these lines: action, permission, conditions.
+fn role(lines: &[(&str, &str, &str)]) -> String {
+    let line = |(action, name, conditions): &(&str, &str, &str)| {
+        format!("  - {{action: {action}, permissionName: '{name}', conditions: {conditions}}}\n")
+    };
+    format!(
+        "apiVersion: permissions.amigo.ai/v1alpha1\nkind: Role\nmetadata: {{name: reader}}\nspec:\n  organizationRef: \
+         {{name: ORGANIZATION}}\n  description: Reads\n  permissionGrants:\n{}",
+        lines.iter().map(line).collect::<String>()
+    )
+}
+
+/// An Allow of messages, as the API has it.
+fn grant(owner: &Value) -> Value {
+    let conditions = json!({"org_id": {"type": "Equals", "value": "{self_org_id}"}, "conversation_user_id": owner});
+    json!({"permission_name": "Conversation:GetMessage", "conditions": conditions})
+}
+
+/// The grants of each role that was sent.
+fn journal(stage: &Stage) -> Vec<Value> {
+    let sent = stage.sandbox.journal().into_iter().filter_map(|commit| match commit.change {
+        Change::RoleCreated { permission_grants, .. } | Change::RoleModified { permission_grants, .. } => {
+            Some(json!(permission_grants))
+        }
+        _ => None,
+    });
+    sent.collect()
+}

@@ -1,0 +1,8 @@
+//! Tests against a real API server and one operator in this process.
+
+mod bad_input;
+mod crds;
+mod lifecycle;
+mod observability;
+mod plugin;
+mod user_guide;

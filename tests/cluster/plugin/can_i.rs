@@ -1,0 +1,116 @@
+//! `kubectl amigo can-i`, of the cluster and of files.
+
+use serde_json::Value;
+use test_support::{
+    ENGINEER, STRANGER, run,
+    test_env::{Stage, grant},
+};
+
+use super::users::{amigo, amigo_as, let_request, offline};
+
+const VIEWER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/role-viewer.yaml");
+
+/// The engineer has the role viewer.
+async fn stage(prefix: &str) -> Stage {
+    let stage = Stage::allow_deny(prefix).await;
+    let_request(&stage, ENGINEER).await;
+    let viewer = std::fs::read_to_string(VIEWER).expect("a role");
+    let viewer = viewer.replace("name: acme", "name: ORGANIZATION").replace("  namespace: default\n", "");
+    stage.apply(&viewer).await;
+    stage
+        .apply(
+            "apiVersion: permissions.amigo.ai/v1alpha1\nkind: RoleAssignment\nmetadata: {name: eng}\nspec:\n  \
+             organizationRef: {name: ORGANIZATION}\n  user: {email: eng@example.com}\n  roleRef: {name: viewer}\n",
+        )
+        .await;
+    stage.until_ready("amrole", "viewer").await;
+    stage.until_ready("amra", "eng").await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cluster_says_what_the_engineer_may_and_why() {
+    let stage = stage("cani").await;
+    let own = amigo(&stage, &["can-i", "Conversation:GetConversation", "--attr", "conversation_user_id={self}"]);
+    assert_eq!(
+        (own.code, own.stdout.as_str(), own.stderr.as_str()),
+        (
+            0,
+            "allowed: eng@example.com with role viewer may Conversation:GetConversation\n  \
+             asked about conversation_user_id=\"user-eng-2c91\", org_id=\"acme\" (org_id is the user's own unless given)\n  \
+             allowed by permissionGrants[0] of Role viewer: Lists the own conversations\n    \
+             ✓ conversation_user_id Equals \"{self}\" (\"user-eng-2c91\"): it is \"user-eng-2c91\"\n    \
+             ✓ org_id Equals \"{self_org_id}\" (\"acme\"): it is \"acme\"\n",
+            ""
+        )
+    );
+    let others = amigo(&stage, &["can-i", "Conversation:GetConversation"]);
+    assert!(others.code == 1 && others.stdout.contains("add --attr conversation_user_id="), "{others:?}");
+    let denied = amigo(&stage, &["can-i", "Conversation:CreateConversation", "-o", "json"]);
+    let answer: Value = serde_json::from_str(&denied.stdout).expect("JSON");
+    assert_eq!((denied.code, &answer["reason"], &answer["allowed"]), (1, &"DenyGrant".into(), &false.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_temporary_grant_counts_while_it_lives() {
+    let stage = stage("cani-live").await;
+    let message = ["can-i", "Conversation:GetMessage", "--attr", "conversation_user_id=user-owner-7f3a"];
+    let before = amigo(&stage, &message);
+    assert!(before.code == 1 && before.stdout.contains("no grant names the permission"), "{before:?}");
+    stage.apply(&grant("look", "  conversation: {id: abc123def456abc123def456}")).await;
+    stage.until_ready("tpg", "look").await;
+    let live = amigo(&stage, &message);
+    assert_eq!(live.code, 0, "{live:?}");
+    assert!(live.stdout.contains("allowed by conversation of TemporaryPermissionGrant look: until 20"), "{live:?}");
+    let as_role = amigo(&stage, &[&message[..], &["--as-role", "viewer"]].concat());
+    assert_eq!(as_role.code, 1, "a role alone has no temporary grants: {as_role:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cluster_does_not_know_or_tell_is_said_so() {
+    let stage = stage("cani-unknown").await;
+    let colleague = amigo(&stage, &["can-i", "User:GetUserInfo", "--user", "colleague@example.com"]);
+    assert!(colleague.code == 1 && colleague.stderr.contains("no RoleAssignment here says"), "{colleague:?}");
+    assert!(colleague.stderr.contains("--as-role NAME; there are: viewer"), "{colleague:?}");
+    let none = amigo(&stage, &["can-i", "User:GetUserInfo", "--as-role", "Engineer"]);
+    assert!(none.code == 1 && none.stderr.contains("there is no Role Engineer here"), "{none:?}");
+    let stranger = amigo_as(&stage, STRANGER, &["can-i", "User:GetUserInfo"]);
+    assert!(stranger.code == 3 && stranger.stderr.contains("cannot list Roles in namespace"), "{stranger:?}");
+    let usage = amigo(&stage, &["can-i", "Conversation.GetMessage"]);
+    assert!(usage.code == 2 && usage.stderr.contains("did you mean Conversation:GetMessage?"), "{usage:?}");
+}
+
+#[test]
+fn files_are_enough_without_any_cluster() {
+    let line = ["can-i", "Conversation:GetConversation", "-f", VIEWER];
+    let own = run(offline(&line).args(["--attr", "conversation_user_id={self}"]));
+    assert_eq!(own.code, 0, "{own:?}");
+    assert!(own.stdout.contains("examples/role-viewer.yaml:15): Lists the own conversations"), "{own:?}");
+    assert!(own.stderr.contains("the organization's id is taken to be \"acme\""), "{own:?}");
+    let other = ["--attr", "conversation_user_id=user-2", "--attr", "org_id=acme", "--user", "user-1", "--org", "acme"];
+    let denied = run(offline(&line).args(other));
+    assert!(denied.code == 1 && denied.stderr.is_empty(), "{denied:?}");
+    assert!(
+        denied.stdout.contains("✗ conversation_user_id Equals \"{self}\" (\"user-1\"): it is \"user-2\""),
+        "{denied:?}"
+    );
+    let unknown = run(offline(&line).args(["--attr", "conversation_user_id=user-2", "--user", "dana@example.com"]));
+    assert!(unknown.code == 1 && unknown.stderr.contains("--user-id ID"), "{unknown:?}");
+}
+
+#[test]
+fn a_misspelt_field_never_passes_for_a_permission_without_conditions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("role.yaml");
+    let text = std::fs::read_to_string(VIEWER).expect("a role").replace("conditions:", "condtions:");
+    std::fs::write(&file, text).expect("written");
+    let asked = run(offline(&["can-i", "Conversation:GetConversation", "-f"]).arg(&file));
+    assert_eq!((asked.code, asked.stdout.as_str()), (2, ""));
+    assert!(asked.stderr.contains("role.yaml:18: unknown field spec.permissionGrants.0.condtions"), "{asked:?}");
+}
+
+#[test]
+fn without_files_a_cluster_is_needed() {
+    let asked = run(&mut offline(&["can-i", "User:GetUserInfo"]));
+    assert!(asked.code == 1 && asked.stderr.contains("cannot use the kubeconfig"), "{asked:?}");
+}

@@ -1,0 +1,88 @@
+//! Limits that the values set.
+
+use serde_json::{Value, json};
+use test_support::ENGINEER;
+use test_support::helm::{chart, helm};
+use test_support::policies::House;
+
+use super::requesters::{request, with};
+
+fn permissions(names: &[&str]) -> Value {
+    let mut object = request();
+    object["spec"].as_object_mut().expect("a spec").remove("conversation");
+    let names: Vec<Value> = names.iter().map(|name| json!({"permissionName": name})).collect();
+    with(object, "permissions", names)
+}
+
+async fn house(prefix: &str, limits: &[&str]) -> House {
+    House::new(prefix, &[&["--set=admission.requestedBy.enabled=false"], limits].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_longer_than_the_limit() {
+    let house = house("longest", &["--set=admission.limits.longestDuration=P1DT2H"]).await;
+    let ask = |duration: &str| house.create(ENGINEER, &with(request(), "duration", duration));
+    house.until_refused("spec.duration must be at most P1DT2H in this cluster", || ask("P3D")).await;
+    for (duration, fits) in [
+        ("P1DT2H", true),
+        ("PT26H", true),
+        ("PT1560M", true),
+        ("PT93600S", true),
+        ("P1D", true),
+        ("PT1H59M60S", true),
+        ("P1DT2H1S", false),
+        ("PT25H60M1S", false),
+        ("PT93601S", false),
+        ("P2D", false),
+    ] {
+        assert_eq!(ask(duration).success, fits, "{duration}");
+    }
+    house.create(ENGINEER, &request()).expect("without a duration the Organization's default counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_permissions_of_the_list_are_asked_for() {
+    let house = house("listed", &["--set=admission.limits.permissions={Conversation:*,User:GetUserInfo}"]).await;
+    let ask = |names: &[&str]| house.create(ENGINEER, &permissions(names));
+    let message = "this cluster does not allow requests for Role:GetRole, User:GetUser: request only Conversation:*, \
+                   User:GetUserInfo";
+    house.until_refused(message, || ask(&["User:GetUserInfo", "Role:GetRole", "User:GetUser"])).await;
+    ask(&["Conversation:GetMessage", "User:GetUserInfo"]).expect("both are listed");
+    house.create(ENGINEER, &request()).expect("a conversation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_a_conversation_stands_for_its_three_permissions() {
+    let house = house("three", &["--set=admission.limits.permissions={Conversation:GetMessage}"]).await;
+    let message =
+        "does not allow requests for Conversation:GetConversation, Conversation:GetInteractionInsights: request only";
+    house.until_refused(message, || house.create(ENGINEER, &request())).await;
+    house.create(ENGINEER, &permissions(&["Conversation:GetMessage"])).expect("one of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_justification_matches_the_pattern() {
+    let pattern = r#"--set-json=admission.limits={"justificationPattern":"^[A-Z]+-\\d+: \"?","justificationExample":"SUP-4711: what the customer saw"}"#;
+    let house = house("pattern", &[pattern]).await;
+    let ask = |text: &str| house.create(ENGINEER, &with(request(), "justification", text));
+    let message = r#"spec.justification must match the pattern ^[A-Z]+-\d+: "?, for example SUP-4711: what"#;
+    house.until_refused(message, || ask("I am just curious")).await;
+    ask("SUP-4711: the agent offered a slot that was taken").expect("a ticket");
+}
+
+#[test]
+fn limits_that_make_no_sense_are_refused_by_helm() {
+    let chart = chart().display().to_string();
+    for (flag, message) in [
+        ("longestDuration=8h", "such as PT30M, P1D or P1DT12H"),
+        (
+            "permissions={GetMessage}",
+            "a permission such as Conversation:GetMessage, or a prefix such as Conversation:*",
+        ),
+        ("justificationPattern=[A-Z", "error parsing regexp: missing closing ]"),
+    ] {
+        let flag = format!("--set=admission.limits.{flag}");
+        let run = helm(&["template", "amigo-operator", &chart, &flag]);
+        assert!(!run.success && run.stderr.contains(message), "{flag}: {}", run.stderr);
+    }
+}

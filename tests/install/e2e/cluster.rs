@@ -1,0 +1,139 @@
+//! The cluster the suite works on: the one a kubeconfig names, or a control plane of its own.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use amigo_dev::{ControlPlane, Options};
+use serde_json::{Value, json};
+use test_support::helm::helm_at;
+use test_support::{Run, assets, eventually};
+
+use super::users::OPERATOR;
+
+const WITHIN: Duration = Duration::from_mins(2);
+
+/// A cluster, as its administrator sees it.
+pub struct Ground {
+    /// Whether something runs pods here.
+    pub has_nodes: bool,
+    kubeconfig: OsString,
+    kubectl: PathBuf,
+    plane: Option<ControlPlane>,
+}
+
+impl Ground {
+    /// The cluster that `E2E_KUBECONFIG` names; without it, a control plane of the suite's own.
+    pub async fn find() -> Self {
+        let given = env::var_os("E2E_KUBECONFIG").filter(|given| !given.is_empty());
+        let mut ground = match given {
+            Some(kubeconfig) => Self { has_nodes: false, kubeconfig, kubectl: PathBuf::from("kubectl"), plane: None },
+            None => Self::of(control_plane().await),
+        };
+        ground.has_nodes = !ground.kubectl(&["get", "nodes", "--output=name"]).expect("a cluster").trim().is_empty();
+        ground.assert_free();
+        ground
+    }
+
+    fn of(plane: ControlPlane) -> Self {
+        let (kubeconfig, kubectl) = (plane.kubeconfig_path().into(), plane.kubectl());
+        Self { has_nodes: false, kubeconfig, kubectl, plane: Some(plane) }
+    }
+
+    /// The suite removes what it installs, so it wants nothing of somebody else's in its way.
+    fn assert_free(&self) {
+        let definitions = self.kubectl(&["get", "customresourcedefinitions", "--output=name"]).expect("a list");
+        let ours = definitions.lines().any(|name| name.ends_with(".permissions.amigo.ai"));
+        assert!(
+            !ours,
+            "this cluster has the CRDs of amigo-operator already, and the suite would delete them: name another cluster"
+        );
+    }
+
+    /// Runs kubectl as the administrator.
+    pub fn kubectl(&self, arguments: &[&str]) -> Run {
+        self.kubectl_with(arguments, "")
+    }
+
+    /// Runs kubectl with this on its standard input.
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Run {
+        Run::of(self.command().args(arguments), input)
+    }
+
+    /// Starts kubectl and lets it run, its standard output in a pipe.
+    pub fn kubectl_running(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("kubectl starts")
+    }
+
+    /// Runs helm as the administrator.
+    pub fn helm(&self, arguments: &[&str]) -> String {
+        helm_at(&self.kubeconfig, arguments).expect(&format!("helm {arguments:?}"))
+    }
+
+    /// Waits until the API server judges requests by the policies: it takes seconds to know new kinds in every part of
+    /// it, which pods that have to start never notice.
+    pub async fn until_requests_are_judged(&self) {
+        let request = json!({
+            "apiVersion": "permissions.amigo.ai/v1alpha1", "kind": "TemporaryPermissionGrant",
+            "metadata": {"name": "judged", "namespace": "default"},
+            "spec": {
+                "organizationRef": {"name": "acme"}, "user": {"email": "eng@example.com"},
+                "justification": "whether the policies are there", "conversation": {"ownerUserId": "owner"},
+            },
+        });
+        let create = ["create", "--dry-run=server", "--filename=-"];
+        eventually(WITHIN, "requests are judged", || async {
+            let run = self.kubectl_with(&create, &request.to_string());
+            // Refused for good only where nothing fills in who asks.
+            (run.success || run.stderr.contains("must match your user name: set it to")).then_some(())
+        })
+        .await;
+    }
+
+    /// A kubeconfig for this cluster with a token in place of the administrator's credentials.
+    pub fn kubeconfig_with(&self, token: &str) -> String {
+        let view = ["config", "view", "--raw", "--minify", "--flatten", "--output=json"];
+        let mut kubeconfig: Value =
+            serde_json::from_str(&self.kubectl(&view).expect("the kubeconfig")).expect("a kubeconfig");
+        for user in kubeconfig["users"].as_array_mut().expect("users") {
+            user["user"] = json!({ "token": token });
+        }
+        kubeconfig.to_string()
+    }
+
+    /// What the API server wrote down of the operator's requests, where the suite may see that.
+    pub fn audited(&self) -> Option<Vec<Value>> {
+        let log = fs::read_to_string(self.plane.as_ref()?.audit_log()).expect("the API server's audit log");
+        // The last line may be half written.
+        Some(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    fn command(&self) -> Command {
+        self.with_programs(Command::new(&self.kubectl), Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// A command that works on this cluster and finds kubectl and the programs under test; those in `first` win.
+    pub fn with_programs(&self, mut command: Command, first: &Path) -> Command {
+        let own = Path::new(env!("CARGO_BIN_EXE_kubectl-amigo")).parent().expect("a folder");
+        let folders = [Some(first), Some(own), self.kubectl.parent()];
+        let folders = folders.into_iter().flatten().filter(|folder| **folder != *"").map(Path::to_owned);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths(folders.chain(env::split_paths(&path))).expect("a path");
+        command.env("PATH", path).env("KUBECONFIG", &self.kubeconfig).env_remove("AMIGO_USER_EMAIL");
+        if let Some(plane) = &self.plane {
+            command.env("KUBECACHEDIR", plane.folder().join("kubectl-cache")).env("NO_PROXY", "127.0.0.1");
+        }
+        command
+    }
+}
+
+async fn control_plane() -> ControlPlane {
+    let options = Options { identities: Vec::new(), audited: vec![OPERATOR.to_owned()] };
+    ControlPlane::start_with(assets().await, options).await.expect("a control plane")
+}

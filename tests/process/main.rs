@@ -1,0 +1,10 @@
+//! Tests of the operator as its own process. Each sees the whole control plane, so the tests take turns.
+
+mod budgets;
+mod control_plane;
+mod crash;
+mod degraded_cluster;
+mod idle;
+mod leader;
+#[cfg(feature = "otlp")]
+mod otlp;
