@@ -1,4 +1,4 @@
-use amigo_sandbox::{Change, Hierarchy, RangeError, TagCombination};
+use amigo_sandbox::{Change, Hierarchy, RangeError, TagCombination, TimestampPrecision};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -94,12 +94,12 @@ async fn lists_page_filter_and_sort() {
 }
 
 #[tokio::test]
-async fn open_questions_are_switches() {
-    let world = world().with(|switches| {
-        switches.grant_propagation = SignedDuration::from_secs(30);
-        switches.repeated_tags = TagCombination::Any;
-        switches.expired_grants_listed_for = Some(minutes(1));
-        switches.range_error = RangeError::BadRequest;
+async fn grants_follow_the_configured_behavior() {
+    let world = world().with(|behavior| {
+        behavior.grant_propagation = SignedDuration::from_secs(30);
+        behavior.repeated_tags = TagCombination::Any;
+        behavior.expired_grants_listed_for = Some(minutes(1));
+        behavior.range_error = RangeError::BadRequest;
     });
     let (operator, engineer) = (world.operator().await, world.client(ENGINEER).await);
     operator.post(GRANT, access("Conversation:GetConversation")).await;
@@ -114,15 +114,15 @@ async fn open_questions_are_switches() {
 }
 
 #[tokio::test]
-async fn variables_in_grants_are_a_switch() {
+async fn variables_in_grants_can_be_plain_text() {
     let own = json!({ "permission_name": "Conversation:GetConversation", "conditions": {
         "org_id": { "type": "Equals", "value": "{self_org_id}" } } });
-    let world = world().with(|switches| switches.grant_hierarchy = Hierarchy::Off);
+    let world = world().with(|behavior| behavior.grant_hierarchy = Hierarchy::Off);
     let (operator, engineer) = (world.operator().await, world.client(ENGINEER).await);
     operator.post(GRANT, altered(access("x"), "", "permission_grant", own)).await;
     assert_eq!(count(&engineer, "/conversation/", "conversations").await, 3);
 
-    let world = world.with(|switches| switches.variables_in_temporary_grants = false);
+    let world = world.with(|behavior| behavior.variables_in_temporary_grants = false);
 
     assert_eq!(count(&world.client(ENGINEER).await, "/conversation/", "conversations").await, 0);
 }
@@ -137,4 +137,16 @@ async fn a_grant_needs_the_permission_and_the_rank() {
     let nobody = altered(access("Conversation:GetMessage"), "", "user_id", json!("nobody"));
     assert_eq!(operator.post(GRANT, nobody).await.status, 404);
     assert!(world.sandbox.journal().is_empty());
+}
+
+#[tokio::test]
+async fn timestamps_follow_the_configured_precision() {
+    for (precision, expected) in [
+        (TimestampPrecision::Seconds, "2026-11-22T11:00:00Z"),
+        (TimestampPrecision::Microseconds, "2026-11-22T11:00:00.000000Z"),
+    ] {
+        let world = world().with(|behavior| behavior.timestamp_precision = precision);
+        let signed_in = world.sign_in(KEY, "sandbox-api-key", OPERATOR).await;
+        assert_eq!(signed_in.body["expires_at"], expected);
+    }
 }

@@ -30,13 +30,13 @@ async fn an_organization_shares_its_limits_unless_users_have_their_own() {
         operator.get("/conversation/").await;
     }
     assert_eq!(engineer.get("/conversation/").await.status, 429);
-    let _world = world.with(|switches| switches.limit_scope = LimitScope::User);
+    let _world = world.with(|behavior| behavior.limit_scope = LimitScope::User);
     assert_eq!(engineer.get("/conversation/").await.status, 200);
 }
 
 #[tokio::test]
 async fn limits_scale_and_lift() {
-    let world = world().with(|switches| switches.limit_multiplier = 2);
+    let world = world().with(|behavior| behavior.limit_multiplier = 2);
     for _ in 0..10 {
         assert_eq!(world.sign_in(KEY, "sandbox-api-key", OPERATOR).await.status, 200);
     }

@@ -43,8 +43,8 @@ async fn a_description_changes_in_place_and_grants_make_a_new_document() {
 }
 
 #[tokio::test]
-async fn the_old_document_is_shown_for_a_day_by_switch() {
-    let world = world().with(|switches| switches.old_role_visible = true).without_limits();
+async fn replaced_role_is_listed_for_a_day_if_configured() {
+    let world = world().with(|behavior| behavior.old_role_visible = true).without_limits();
     let operator = world.operator().await;
     operator.post("/role/", reviewer()).await;
     operator.post(REVIEWER, json!({ "frontend_view": "client" })).await;
@@ -59,14 +59,14 @@ async fn the_old_document_is_shown_for_a_day_by_switch() {
 }
 
 #[tokio::test]
-async fn resending_the_same_grants_makes_a_document_by_switch() {
+async fn unchanged_grants_make_a_document_if_configured() {
     let world = world();
     let operator = world.operator().await;
     let first = operator.post("/role/", reviewer()).await.body["role_id"].clone();
     let same = json!({ "permission_grants": reviewer()["permission_grants"] });
 
     let resent = operator.post(REVIEWER, same.clone()).await.body["role_id"].clone();
-    let world = world.with(|switches| switches.unchanged_immutable_makes_document = false);
+    let world = world.with(|behavior| behavior.unchanged_immutable_makes_document = false);
     let again = world.operator().await.post(REVIEWER, same).await.body["role_id"].clone();
 
     assert_ne!(resent, first);
@@ -84,7 +84,7 @@ async fn nobody_handles_a_role_of_equal_rank() {
     let assign = operator.post(&format!("{REVIEWER}/assign"), json!({ "user_id": ENGINEER })).await;
     assert_eq!(assign.status, 403);
     assert_eq!(operator.post(REVIEWER, json!({ "permission_grants": own })).await.status, 403);
-    let world = world.with(|switches| switches.role_hierarchy = Hierarchy::EqualAllowed);
+    let world = world.with(|behavior| behavior.role_hierarchy = Hierarchy::EqualAllowed);
     let assign = world.operator().await.post(&format!("{REVIEWER}/assign"), json!({ "user_id": ENGINEER })).await;
     assert_eq!(assign.status, 200);
     assert_eq!(world.sandbox.user_role("acme", ENGINEER).unwrap(), "message reviewer");
@@ -92,7 +92,7 @@ async fn nobody_handles_a_role_of_equal_rank() {
 
 #[tokio::test]
 async fn assigning_can_demand_rank_over_the_present_role() {
-    let world = world().with(|switches| switches.assign_outranks_current_role = true);
+    let world = world().with(|behavior| behavior.assign_outranks_current_role = true);
     let operator = world.operator().await;
     assert_eq!(operator.post("/role/Engineer/assign", json!({ "user_id": OPERATOR })).await.status, 403);
     assert_eq!(operator.post("/role/DefaultUserRole/assign", json!({ "user_id": ENGINEER })).await.status, 200);
@@ -116,12 +116,12 @@ async fn allow_only_drops_the_action_so_a_deny_allows() {
     let trap = altered(reviewer(), "", "permission_grants", json!([deny()]));
     assert_eq!(operator.post("/role/", trap.clone()).await.status, 403, "read as an unconditional allow");
 
-    let world = world.with(|switches| switches.create_role_hierarchy = Hierarchy::Off);
+    let world = world.with(|behavior| behavior.create_role_hierarchy = Hierarchy::Off);
     assert_eq!(operator.post("/role/", trap.clone()).await.status, 201);
     let stored = json!([{ "permission_name": "Conversation:FinishConversation", "conditions": {} }]);
     assert_eq!(operator.role("message reviewer").await["permission_grants"], stored);
 
-    world.with(|switches| switches.unknown_members = Strictness::Refuse);
+    world.with(|behavior| behavior.unknown_members = Strictness::Reject);
     assert_eq!(operator.post("/role/", trap).await.problem(), "body.permission_grants.0.action");
 }
 
@@ -163,7 +163,7 @@ async fn error_bodies_come_in_styles() {
         (ErrorStyle::MissingPermission, json!({ "missing_permission": name })),
         (ErrorStyle::PlainText, Value::Null),
     ] {
-        world.sandbox.set_switches("acme", |switches| switches.error_style = style).unwrap();
+        world.sandbox.set_behavior("acme", |behavior| behavior.error_style = style).unwrap();
         assert_eq!(engineer.post("/role/", reviewer()).await.body, expected);
     }
 }

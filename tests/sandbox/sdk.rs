@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 #[ignore = "needs Python 3.11 and, the first time, the network to install the SDK"]
 async fn the_official_sdk_accepts_the_sandbox() {
     let sandbox = Sandbox::new(Seed::example().unwrap(), SystemClock::shared(), 1).unwrap();
-    sandbox.set_switches("acme", |switches| switches.limit_multiplier = 0).unwrap();
+    sandbox.set_behavior("acme", |behavior| behavior.limit_multiplier = 0).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use amigo_runtime::clock::Clock;
-use amigo_sandbox::{PermissionModel, Sandbox, Seed, Switches};
+use amigo_sandbox::{Behavior, PermissionModel, Sandbox, Seed};
 use axum::{body::Body, response::Response};
 use http::Request;
 use jiff::{SignedDuration, Timestamp};
@@ -74,13 +74,13 @@ pub fn world_from(seed: Seed) -> World {
 }
 
 impl World {
-    pub fn with(self, change: impl FnOnce(&mut Switches)) -> Self {
-        self.sandbox.set_switches("acme", change).unwrap();
+    pub fn with(self, change: impl FnOnce(&mut Behavior)) -> Self {
+        self.sandbox.set_behavior("acme", change).unwrap();
         self
     }
 
     pub fn without_limits(self) -> Self {
-        self.with(|switches| switches.limit_multiplier = 0)
+        self.with(|behavior| behavior.limit_multiplier = 0)
     }
 
     pub fn pass(&self, duration: SignedDuration) {

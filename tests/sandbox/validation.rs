@@ -77,12 +77,12 @@ async fn the_schema_refuses_bad_queries() {
 }
 
 #[tokio::test]
-async fn unknown_names_are_refused_by_switch() {
+async fn unknown_names_are_rejected_if_configured() {
     let world = world();
     let operator = world.operator().await;
     let unknown = altered(reviewer(), "/permission_grants/0", "permission_name", json!("Conversation:Whisper"));
     assert_eq!(operator.post("/role/", unknown.clone()).await.status, 403, "known or not, it outranks the caller");
-    let _world = world.with(|switches| switches.unknown_names = Strictness::Refuse);
+    let _world = world.with(|behavior| behavior.unknown_names = Strictness::Reject);
     assert_eq!(operator.post("/role/", unknown).await.problem(), "body.permission_grants.0.permission_name");
 }
 
@@ -92,7 +92,7 @@ async fn a_wrong_slash_is_not_found_or_redirected() {
     let operator = world.operator().await;
     assert_eq!(operator.get("/role").await.status, 404);
     assert_eq!(operator.post("/role/Engineer/assign/", json!({})).await.status, 404);
-    let _world = world.with(|switches| switches.wrong_slash = WrongSlash::Redirect);
+    let _world = world.with(|behavior| behavior.wrong_slash = WrongSlash::Redirect);
     let redirected = operator.get("/role?name=Engineer").await;
     assert_eq!(
         (redirected.status, &redirected.headers["location"]),

@@ -6,9 +6,9 @@ use amigo_permissions::{Attributes, Caller, Condition, PermissionGrant, Privileg
 use jiff::Timestamp;
 
 use super::{
+    behavior::Hierarchy,
     errors::Refusal,
     state::{Conversation, Organization, RoleDocument, User},
-    switches::Hierarchy,
 };
 
 /// One caller's role and live temporary grants.
@@ -24,14 +24,14 @@ impl<'a> Rights<'a> {
     pub(super) fn of(organization: &'a Organization, user_id: &str, now: Timestamp) -> Result<Self, Refusal> {
         let user = organization.user(user_id).ok_or(Refusal::Unauthorized)?;
         let role = organization.role_by_id(&user.role_id).ok_or(Refusal::Unauthorized)?;
-        let switches = &organization.switches;
+        let behavior = &organization.behavior;
         let live = organization.grants.iter().filter(|grant| {
-            let effective = now.duration_since(grant.created_at) >= switches.grant_propagation;
+            let effective = now.duration_since(grant.created_at) >= behavior.grant_propagation;
             grant.user_id == user_id && effective && !grant.is_expired(now)
         });
         let temporary = live
             .map(|grant| {
-                if switches.variables_in_temporary_grants {
+                if behavior.variables_in_temporary_grants {
                     Cow::Borrowed(&grant.permission_grant)
                 } else {
                     Cow::Owned(with_plain_text(&grant.permission_grant))

@@ -80,6 +80,6 @@ impl Call<'_> {
     }
 
     pub(super) fn timestamp(&self, timestamp: Timestamp) -> String {
-        time::render(timestamp, self.organization.switches.timestamp_precision)
+        time::render(timestamp, self.organization.behavior.timestamp_precision)
     }
 }

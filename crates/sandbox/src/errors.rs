@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
+    behavior::{Behavior, ErrorStyle, RangeError},
     reply::Reply,
-    switches::{ErrorStyle, RangeError, Switches},
 };
 
 /// One entry of a 422's `detail` list.
@@ -16,7 +16,7 @@ pub(super) struct Problem {
     pub(super) message: String,
     /// The server framework's name for the kind of problem.
     pub(super) kind: &'static str,
-    /// A value outside its range, for which another status may be switched on.
+    /// A value outside its range, whose status is configurable.
     pub(super) out_of_range: bool,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn status(&self, switches: &Switches) -> StatusCode {
+    fn status(&self, behavior: &Behavior) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -47,7 +47,7 @@ impl Refusal {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Invalid(problems)
-                if switches.range_error == RangeError::BadRequest && problems.iter().all(|p| p.out_of_range) =>
+                if behavior.range_error == RangeError::BadRequest && problems.iter().all(|p| p.out_of_range) =>
             {
                 StatusCode::BAD_REQUEST
             }
@@ -68,9 +68,9 @@ impl Refusal {
     }
 
     /// The reply, in the organization's error style.
-    pub(super) fn render(&self, switches: &Switches) -> Reply {
-        let status = self.status(switches);
-        let reply = match self.body(switches.error_style, status) {
+    pub(super) fn render(&self, behavior: &Behavior) -> Reply {
+        let status = self.status(behavior);
+        let reply = match self.body(behavior.error_style, status) {
             Some(body) => Reply::json(status, body),
             None => Reply::text(status, self.message()),
         };

@@ -4,8 +4,8 @@ use amigo_permissions::{Action, Condition, Conditions, PermissionGrant, Value as
 use serde_json::{Value, json};
 
 use super::{
+    behavior::Strictness,
     state::{Organization, PermissionModel},
-    switches::Strictness,
     validation::{Object, Problems, TextRule, object, text},
 };
 
@@ -39,14 +39,14 @@ pub(super) fn read(
         .and_then(|conditions| read_conditions(organization, &conditions, problems));
     let (action, description) = read_model_members(organization, &sent, problems);
     let permission_name = permission_name?;
-    if organization.switches.unknown_names == Strictness::Refuse && !names::is_known(&permission_name) {
+    if organization.behavior.unknown_names == Strictness::Reject && !names::is_known(&permission_name) {
         problems.add(sent.at("permission_name"), "value_error", "Value error, unknown permission");
     }
     let grant = PermissionGrant { action, permission_name, conditions: conditions? };
     Some(SentGrant { grant, description })
 }
 
-/// Under `AllowOnly` the members are unknown: dropped, so that a deny becomes an allow, or refused by switch.
+/// Under `AllowOnly` both fields are unknown. By default they are dropped, which turns a deny into an allow.
 fn read_model_members(
     organization: &Organization,
     sent: &Object<'_>,
@@ -54,7 +54,7 @@ fn read_model_members(
 ) -> (Action, Option<String>) {
     match organization.model {
         PermissionModel::AllowOnly => {
-            if organization.switches.unknown_members == Strictness::Refuse {
+            if organization.behavior.unknown_members == Strictness::Reject {
                 sent.refuse_unknown(&["permission_name", "conditions"], problems);
             }
             (Action::Allow, None)
@@ -74,30 +74,23 @@ fn read_conditions(
     let mut read = Conditions::new();
     for (attribute, value) in conditions.members {
         let location = conditions.at(attribute);
-        if organization.switches.unknown_names == Strictness::Refuse && kind_of(attribute).is_none() {
+        if organization.behavior.unknown_names == Strictness::Reject && kind_of(attribute).is_none() {
             problems.add(location.clone(), "value_error", "Value error, unknown attribute");
         }
-        let condition = object(value, location, problems)
-            .and_then(|value| read_condition(organization, attribute, &value, problems))?;
+        let condition =
+            object(value, location, problems).and_then(|value| read_condition(attribute, &value, problems))?;
         read.insert(attribute.clone(), condition);
     }
     Some(read)
 }
 
-fn read_condition(
-    organization: &Organization,
-    attribute: &str,
-    sent: &Object<'_>,
-    problems: &mut Problems,
-) -> Option<Condition> {
+fn read_condition(attribute: &str, sent: &Object<'_>, problems: &mut Problems) -> Option<Condition> {
     let Some(kind) = sent.members.get("type") else {
         problems.add(sent.at("type"), "union_tag_not_found", "Unable to extract tag using discriminator 'type'");
         return None;
     };
     let kind = text(kind, TextRule::ANY, sent.at("type"), problems)?;
-    let value = |value: &Value, location, problems: &mut Problems| {
-        read_value(organization, attribute, value, location, problems)
-    };
+    let value = |value: &Value, location, problems: &mut Problems| read_value(attribute, value, location, problems);
     let single = |problems: &mut Problems| value(sent.required("value", problems)?, sent.at("value"), problems);
     match kind.as_str() {
         "Equals" => Some(Condition::Equals { value: single(problems)? }),
@@ -118,13 +111,7 @@ fn read_condition(
     }
 }
 
-fn read_value(
-    organization: &Organization,
-    attribute: &str,
-    value: &Value,
-    location: Vec<Value>,
-    problems: &mut Problems,
-) -> Option<AttributeValue> {
+fn read_value(attribute: &str, value: &Value, location: Vec<Value>, problems: &mut Problems) -> Option<AttributeValue> {
     let Ok(read) = serde_json::from_value::<AttributeValue>(value.clone()) else {
         problems.add(location, "value_error", "Value error, a string, a number or a boolean is needed");
         return None;
@@ -132,7 +119,7 @@ fn read_value(
     let is_boolean = matches!(read, AttributeValue::Boolean(_));
     let is_text = matches!(read, AttributeValue::String(_));
     let mismatched = kind_of(attribute).is_some_and(|boolean| if boolean { !is_boolean } else { !is_text });
-    if mismatched && organization.switches.mismatched_value_types == Strictness::Refuse {
+    if mismatched {
         problems.add(location, "value_error", "Value error, the value's type is not the attribute's");
         return None;
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Sandbox,
+    behavior::{Behavior, WrongSlash},
     call::Input,
     connection::Connection,
     control,
@@ -25,7 +26,6 @@ use super::{
     operation::Operation,
     query::Query,
     reply::{Reply, ReplyBody},
-    switches::{Switches, WrongSlash},
 };
 
 /// The largest request body that is read, in bytes.
@@ -88,7 +88,7 @@ async fn carry_out(
     }
     let reply = match read(path, request).await {
         Ok(input) => sandbox.perform(operation, &input),
-        Err(refusal) => refusal.render(&Switches::default()),
+        Err(refusal) => refusal.render(&Behavior::default()),
     };
     for fault in faults.iter().filter(|fault| fault.when == When::AfterCommit) {
         if let Some(outcome) = happen(&fault.effect, Some(&reply), wire).await {
@@ -216,7 +216,7 @@ fn redirect(sandbox: &Sandbox, uri: &Uri) -> Option<String> {
     let path = uri.path();
     let right = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
     let organization = path.split('/').nth(2)?;
-    let redirects = sandbox.switches(organization)?.wrong_slash == WrongSlash::Redirect;
+    let redirects = sandbox.behavior(organization)?.wrong_slash == WrongSlash::Redirect;
     let known = Operation::ALL.iter().any(|operation| fits(operation.path(), &right));
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     (redirects && known).then(|| format!("{right}{query}"))

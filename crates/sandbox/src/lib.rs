@@ -7,10 +7,11 @@
 //! Nothing is changed before a call is checked completely. Neither journal nor logs hold a secret or a token.
 //!
 //! # Caveats
-//! What the public documents leave open is one switch each, see [`Switches`]. The control paths under `/sandbox/`
+//! What the public documents leave open is a field of [`Behavior`]. The control paths under `/sandbox/`
 //! need no credentials: do not listen on a public address.
 
 mod access;
+mod behavior;
 mod call;
 mod connection;
 mod control;
@@ -29,7 +30,6 @@ mod reply;
 mod routes;
 mod seed;
 mod state;
-mod switches;
 mod time;
 mod validation;
 mod world;
@@ -45,18 +45,11 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    call::Input,
-    connection::{Connection, Doorway},
-    faults::Faults,
-    ids::Ids,
-    journal::{Journal, RequestLog},
-    limits::Limits,
-    reply::Reply,
-    state::Organization,
-    world::World,
-};
 pub use self::{
+    behavior::{
+        Behavior, ErrorStyle, Hierarchy, LimitScope, RangeError, Strictness, TagCombination, TimestampPrecision,
+        WrongSlash,
+    },
     faults::{Effect, Fault, When},
     journal::{Change, Commit, GrantCreated, RequestCount, RequestRecord, Requests},
     operation::Operation,
@@ -68,10 +61,17 @@ pub use self::{
         Conversation, FrontendView, Insights, Message, MessageFormat, MessageType, PermissionModel, PostProcessing,
         Preferences, RoleDocument, TemporaryGrant, User,
     },
-    switches::{
-        ErrorStyle, Hierarchy, LimitScope, RangeError, Strictness, Switches, TagCombination, TimestampPrecision,
-        WrongSlash,
-    },
+};
+use self::{
+    call::Input,
+    connection::{Connection, Doorway},
+    faults::Faults,
+    ids::Ids,
+    journal::{Journal, RequestLog},
+    limits::Limits,
+    reply::Reply,
+    state::Organization,
+    world::World,
 };
 use amigo_runtime::clock::SharedClock;
 
@@ -180,19 +180,19 @@ impl Sandbox {
         organization.role_by_id(&organization.user(user_id)?.role_id).map(|role| role.name.clone())
     }
 
-    /// The organization's switches.
+    /// The organization's behavior.
     #[must_use]
-    pub fn switches(&self, organization: &str) -> Option<Switches> {
-        self.lock().organizations.get(organization).map(|found| found.switches.clone())
+    pub fn behavior(&self, organization: &str) -> Option<Behavior> {
+        self.lock().organizations.get(organization).map(|found| found.behavior.clone())
     }
 
-    /// Changes the organization's switches from now on.
+    /// Changes the organization's behavior from now on.
     ///
     /// # Errors
     /// If there is no such organization.
-    pub fn set_switches(&self, organization: &str, change: impl FnOnce(&mut Switches)) -> Result<(), SeedError> {
+    pub fn set_behavior(&self, organization: &str, change: impl FnOnce(&mut Behavior)) -> Result<(), SeedError> {
         self.change(organization, |found, _| {
-            change(&mut found.switches);
+            change(&mut found.behavior);
             Ok(())
         })
     }

@@ -20,7 +20,7 @@ pub(super) fn plant(seed: OrganizationSeed, ids: &mut Ids, now: Timestamp) -> Re
         tenant_id: seed.tenant_id,
         default_preferences: seed.default_user_preferences,
         model: seed.model,
-        switches: seed.switches,
+        behavior: seed.behavior,
         keys: Vec::new(),
         tokens: [].into(),
         roles: Vec::new(),

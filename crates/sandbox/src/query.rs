@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{ids::is_document_id, switches::TagCombination, validation::Problems};
+use super::{behavior::TagCombination, ids::is_document_id, validation::Problems};
 
 /// The decoded parameters of one request, in order.
 #[derive(Clone, Debug, Default)]

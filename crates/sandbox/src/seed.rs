@@ -10,8 +10,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{
+    behavior::Behavior,
     state::{FrontendView, Insights, MessageFormat, MessageType, PermissionModel, PostProcessing, Preferences},
-    switches::Switches,
 };
 
 /// The seed that is built in: a copy of `examples/sandbox.yaml`.
@@ -44,7 +44,7 @@ pub struct OrganizationSeed {
     pub model: PermissionModel,
     /// The answers to open questions.
     #[serde(default)]
-    pub switches: Switches,
+    pub behavior: Behavior,
     /// The API keys.
     #[serde(default)]
     pub api_keys: Vec<ApiKeySeed>,

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::switches::Switches;
+use super::behavior::Behavior;
 
 /// How long a replaced role document lives on.
 const REPLACED_ROLE_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -213,7 +213,7 @@ pub(super) struct Organization {
     pub(super) tenant_id: Option<String>,
     pub(super) default_preferences: Preferences,
     pub(super) model: PermissionModel,
-    pub(super) switches: Switches,
+    pub(super) behavior: Behavior,
     pub(super) keys: Vec<ApiKey>,
     pub(super) tokens: BTreeMap<String, Token>,
     pub(super) roles: Vec<RoleDocument>,
@@ -289,7 +289,7 @@ impl Organization {
 
     /// The role documents a listing may show.
     pub(super) fn listed_roles(&self, now: Timestamp) -> impl Iterator<Item = &RoleDocument> {
-        let replaced_too = self.switches.old_role_visible;
+        let replaced_too = self.behavior.old_role_visible;
         self.roles.iter().filter(move |role| role.is_alive(now) && (replaced_too || role.replaced_at.is_none()))
     }
 
@@ -313,7 +313,7 @@ impl Organization {
     pub(super) fn forget_expired(&mut self, now: Timestamp) {
         self.tokens.retain(|_, token| now < token.expires_at);
         self.roles.retain(|role| role.is_alive(now));
-        if let Some(listed_for) = self.switches.expired_grants_listed_for {
+        if let Some(listed_for) = self.behavior.expired_grants_listed_for {
             self.grants.retain(|grant| now.duration_since(grant.expires_at) < listed_for);
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
-use super::switches::TimestampPrecision;
+use super::behavior::TimestampPrecision;
 
 /// RFC 3339 in UTC, cut to the precision.
 pub(super) fn render(timestamp: Timestamp, precision: TimestampPrecision) -> String {

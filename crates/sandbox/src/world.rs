@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    behavior::{Behavior, LimitScope},
     call::{Call, Input},
     errors::Refusal,
     faults::Faults,
@@ -16,7 +17,6 @@ use super::{
     reply::Reply,
     routes,
     state::Organization,
-    switches::{LimitScope, Switches},
 };
 
 /// The whole sandbox behind its lock.
@@ -33,18 +33,18 @@ impl World {
     /// Carries out one call at the wall time `now` and the boot time `boot`.
     pub(super) fn perform(&mut self, operation: Operation, input: &Input, now: Timestamp, boot: Duration) -> Reply {
         let Some(organization) = self.organizations.get_mut(input.parameter("organization")) else {
-            return unknown_organization(operation).render(&Switches::default());
+            return unknown_organization(operation).render(&Behavior::default());
         };
         organization.forget_expired(now);
         let (ids, journal) = (&mut self.ids, &mut self.journal);
         let mut call = Call { organization, ids, journal, input, operation, now };
         let mut quota = None;
         let outcome = judge(&mut call, &mut self.limits, boot, &mut quota);
-        let switches = &call.organization.switches;
-        let reply = outcome.unwrap_or_else(|refusal| refusal.render(switches));
+        let behavior = &call.organization.behavior;
+        let reply = outcome.unwrap_or_else(|refusal| refusal.render(behavior));
         match quota {
-            Some(quota) if switches.rate_limit_headers => with_quota(reply, quota, now),
-            _ => reply,
+            Some(quota) => with_quota(reply, quota, now),
+            None => reply,
         }
     }
 }
@@ -71,10 +71,10 @@ fn judge(
 }
 
 fn take_quota(call: &Call<'_>, limits: &mut Limits, boot: Duration, user: Option<&str>) -> Option<Quota> {
-    let switches = &call.organization.switches;
-    let limit = call.operation.limit()?.saturating_mul(switches.limit_multiplier);
+    let behavior = &call.organization.behavior;
+    let limit = call.operation.limit()?.saturating_mul(behavior.limit_multiplier);
     let organization = &call.organization.id;
-    let sharer = match switches.limit_scope {
+    let sharer = match behavior.limit_scope {
         LimitScope::Organization => organization.clone(),
         LimitScope::User => format!("{organization}/{}", user.unwrap_or_default()),
     };

@@ -78,7 +78,7 @@ async fn a_change_of_the_model_changes_what_is_sent() {
 async fn strict(prefix: &str) -> Stage {
     let stage = Stage::seeded(prefix, |seed| {
         seed.organizations[0].model = PermissionModel::AllowOnly;
-        seed.organizations[0].switches.unknown_members = Strictness::Refuse;
+        seed.organizations[0].behavior.unknown_members = Strictness::Reject;
     });
     let stage = stage.await;
     stage.connect("").await;

@@ -276,7 +276,7 @@ async fn serve_sandbox(limits: Limits) -> (Sandbox, SocketAddr) {
     let seed = Seed::example().expect("the example seed");
     let sandbox = Sandbox::new(seed, SystemClock::shared(), rand::random()).expect("a sandbox");
     let multiplier = u32::from(limits == Limits::Documented);
-    sandbox.set_switches(ORGANIZATION, |switches| switches.limit_multiplier = multiplier).expect("acme is seeded");
+    sandbox.set_behavior(ORGANIZATION, |behavior| behavior.limit_multiplier = multiplier).expect("acme is seeded");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let served = sandbox.clone();

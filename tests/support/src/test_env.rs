@@ -475,7 +475,7 @@ fn lifted() -> String {
 
 async fn serve_sandbox(seed: Seed) -> (Sandbox, SocketAddr) {
     let sandbox = Sandbox::new(seed, SystemClock::shared(), rand::random()).expect("a sandbox");
-    sandbox.set_switches("acme", |switches| switches.limit_multiplier = 0).expect("acme is seeded");
+    sandbox.set_behavior("acme", |behavior| behavior.limit_multiplier = 0).expect("acme is seeded");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let served = sandbox.clone();

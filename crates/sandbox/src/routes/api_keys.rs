@@ -32,7 +32,7 @@ pub(super) fn create(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
     rights.require("Organization:CreateAPIKey", &organization_attributes(call.organization))?;
     let role = call.organization.role(&request.role_name).ok_or(Refusal::NotFound("The role is not found."))?;
     let (role_id, role_name) = (role.id.clone(), role.name.clone());
-    rights.require_rank(call.organization.switches.role_hierarchy, &role.permission_grants, &role.name)?;
+    rights.require_rank(call.organization.behavior.role_hierarchy, &role.permission_grants, &role.name)?;
     if call.organization.keys.iter().filter(|key| call.now < key.expires_at).count() >= MOST_KEYS {
         return Err(Refusal::BadRequest("The organization has as many API keys as it may have."));
     }

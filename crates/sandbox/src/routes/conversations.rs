@@ -39,7 +39,7 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
             && passes(&services, &conversation.service_id)
             && passes(&owners, &conversation.user_id)
             && is_finished.is_none_or(|wanted| wanted == conversation.is_finished)
-            && tags.accept(&conversation.tags, organization.switches.repeated_tags)
+            && tags.accept(&conversation.tags, organization.behavior.repeated_tags)
     });
     let visible = found
         .map(|conversation| (conversation, conversation_attributes(organization, conversation)))

@@ -40,7 +40,7 @@ pub(super) fn create(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
     let rights = call.rights(user)?;
     let attributes = user_id_attributes(organization, &request.user_id);
     rights.require("Role:CreateTemporaryPermissionGrant", &attributes)?;
-    let hierarchy = organization.switches.grant_hierarchy;
+    let hierarchy = organization.behavior.grant_hierarchy;
     rights.require_rank(hierarchy, slice::from_ref(&request.grant), &rights.role.name)?;
     let (written, duration) = request.duration;
     let grant = TemporaryGrant {
@@ -138,7 +138,7 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
             && passes(&creators, &grant.creator)
             && permission_name.is_none_or(|name| name == grant.permission_grant.permission_name)
             && is_expired.is_none_or(|wanted| wanted == grant.is_expired(call.now))
-            && tags.accept(&grant.tags, organization.switches.repeated_tags)
+            && tags.accept(&grant.tags, organization.behavior.repeated_tags)
             && visible(grant)
     });
     let mut found: Vec<_> = found.collect();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     access::role_attributes,
+    behavior::Strictness,
     call::Call,
     errors::Refusal,
     grant_wire::{self, SentGrant},
@@ -11,7 +12,6 @@ use crate::{
     query::passes,
     reply::Reply,
     state::{FrontendView, Organization, PermissionModel, RoleDocument},
-    switches::Strictness,
     validation::{Object, Problems, TextRule, body_object, parse_body},
 };
 
@@ -63,7 +63,7 @@ pub(super) fn create(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
     if call.organization.role(&role.name).is_some() {
         return Err(Refusal::Conflict("A role of this name exists already."));
     }
-    let hierarchy = call.organization.switches.create_role_hierarchy;
+    let hierarchy = call.organization.behavior.create_role_hierarchy;
     rights.require_rank(hierarchy, &role.permission_grants, &role.name)?;
     let role = RoleDocument { id: call.ids.document(), ..role };
     let (role_id, role_name) = (role.id.clone(), role.name.clone());
@@ -105,7 +105,7 @@ fn read_new(call: &Call<'_>) -> Result<RoleDocument, Refusal> {
 }
 
 fn refuse_unknown(organization: &Organization, body: &Object<'_>, problems: &mut Problems) {
-    if organization.model == PermissionModel::AllowOnly && organization.switches.unknown_members == Strictness::Refuse {
+    if organization.model == PermissionModel::AllowOnly && organization.behavior.unknown_members == Strictness::Reject {
         body.refuse_unknown(&["role_name", "description", "permission_grants", "frontend_view"], problems);
     }
 }
@@ -157,10 +157,10 @@ pub(super) fn modify(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
     let new = apply(&old, change);
     let immutable_changed = (&new.permission_grants, &new.grant_descriptions, new.frontend_view)
         != (&old.permission_grants, &old.grant_descriptions, old.frontend_view);
-    let switches = &call.organization.switches;
-    let new_document = immutable_changed || (immutable_sent && switches.unchanged_immutable_makes_document);
+    let behavior = &call.organization.behavior;
+    let new_document = immutable_changed || (immutable_sent && behavior.unchanged_immutable_makes_document);
     if new_document {
-        rights.require_rank(switches.role_hierarchy, &new.permission_grants, &new.name)?;
+        rights.require_rank(behavior.role_hierarchy, &new.permission_grants, &new.name)?;
     }
     let new_id = commit_change(call, user, &old, new, new_document);
     Ok(Reply::ok(json!({ "role_id": new_id })))
@@ -230,9 +230,9 @@ pub(super) fn assign(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
     let role = organization.role(call.input.parameter("role_name")).ok_or(NO_ROLE)?;
     let target = organization.user(&user_id).ok_or(NO_USER)?;
     let rights = call.rights(user)?;
-    let hierarchy = organization.switches.role_hierarchy;
+    let hierarchy = organization.behavior.role_hierarchy;
     rights.require_rank(hierarchy, &role.permission_grants, &role.name)?;
-    if organization.switches.assign_outranks_current_role {
+    if organization.behavior.assign_outranks_current_role {
         let current = organization.role_by_id(&target.role_id).ok_or(NO_ROLE)?;
         rights.require_rank(hierarchy, &current.permission_grants, &current.name)?;
     }

@@ -3,7 +3,10 @@
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::{access::outranks, call::Call, errors::Refusal, reply::Reply, state::Token, validation::Problems};
+use crate::{
+    access::outranks, behavior::Hierarchy, call::Call, errors::Refusal, reply::Reply, state::Token,
+    validation::Problems,
+};
 
 /// `POST /user/signin_with_api_key`. Key unknown, key wrong, key expired, user unknown: all are one 401.
 pub(super) fn sign_in(call: &mut Call<'_>) -> Result<Reply, Refusal> {
@@ -21,7 +24,7 @@ pub(super) fn sign_in(call: &mut Call<'_>) -> Result<Reply, Refusal> {
     };
     check(call, secret, key_id, user_id).ok_or(Refusal::Unauthorized)?;
     let token = call.ids.secret("sandbox-token");
-    let expires_at = call.now.saturating_add(call.organization.switches.token_lifetime).unwrap_or(call.now);
+    let expires_at = call.now.saturating_add(call.organization.behavior.token_lifetime).unwrap_or(call.now);
     let entry = Token { user_id: user_id.to_owned(), expires_at };
     call.organization.tokens.insert(token.expose_secret().to_owned(), entry);
     Ok(Reply::ok(json!({ "id_token": token.expose_secret(), "expires_at": call.timestamp(expires_at) })))
@@ -35,6 +38,5 @@ fn check(call: &Call<'_>, secret: &str, key_id: &str, user_id: &str) -> Option<(
     }
     let user_role = organization.role_by_id(&organization.user(user_id)?.role_id)?;
     let key_role = organization.role_by_id(&key.role_id)?;
-    let hierarchy = organization.switches.sign_in_hierarchy;
-    outranks(hierarchy, &organization.id, key_role.into(), user_role.into()).then_some(())
+    outranks(Hierarchy::EqualAllowed, &organization.id, key_role.into(), user_role.into()).then_some(())
 }

@@ -143,7 +143,7 @@ pub(super) fn invite(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
     let role = organization.role(&invitation.role_name).ok_or(Refusal::NotFound("The role is not found."))?;
     let rights = call.rights(user)?;
     rights.require("User:InviteUser", &organization_attributes(organization))?;
-    rights.require_rank(organization.switches.role_hierarchy, &role.permission_grants, &role.name)?;
+    rights.require_rank(organization.behavior.role_hierarchy, &role.permission_grants, &role.name)?;
     if organization.users.iter().any(|user| user.email.eq_ignore_ascii_case(&invitation.email)) {
         return Err(Refusal::Conflict("A user with this email exists already."));
     }

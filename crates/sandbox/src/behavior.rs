@@ -1,58 +1,54 @@
-//! What the public documents leave open, one switch a question. An organization of the sandbox has one set.
+//! API behavior that Amigo does not document, one field per open question. Each organization has its own.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// The answers to the open questions. Defaults are the documented behaviour where there is a hint, else the one
-/// that is harder for a client.
+/// How the sandbox behaves where the documentation of Amigo leaves a question open.
+///
+/// A default follows the documentation where it gives a hint. Otherwise it is the choice that is harder for a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent open question")]
-pub struct Switches {
-    /// How long a signed-in token lives. Default one hour.
+pub struct Behavior {
+    /// How long a token is valid. Default: one hour.
     pub token_lifetime: SignedDuration,
     /// The shape of error bodies.
     pub error_style: ErrorStyle,
     /// Who shares a rate limit.
     pub limit_scope: LimitScope,
-    /// Every documented limit is multiplied by this; 0 lifts all limits. Default 1.
+    /// Multiplies every documented rate limit; 0 disables all limits. Default: 1.
     pub limit_multiplier: u32,
-    /// Whether `X-RateLimit-*` headers are sent. Default true.
-    pub rate_limit_headers: bool,
-    /// Whether a replaced role document stays listed until it expires a day later. Default false.
+    /// Whether role listings contain a replaced role document for another day. Default: false.
     pub old_role_visible: bool,
-    /// Whether an immutable role member sent with its present value still makes a new document. Default true.
+    /// Whether an immutable role field creates a new document although its value is unchanged. Default: true.
     pub unchanged_immutable_makes_document: bool,
     /// The status for a value outside its range, such as a duration of four days.
     pub range_error: RangeError,
-    /// Whether unknown permission and attribute names are taken. Default Accept.
+    /// Unknown permission and attribute names. Default: Accept.
     pub unknown_names: Strictness,
-    /// Whether members that the model does not know (`action`, `description`) are dropped. Default Accept: they
-    /// are dropped in silence.
+    /// Fields that the permission model does not have (`action`, `description`). Default: Accept, which silently
+    /// drops them.
     pub unknown_members: Strictness,
-    /// Whether a condition value may be of another type than its attribute. Default Refuse.
-    pub mismatched_value_types: Strictness,
     /// How repeated `tag` filters combine.
     pub repeated_tags: TagCombination,
-    /// How long an expired grant stays listed; unset means for ever. Default unset.
+    /// How long listings contain an expired grant. Default: unset, which means forever.
     pub expired_grants_listed_for: Option<SignedDuration>,
-    /// The answer to a path whose trailing slash is missing or surplus.
+    /// The response to a path with a missing or extra trailing slash.
     pub wrong_slash: WrongSlash,
-    /// What the caller's role must be to the role it assigns, invites with or puts on a key, and to a modified role.
+    /// How the caller's role must compare with a role that the caller assigns, modifies, invites a user with or
+    /// sets on an API key.
     pub role_hierarchy: Hierarchy,
-    /// What the caller's role must be to a role it creates. Default `EqualAllowed`.
+    /// How the caller's role must compare with a role that the caller creates. Default: `EqualAllowed`.
     pub create_role_hierarchy: Hierarchy,
-    /// What the creator's role must be to a temporary grant.
+    /// How the caller's role must compare with a temporary grant that the caller creates.
     pub grant_hierarchy: Hierarchy,
-    /// What an API key's role must be to the role of the user it signs in. Default `EqualAllowed`.
-    pub sign_in_hierarchy: Hierarchy,
-    /// Whether assigning also needs to outrank the user's present role. Default false.
+    /// Whether the assigning caller's role must also outrank the user's current role. Default: false.
     pub assign_outranks_current_role: bool,
-    /// How long until a new grant takes effect. Default none.
+    /// How long a new grant takes to become effective. Default: zero.
     pub grant_propagation: SignedDuration,
-    /// Whether variables resolve inside temporary grants; else they are plain text. Default true.
+    /// Whether temporary grants resolve variables; if not, a variable is plain text. Default: true.
     pub variables_in_temporary_grants: bool,
-    /// How exact the timestamps in replies are.
+    /// The precision of timestamps in responses.
     pub timestamp_precision: TimestampPrecision,
 }
 
@@ -62,25 +58,25 @@ pub enum ErrorStyle {
     /// `{"detail": text}`.
     #[default]
     Detail,
-    /// `{"error": status text, "message": text}`, as the guide shows.
+    /// `{"error": status text, "message": text}`, as in the guide.
     ErrorAndMessage,
-    /// `{"missing_permission": name}` for a 403, else `{"message": text}`.
+    /// `{"missing_permission": name}` for a 403, otherwise `{"message": text}`.
     MissingPermission,
-    /// Not JSON at all.
+    /// Plain text instead of JSON.
     PlainText,
 }
 
 /// Who shares a rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitScope {
-    /// All users of the organization.
+    /// All users of the organization share one limit.
     #[default]
     Organization,
-    /// Each user has its own.
+    /// Each user has a separate limit.
     User,
 }
 
-/// The status for a value out of range.
+/// The status for a value outside its range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RangeError {
     /// 422.
@@ -90,37 +86,36 @@ pub enum RangeError {
     BadRequest,
 }
 
-/// Whether something doubtful is taken.
+/// Whether the sandbox accepts a questionable input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Strictness {
-    /// Taken.
     #[default]
     Accept,
-    /// Refused with 422.
-    Refuse,
+    /// Reject with 422.
+    Reject,
 }
 
 /// How repeated `tag` filters combine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TagCombination {
-    /// All must match.
+    /// All filters must match.
     #[default]
     All,
-    /// One must match.
+    /// At least one filter must match.
     Any,
 }
 
-/// The answer to a path with the wrong trailing slash.
+/// The response to a path with the wrong trailing slash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WrongSlash {
     /// 404.
     #[default]
     NotFound,
-    /// 307 to the right path.
+    /// 307 to the correct path.
     Redirect,
 }
 
-/// How one role must stand to another.
+/// How the privileges of one role must compare with those of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hierarchy {
     /// Strictly greater.
@@ -132,7 +127,7 @@ pub enum Hierarchy {
     Off,
 }
 
-/// How exact timestamps are. All are UTC and end in `Z`.
+/// The precision of timestamps. All are UTC and end in `Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimestampPrecision {
     /// `…:00Z`.
@@ -144,27 +139,24 @@ pub enum TimestampPrecision {
     Microseconds,
 }
 
-impl Default for Switches {
+impl Default for Behavior {
     fn default() -> Self {
         Self {
             token_lifetime: SignedDuration::from_hours(1),
             error_style: ErrorStyle::default(),
             limit_scope: LimitScope::default(),
             limit_multiplier: 1,
-            rate_limit_headers: true,
             old_role_visible: false,
             unchanged_immutable_makes_document: true,
             range_error: RangeError::default(),
             unknown_names: Strictness::Accept,
             unknown_members: Strictness::Accept,
-            mismatched_value_types: Strictness::Refuse,
             repeated_tags: TagCombination::default(),
             expired_grants_listed_for: None,
             wrong_slash: WrongSlash::default(),
             role_hierarchy: Hierarchy::Strict,
             create_role_hierarchy: Hierarchy::EqualAllowed,
             grant_hierarchy: Hierarchy::Strict,
-            sign_in_hierarchy: Hierarchy::EqualAllowed,
             assign_outranks_current_role: false,
             grant_propagation: SignedDuration::ZERO,
             variables_in_temporary_grants: true,
