@@ -76,7 +76,7 @@ async fn a_live_grant_cost_two_writes_and_three_posts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_and_audit_lines_tell_who_what_why_and_until_when() {
+async fn events_and_audit_lines_have_all_details() {
     let stage = Stage::new("audit").await;
     stage.apply(&grant("request", &format!("  requestedBy: erin\n{CONVERSATION}"))).await;
     stage.until_event("request", "Active").await;
@@ -111,7 +111,7 @@ async fn kubectl_tells_a_person_how_things_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_guides_roles_are_made_without_their_denies_where_only_allow_is_known() {
+async fn guide_roles_lose_denies_under_allow_only() {
     let stage = Stage::new("allowonly").await;
     for (file, object, name, denies) in [
         ("role-content-moderator", "content-moderator", "content_moderator", "1 Deny grant was"),
@@ -128,7 +128,7 @@ async fn the_guides_roles_are_made_without_their_denies_where_only_allow_is_know
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_guides_roles_are_made_where_deny_is_known() {
+async fn guide_roles_are_created_under_allow_deny() {
     let stage = Stage::allow_deny("allowdeny").await;
     for (file, object, name) in
         [("role-content-moderator", "content-moderator", "content_moderator"), ("role-viewer", "viewer", "viewer")]

@@ -45,7 +45,7 @@ async fn until_all_are_gone(site: &Site, within: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_costs_one_read_and_three_writes_or_four_if_it_queued() {
+async fn grant_costs_one_read_and_at_most_four_writes() {
     let site = Site::new("writes", Limits::Lifted).await;
     // One call in the first minute, four in each later one.
     site.connect("PT10M", json!({"limits": {"create_grant": 4}})).await;

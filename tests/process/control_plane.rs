@@ -66,7 +66,7 @@ async fn a_wrong_token_is_not_let_in() {
 }
 
 #[tokio::test]
-async fn other_identities_have_only_the_rights_they_are_given() {
+async fn other_identities_have_only_granted_rights() {
     let _turn = turn().await;
     let identities = vec![Identity::new("alice", &["developers"])];
     let plane = ControlPlane::start_with(assets().await, Options { identities, ..Options::default() }).await.unwrap();

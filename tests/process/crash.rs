@@ -43,7 +43,7 @@ async fn killed_while_hanging(site: &Site, fault: Fault) -> OperatorProcess {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_after_the_commit_and_before_the_status_write_issues_nothing_twice() {
+async fn kill_after_commit_issues_nothing_twice() {
     let site = Site::new("committed", Limits::Lifted).await;
     let _second = killed_while_hanging(&site, Fault::new(CREATE, Effect::Hang).after_commit()).await;
     let grants = site.until_active(1, RECOVERY).await;
@@ -52,7 +52,7 @@ async fn a_kill_after_the_commit_and_before_the_status_write_issues_nothing_twic
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_before_the_commit_is_made_good_after_the_quarantine() {
+async fn kill_before_commit_is_retried_after_quarantine() {
     let site = Site::new("uncommitted", Limits::Lifted).await;
     let _second = killed_while_hanging(&site, Fault::new(CREATE, Effect::Hang)).await;
     assert!(site.issued().is_empty());
@@ -85,7 +85,7 @@ async fn a_replica_that_is_stopped_finishes_and_hands_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_replicas_one_works_and_the_other_takes_over_from_a_killed_one() {
+async fn standby_takes_over_from_a_killed_leader() {
     let site = Site::new("failover", Limits::Lifted).await;
     let mut first = site.operator(&[]);
     first.until_leading().await;
@@ -105,7 +105,7 @@ async fn leases(site: &Site) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restarts_in_a_row_stay_within_the_documented_limits() {
+async fn repeated_restarts_stay_within_documented_limits() {
     let site = Site::new("restarts", Limits::Documented).await;
     let began = Instant::now();
     site.ask_many(40, 2, "PT1H").await;
@@ -146,7 +146,7 @@ async fn a_deletion_does_not_wait_for_amigo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_while_amigo_hangs_takes_no_longer_than_one_call() {
+async fn stop_while_amigo_hangs_takes_one_call_deadline() {
     let site = Site::new("hanging", Limits::Lifted).await;
     let mut operator = site.operator(&[]);
     operator.until_leading().await;

@@ -85,7 +85,7 @@ async fn until_reason(plane: &ControlPlane, object: &str, reason: &str) -> Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_whose_kinds_are_not_installed_stops_when_asked() {
+async fn operator_without_crds_stops_on_sigterm() {
     let _turn = turn().await;
     let plane = plane(&["system:masters"]).await;
     let mut operator = OperatorProcess::start(&plane, &["--no-leader-election"]);
@@ -98,7 +98,7 @@ async fn an_operator_whose_kinds_are_not_installed_stops_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_may_not_be_read_is_told_until_it_may() {
+async fn unreadable_secret_is_reported_until_readable() {
     let _turn = turn().await;
     let plane = plane(&["operators"]).await;
     install_crds(&plane.client().await.expect("a client")).await;

@@ -130,7 +130,7 @@ fn is_ready(assignment: &RoleAssignment) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settled_objects_cost_nothing_but_the_resync_and_the_sweep() {
+async fn settled_objects_cost_only_resync_and_sweep() {
     let site = Site::new("quiet", Limits::Lifted).await;
     let operator = settle(&site).await;
     // One interval for what was last to settle.

@@ -62,7 +62,7 @@ async fn of_many_candidates_exactly_one_leads() {
 }
 
 #[tokio::test]
-async fn a_leader_that_dies_is_followed_when_its_lease_has_run_out() {
+async fn standby_leads_after_the_lease_of_a_dead_leader() {
     let _turn = turn().await;
     let cluster = Cluster::new("death").await;
     let doomed = Runtime::new().unwrap();
@@ -114,7 +114,7 @@ async fn a_leader_whose_lease_was_taken_steps_down() {
 }
 
 #[tokio::test]
-async fn a_leader_cut_off_from_the_api_server_steps_down_in_time() {
+async fn leader_without_api_server_steps_down_in_time() {
     let _turn = turn().await;
     let plane = ControlPlane::start(assets().await).await.unwrap();
     let leader = stand(plane.config().await.unwrap(), "default", "alone");

@@ -32,7 +32,7 @@ fn has(delivered: &Delivered, text: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_learns_what_a_pass_waited_for_and_no_secret() {
+async fn collector_receives_spans_without_secrets() {
     let site = Site::new("traces", Limits::Lifted).await;
     let (endpoint, delivered) = collector().await;
     let mut operator = site.operator(&[&format!("--otlp-endpoint={endpoint}")]);

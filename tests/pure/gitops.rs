@@ -105,7 +105,7 @@ fn live_and_ended_access_is_healthy() {
 }
 
 #[test]
-fn what_comes_by_itself_is_progressing() {
+fn transient_reasons_are_progressing() {
     for reason in [reasons::PENDING, reasons::QUEUED, reasons::UNREACHABLE, reasons::RATE_LIMITED] {
         assert_eq!(health(&waiting(reason)), "Progressing", "{reason}");
     }
@@ -114,7 +114,7 @@ fn what_comes_by_itself_is_progressing() {
 }
 
 #[test]
-fn what_needs_somebody_is_degraded_and_says_why() {
+fn stalled_request_is_degraded_and_says_why() {
     let failed = stalled(grant(Phase::Failed, ConditionStatus::False, reasons::ACTIVATION_DEADLINE_EXCEEDED));
     assert_eq!(argo(&failed), ("Degraded".to_owned(), "because ActivationDeadlineExceeded".to_owned()));
     assert_eq!(health(&stalled(waiting(reasons::USER_NOT_FOUND))), "Degraded");
@@ -140,7 +140,7 @@ fn a_suspended_organization_is_suspended() {
 }
 
 #[test]
-fn what_was_not_looked_at_since_its_last_change_is_progressing() {
+fn stale_generation_is_progressing() {
     let mut changed = grant(Phase::Active, ConditionStatus::True, reasons::ACTIVE);
     changed.metadata.generation = Some(2);
     assert_eq!(health(&changed), "Progressing");
@@ -149,7 +149,7 @@ fn what_was_not_looked_at_since_its_last_change_is_progressing() {
 }
 
 #[test]
-fn what_is_being_deleted_is_progressing() {
+fn terminating_object_is_progressing() {
     let mut leaving = role(&[(condition::READY, ConditionStatus::True, reasons::APPLIED)]);
     leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
     assert_eq!(health(&leaving), "Progressing");
@@ -172,7 +172,7 @@ fn flux_takes_ended_requests_for_current() {
 }
 
 #[test]
-fn flux_waits_for_what_comes_and_fails_on_what_does_not() {
+fn flux_waits_for_transient_and_fails_on_stalled() {
     assert_eq!(flux(&waiting(reasons::QUEUED)), "in progress");
     assert_eq!(flux(&grant(Phase::Issuing, ConditionStatus::Unknown, reasons::OUTCOME_UNKNOWN)), "in progress");
     assert_eq!(flux(&stalled(waiting(reasons::USER_NOT_FOUND))), "failed");

@@ -11,7 +11,7 @@ async fn count(client: &Client, path: &str, member: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_grant_opens_the_owners_conversations_until_it_expires() {
+async fn grant_opens_owner_conversations_until_it_expires() {
     let world = world();
     let (operator, engineer) = (world.operator().await, world.client(ENGINEER).await);
     assert_eq!(count(&engineer, SEEN, "conversations").await, 0);

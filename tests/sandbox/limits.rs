@@ -23,7 +23,7 @@ async fn the_limit_answers_429_with_the_time_to_wait() {
 }
 
 #[tokio::test]
-async fn an_organization_shares_its_limits_unless_users_have_their_own() {
+async fn organization_shares_limits_unless_per_user() {
     let world = world();
     let (operator, engineer) = (world.operator().await, world.client(ENGINEER).await);
     for _ in 0..15 {

@@ -12,7 +12,7 @@ fn deny() -> Value {
 }
 
 #[tokio::test]
-async fn a_created_role_is_listed_with_its_grants_on_request() {
+async fn created_role_is_listed_with_grants_on_request() {
     let world = world();
     let operator = world.operator().await;
     let created = operator.post("/role/", reviewer()).await;
@@ -26,7 +26,7 @@ async fn a_created_role_is_listed_with_its_grants_on_request() {
 }
 
 #[tokio::test]
-async fn a_description_changes_in_place_and_grants_make_a_new_document() {
+async fn new_grants_create_a_new_role_document() {
     let world = world();
     let operator = world.operator().await;
     let first = operator.post("/role/", reviewer()).await.body["role_id"].clone();
@@ -101,7 +101,7 @@ async fn assigning_can_demand_rank_over_the_present_role() {
 }
 
 #[tokio::test]
-async fn what_the_caller_may_not_see_looks_absent() {
+async fn invisible_roles_look_absent() {
     let world = world();
     let engineer = world.client(ENGINEER).await;
     assert_eq!(engineer.get("/role/?name=Engineer").await.body, json!({ "roles": [] }));

@@ -45,7 +45,7 @@ async fn an_invited_user_exists_once() {
 }
 
 #[tokio::test]
-async fn null_erases_a_language_and_an_empty_object_keeps_it() {
+async fn null_erases_a_language_but_empty_object_does_not() {
     let world = world();
     let operator = world.operator().await;
     let path = format!("/user/{ENGINEER}");

@@ -96,7 +96,7 @@ async fn a_deleted_assignment_leaves_the_fallback_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assignment_whose_answer_was_lost_leaves_the_fallback_role_too() {
+async fn lost_assign_response_still_leaves_fallback_role() {
     let stage = Stage::new("unansweredrole").await;
     stage.sandbox.add_fault(Fault::new(Operation::AssignRole, Effect::Hang).after_commit());
     let extra = "  roleName: DefaultUserRole\n  fallbackRoleName: Engineer";
@@ -108,7 +108,7 @@ async fn an_assignment_whose_answer_was_lost_leaves_the_fallback_role_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fallback_whose_answer_was_lost_is_told_as_assigned() {
+async fn lost_fallback_response_is_reported_as_assigned() {
     let stage = Stage::new("unansweredback").await;
     let extra = "  roleName: DefaultUserRole\n  fallbackRoleName: Engineer";
     stage.apply(&assignment("colleague", "email: colleague@example.com", extra)).await;
@@ -150,7 +150,7 @@ async fn an_unknown_user_or_role_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assignment_in_a_namespace_that_is_not_admitted_is_no_rival() {
+async fn assignment_outside_allowed_namespaces_never_wins() {
     let stage = Stage::new("stranger").await;
     let elsewhere = Cluster::new("elsewhere").await;
     let older = assignment("older", &format!("userId: {COLLEAGUE}"), "  roleName: Engineer");
@@ -162,7 +162,7 @@ async fn an_assignment_in_a_namespace_that_is_not_admitted_is_no_rival() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_this_object_did_not_give_is_left_when_it_goes() {
+async fn deletion_leaves_a_role_that_others_assigned() {
     let stage = Stage::new("release").await;
     let extra = "  roleName: DefaultUserRole\n  fallbackRoleName: Engineer";
     stage.apply(&assignment("colleague", "email: colleague@example.com", extra)).await;
@@ -182,7 +182,7 @@ async fn a_role_that_this_object_did_not_give_is_left_when_it_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_younger_of_two_objects_gives_no_fallback_when_it_goes() {
+async fn younger_assignment_deletion_assigns_no_fallback() {
     let stage = Stage::new("junior").await;
     stage.apply(&assignment("older", "email: colleague@example.com", "  roleName: DefaultUserRole")).await;
     stage.until_ready("amra", "older").await;

@@ -53,7 +53,7 @@ async fn a_rotated_key_is_picked_up_within_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspended_organization_changes_nothing_until_it_goes_on() {
+async fn suspended_organization_changes_nothing() {
     let stage = Stage::new("pause").await;
     stage.patch("amorg", &stage.name, json!({"spec": {"suspend": true}})).await;
     let why = stage.until_reason("amorg", &stage.name, "Ready", "Suspended").await;
@@ -82,7 +82,7 @@ async fn a_namespace_is_served_once_it_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn objects_notice_that_their_organization_went_and_came_back() {
+async fn objects_follow_a_recreated_organization() {
     let stage = Stage::new("gone").await;
     stage.apply(&grant("before", REQUEST)).await;
     stage.until_ready("tpg", "before").await;
@@ -128,7 +128,7 @@ async fn a_key_that_ends_within_two_weeks_warns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forced_permission_model_overrules_the_detected_one() {
+async fn forced_permission_model_overrides_detection() {
     let stage = Stage::allow_deny("forced").await;
     assert_eq!(stage.member("amorg", &stage.name, "/status/permissionModel").await, "AllowDeny");
     stage.patch("amorg", &stage.name, json!({"spec": {"permissionModel": "AllowOnly"}})).await;
@@ -193,7 +193,7 @@ async fn live_grants_and_settled_objects_rest_in_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_older_of_two_objects_for_one_organization_connects_alone() {
+async fn only_the_older_duplicate_organization_connects() {
     let stage = Stage::new("twice").await;
     stage.until_older("amorg", &stage.name).await;
     let younger = format!("{}-younger", stage.name);
@@ -242,7 +242,7 @@ async fn a_new_key_ends_the_warning_about_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_that_does_not_concern_the_sign_in_makes_none() {
+async fn unrelated_edit_triggers_no_sign_in() {
     let stage = Stage::new("edited").await;
     let sign_ins = || stage.sandbox.requests().of(Operation::SignInWithApiKey);
     let before = sign_ins();

@@ -75,7 +75,7 @@ async fn a_revocable_grant_is_a_short_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_default_that_goes_leaves_a_running_request_its_leases() {
+async fn removed_default_keeps_leases_of_running_requests() {
     let stage = Stage::bare("defaultlease").await;
     stage.connect("  grants: {revokeWithin: PT5M}").await;
     stage.apply(&grant("lease", "  conversation: {ownerUserId: user-owner-7f3a}")).await;
@@ -158,7 +158,7 @@ async fn deletion_waits_for_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_being_deleted_is_not_issued_any_more() {
+async fn terminating_request_is_not_issued() {
     let stage = Stage::new("held").await;
     stage.fail(Operation::CreateTemporaryPermissionGrant, Effect::status(429));
     stage.apply(&grant("held", "  conversation: {ownerUserId: user-owner-7f3a}")).await;

@@ -34,7 +34,7 @@ async fn an_unreadable_answer_is_found_and_adopted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_never_arrived_is_asked_again_after_the_quarantine() {
+async fn undelivered_request_is_retried_after_quarantine() {
     let stage = Stage::new("quarantine").await;
     stage.sandbox.add_fault(Fault::new(POST, Effect::Drop).times(Some(3)));
     stage.apply(&grant("request", REQUEST)).await;

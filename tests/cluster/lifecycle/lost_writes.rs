@@ -27,7 +27,7 @@ async fn an_issue_whose_write_was_not_answered_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_intent_whose_write_was_not_answered_is_closed_and_made_again() {
+async fn lost_intent_write_is_closed_and_retried() {
     let stage = Stage::new("lostintent").await;
     stage.lose_write("request");
     stage.apply(&grant("request", REQUEST)).await;
@@ -38,7 +38,7 @@ async fn an_intent_whose_write_was_not_answered_is_closed_and_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_whose_deletion_was_not_answered_is_told_once() {
+async fn lost_deletion_response_reports_the_end_once() {
     let stage = Stage::new("lostend").await;
     stage.apply(&grant("brief", BRIEF)).await;
     stage.apply(&grant("held", BRIEF)).await;

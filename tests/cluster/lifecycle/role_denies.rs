@@ -23,7 +23,7 @@ async fn a_deny_is_compiled_away_and_only_allows_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deny_without_an_equivalent_is_named_and_nothing_is_sent_until_it_has_one() {
+async fn uncompilable_deny_is_named_and_blocks_the_role() {
     let stage = strict("inexpressible").await;
     let everywhere = ("Allow", "Conversation:GetMessage", "{}");
     stage.apply(&role(&[everywhere, ("Deny", "Conversation:GetMessage", U9)])).await;
@@ -47,7 +47,7 @@ async fn a_deny_without_an_equivalent_is_named_and_nothing_is_sent_until_it_has_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_what_compiling_makes_of_the_spec_is_adopted() {
+async fn role_equal_to_the_compiled_spec_is_adopted() {
     let stage = Stage::bare("compiledadopt").await;
     let there = json!({"name": "reader", "description": "Reads", "frontend_view": "client",
         "permission_grants": [grant(&json!({"type": "In", "values": ["u1", "u3"]}))]});

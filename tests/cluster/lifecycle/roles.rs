@@ -43,7 +43,7 @@ async fn a_change_by_hand_is_set_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_report_a_change_by_hand_is_told_and_left_but_a_new_spec_is_applied() {
+async fn report_policy_keeps_drift_but_applies_a_new_spec() {
     let stage = Stage::new("report").await;
     stage.apply(&role("triage", "  driftPolicy: Report")).await;
     stage.until_ready("amrole", "triage").await;
@@ -61,7 +61,7 @@ async fn with_report_a_change_by_hand_is_told_and_left_but_a_new_spec_is_applied
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_exists_is_adopted_as_the_spec_says() {
+async fn existing_role_is_adopted_as_the_spec_says() {
     let stage = Stage::bare("adopt").await;
     for name in ["same", "other", "mine", "never"] {
         let description = if name == "same" || name == "never" { "Triage" } else { "Somebody else's" };
@@ -113,7 +113,7 @@ async fn a_deleted_role_is_retained_or_emptied() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_whose_taking_over_was_not_answered_is_emptied_when_it_goes() {
+async fn lost_adoption_response_still_empties_the_role() {
     let stage = Stage::bare("overtake").await;
     stage.sandbox.add_role("acme", existing("mine", "Somebody else's")).expect("a role");
     stage.connect("").await;
@@ -141,7 +141,7 @@ async fn a_role_that_cannot_be_emptied_has_a_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_younger_of_two_objects_waits_for_the_older_to_go() {
+async fn younger_role_waits_until_the_older_is_gone() {
     let stage = Stage::new("rivals").await;
     stage.apply(&role("older", "  roleName: shared")).await;
     stage.until_ready("amrole", "older").await;
@@ -193,7 +193,7 @@ async fn a_deny_is_sent_and_seen_to_have_come_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_taken_by_a_role_that_is_not_listed_is_no_loop() {
+async fn name_of_an_unlisted_role_causes_no_retry_loop() {
     let stage = Stage::new("taken").await;
     stage.fail(Operation::CreateRole, Effect::status(409));
     stage.apply(&role("hidden", "")).await;
@@ -210,7 +210,7 @@ async fn a_name_taken_by_a_role_that_is_not_listed_is_no_loop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_whose_creation_was_not_answered_is_the_objects_own() {
+async fn lost_creation_response_keeps_ownership() {
     let stage = Stage::new("unanswered").await;
     stage.sandbox.add_fault(Fault::new(Operation::CreateRole, Effect::status(500)).after_commit());
     stage.apply(&role("triage", "  adoption: Never")).await;
@@ -220,7 +220,7 @@ async fn a_role_whose_creation_was_not_answered_is_the_objects_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_in_a_namespace_that_is_not_admitted_is_no_rival() {
+async fn role_outside_allowed_namespaces_never_wins() {
     let stage = Stage::new("outside").await;
     let elsewhere = Cluster::new("elsewhere").await;
     elsewhere.apply(&role("older", "  roleName: shared").replace("ORGANIZATION", &stage.name)).await.expect("accepted");

@@ -46,7 +46,7 @@ fn prometheus_understands(queries: impl IntoIterator<Item = String>) {
 }
 
 #[test]
-fn prometheus_understands_every_query_of_the_dashboard() {
+fn prometheus_parses_every_dashboard_query() {
     let charts = charts();
     let targets = charts.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     prometheus_understands(targets.map(|target| filled_in(target["expr"].as_str().unwrap())));
@@ -60,7 +60,7 @@ fn prometheus_understands_every_query_of_the_page() {
 }
 
 #[test]
-fn every_panel_says_what_it_shows_and_asks_the_chosen_source() {
+fn every_panel_has_a_description_and_the_datasource() {
     for panel in charts() {
         assert!(panel["description"].as_str().unwrap().len() > 20, "{}", title(&panel));
         assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{}", title(&panel));

@@ -77,7 +77,7 @@ fn each_alert_is_tested() {
 }
 
 #[test]
-fn each_alert_says_how_bad_it_is_what_is_noticed_and_what_to_do() {
+fn each_alert_has_severity_impact_and_remedy() {
     let operations = text("docs/operations.md");
     let anchors: BTreeSet<String> = operations.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
     for rule in rules() {

@@ -67,7 +67,7 @@ async fn a_live_temporary_grant_counts_while_it_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_cluster_does_not_know_or_tell_is_said_so() {
+async fn unknown_or_unreadable_objects_are_reported() {
     let stage = stage("cani-unknown").await;
     let colleague = amigo(&stage, &["can-i", "User:GetUserInfo", "--user", "colleague@example.com"]);
     assert!(colleague.code == 1 && colleague.stderr.contains("no RoleAssignment here says"), "{colleague:?}");
@@ -99,7 +99,7 @@ fn files_are_enough_without_any_cluster() {
 }
 
 #[test]
-fn a_misspelt_field_never_passes_for_a_permission_without_conditions() {
+fn misspelt_field_is_no_unconditional_permission() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("role.yaml");
     let text = std::fs::read_to_string(VIEWER).expect("a role").replace("conditions:", "condtions:");

@@ -64,7 +64,7 @@ async fn a_request_for_nobody_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_not_be_read_is_part_of_the_story() {
+async fn unreadable_objects_are_reported() {
     let stage = Stage::new("few").await;
     let namespace = &stage.cluster.namespace;
     let rules = format!(

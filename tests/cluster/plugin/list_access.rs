@@ -87,7 +87,7 @@ async fn all_are_listed_by_whoever_may_list_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_amigo_lists_beyond_requests_is_told_apart() {
+async fn remote_only_access_is_listed_apart() {
     let stage = stage("beyond").await;
     let flags = let_ask_amigo(&stage).await;
     let body = json!({
@@ -110,7 +110,7 @@ async fn what_amigo_lists_beyond_requests_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn expired_access_is_listed_from_the_request_and_then_from_amigo() {
+async fn expired_access_is_listed_from_request_then_amigo() {
     let stage = Stage::new("expired").await;
     let_request(&stage, ENGINEER).await;
     let flags = let_ask_amigo(&stage).await;
@@ -137,7 +137,7 @@ async fn expired_access_is_listed_from_the_request_and_then_from_amigo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_goes_nowhere_unless_it_may_and_never_to_the_output() {
+async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
     let stage = stage("key").await;
     let flags = let_ask_amigo(&stage).await;
     let asked = stage.sandbox.requests().of(Operation::SignInWithApiKey);
@@ -196,7 +196,7 @@ async fn everywhere_needs_the_right_to_list_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_address_or_no_rights_is_told() {
+async fn user_without_email_or_rights_gets_an_error() {
     let stage = stage("rights").await;
     let command = ["conversation", "list-access", "-e", stage.name.as_str()];
     let nameless = amigo_as(&stage, "admin", &command);

@@ -120,7 +120,7 @@ async fn a_request_that_can_be_ended_says_within_what_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_without_env_is_asked_of_the_only_organization() {
+async fn id_without_env_uses_the_only_organization() {
     let stage = stage("inferred").await;
     let command = ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-o", "name"];
     let granted = amigo_as(&stage, ENGINEER, &command);
@@ -129,7 +129,7 @@ async fn an_id_without_env_is_asked_of_the_only_organization() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_longer_request_than_granted_is_cut_with_a_warning() {
+async fn excessive_duration_is_cut_with_a_warning() {
     let stage = Stage::bare("cut").await;
     stage.connect("  grants: {maxDuration: PT1H}").await;
     stage.until_ready("amorg", &stage.name).await;
@@ -157,7 +157,7 @@ async fn dry_runs_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_needs_no_cluster_where_the_options_say_all() {
+async fn complete_options_need_no_cluster_for_a_manifest() {
     let stage = Stage::bare("offline").await;
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("config");
@@ -174,7 +174,7 @@ async fn a_manifest_needs_no_cluster_where_the_options_say_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_only_read_single_requests_is_served_too() {
+async fn get_without_list_rights_is_enough_to_wait() {
     let stage = Stage::new("getonly").await;
     let_do(&stage, "[create, get]").await;
     let granted = request(&stage, ID, &[]);
@@ -182,7 +182,7 @@ async fn who_may_only_read_single_requests_is_served_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_read_requests_is_told_that_theirs_stands() {
+async fn user_without_read_rights_learns_request_exists() {
     let stage = Stage::new("blind").await;
     let_do(&stage, "[create]").await;
     let asked = request(&stage, ID, &[]);

@@ -23,7 +23,7 @@ fn assert_refused(ran: &Run, code: i32, told: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn values_that_cannot_be_right_are_usage_errors_before_any_call() {
+async fn invalid_values_are_usage_errors_before_any_call() {
     let stage = Stage::bare("usage").await;
     let ask = |conversation: &str, options: &[&str]| {
         let command = ["conversation", "request-access", conversation, "--kubeconfig", "/nowhere"];
@@ -45,7 +45,7 @@ async fn values_that_cannot_be_right_are_usage_errors_before_any_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_another_console_is_refused_with_both_hosts() {
+async fn url_of_another_console_is_refused_with_both_hosts() {
     let stage = Stage::bare("host").await;
     stage.connect("  consoleUrl: https://host.amigo.ai").await;
     stage.until_ready("amorg", &stage.name).await;
@@ -60,7 +60,7 @@ async fn a_page_of_another_console_is_refused_with_both_hosts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_organization_is_told_with_those_there_are() {
+async fn unknown_organization_lists_the_existing_ones() {
     let stage = Stage::new("unknown").await;
     let_request(&stage, ENGINEER).await;
     let command = ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-e", "no-such"];
@@ -84,7 +84,7 @@ async fn an_organization_that_cannot_be_used_is_not_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_ask_is_told_whom_to_ask() {
+async fn user_without_create_rights_learns_whom_to_ask() {
     let stage = Stage::new("rights").await;
     let stranger = request_as(&stage, STRANGER, ID, &[]);
     assert_refused(&stranger, 3, &["forbidden", "stranger@example.com", "ask whoever runs the cluster"]);
@@ -97,7 +97,7 @@ async fn who_may_not_ask_is_told_whom_to_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_ask_for_others_reads_the_policys_own_words() {
+async fn request_for_others_shows_the_policy_message() {
     let stage = Stage::new("policies").await;
     let_request(&stage, ENGINEER).await;
     policies::install(&stage.cluster, &[]);
@@ -113,7 +113,7 @@ async fn who_may_not_ask_for_others_reads_the_policys_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_list_organizations_still_reads_that_one_is_missing() {
+async fn missing_organization_is_named_without_list_rights() {
     let stage = Stage::new("getonly").await;
     let_request(&stage, ENGINEER).await;
     let rules = format!(
@@ -140,7 +140,7 @@ async fn an_unknown_user_is_refused_and_the_request_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_address_must_name_one() {
+async fn user_without_email_must_name_one() {
     let stage = Stage::new("noaddress").await;
     let ran = request_as(&stage, "admin", ID, &[]);
     assert_refused(&ran, 2, &["\"admin\", which is no e-mail address", "--user-email"]);

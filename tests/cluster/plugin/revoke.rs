@@ -18,7 +18,7 @@ async fn stage(prefix: &str) -> Stage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn access_that_cannot_be_taken_back_goes_on_until_its_end() {
+async fn irrevocable_access_continues_until_its_end() {
     let stage = stage("revoke").await;
     stage.apply(&grant("live", OWNER)).await;
     stage.until_ready("tpg", "live").await;
@@ -92,7 +92,7 @@ async fn a_wait_ends_with_the_access() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_delete_is_refused_and_nothing_goes() {
+async fn revoke_without_delete_rights_changes_nothing() {
     let stage = stage("refused").await;
     stage.apply(&grant("kept", OWNER)).await;
     let refused = amigo_as(&stage, STRANGER, &["revoke", "kept"]);
@@ -106,7 +106,7 @@ async fn who_may_not_delete_is_refused_and_nothing_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_api_server_warns_of_is_told() {
+async fn api_server_warnings_are_printed() {
     let stage = stage("warned").await;
     let namespace = &stage.cluster.namespace;
     let policy = format!(

@@ -39,7 +39,7 @@ fn diff_file(stage: &Stage, text: &str, arguments: &[&str]) -> Run {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_applied_role_is_in_sync_until_somebody_changes_it() {
+async fn applied_role_is_in_sync_until_it_drifts() {
     let stage = stage().await;
     let same = amigo(&stage, &["role", "diff", "reader"]);
     assert_eq!(same.code, 0, "{same:?}");

@@ -61,7 +61,7 @@ async fn one_role_and_all_have_forms_in_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_told() {
+async fn missing_roles_are_reported() {
     let stage = Stage::new("exported-not").await;
     let_request(&stage, ENGINEER).await;
     let_read_secret(&stage, ENGINEER).await;

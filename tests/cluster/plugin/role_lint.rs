@@ -35,7 +35,7 @@ fn folder(text: &str) -> TempDir {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_is_found_with_its_line_and_without_a_cluster() {
+async fn error_is_found_with_its_line_and_no_cluster() {
     let folder = folder(SLIP);
     let found = lint(&folder, &["-f", "slip.yaml"]).await;
     assert_eq!(found.code, 1, "{found:?}");

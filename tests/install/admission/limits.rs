@@ -52,7 +52,7 @@ async fn only_permissions_of_the_list_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_for_a_conversation_stands_for_its_three_permissions() {
+async fn conversation_request_counts_its_three_permissions() {
     let house = house("three", &["--set=admission.limits.permissions={Conversation:GetMessage}"]).await;
     let message =
         "does not allow requests for Conversation:GetConversation, Conversation:GetInteractionInsights: request only";

@@ -40,7 +40,7 @@ fn for_user(user: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_is_filled_in_and_nobody_asks_in_anothers_name() {
+async fn requested_by_is_filled_in_and_cannot_be_forged() {
     let house = House::new("filled", &[MUTATING]).await;
     let message = "spec.requestedBy must match your user name, eng@example.com: correct it or omit it";
     let refusal = house.until_refused(message, || house.create(ENGINEER, &asked_by(STRANGER))).await;
@@ -51,7 +51,7 @@ async fn who_asks_is_filled_in_and_nobody_asks_in_anothers_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manifest_that_does_not_say_who_asks_can_be_applied_again_and_again() {
+async fn manifest_without_requested_by_can_be_reapplied() {
     let house = House::new("again", &[MUTATING]).await;
     house.until_filled(|| house.create(ENGINEER, &request())).await;
     for (name, flags) in [("by-client", &["apply"][..]), ("by-server", &["apply", "--server-side"][..])] {
@@ -84,7 +84,7 @@ async fn a_replacement_keeps_who_asked_and_cannot_change_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nothing_is_filled_in_a_request_must_say_who_asks() {
+async fn requested_by_is_required_without_defaulting() {
     let house = House::new("older", &[]).await;
     let message = "spec.requestedBy must match your user name: set it to eng@example.com";
     house.until_refused(message, || house.create(ENGINEER, &request())).await;
@@ -93,7 +93,7 @@ async fn where_nothing_is_filled_in_a_request_must_say_who_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trusted_controller_asks_in_the_name_of_whoever_wrote_the_manifest() {
+async fn trusted_controller_keeps_requested_by() {
     let house = House::new("gitops", &[&format!("--set=admission.trustedRequesters={{{GITOPS}}}")]).await;
     house
         .until_refused("spec.requestedBy must match your user name", || house.create(ENGINEER, &asked_by(STRANGER)))
@@ -119,7 +119,7 @@ async fn people_ask_for_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_with_prefixes_and_claims_stand_for_their_addresses() {
+async fn prefixed_names_and_claims_match_email_addresses() {
     let house = House::new("claims", &["--set=admission.requestedBy.enabled=false"]).await;
     house.until_refused("cannot request access for", || house.create(STRANGER, &request())).await;
     for (name, claims, own) in [
@@ -139,7 +139,7 @@ async fn names_with_prefixes_and_claims_stand_for_their_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_prefixes_of_the_values_count_where_there_are_some() {
+async fn configured_prefixes_replace_the_default_ones() {
     let house = House::new("prefixes", &["--set=admission.ownRequests.usernamePrefixes={OIDC:}"]).await;
     let ask = |name: &str| house.create_as(name, &[], &asked_by(name));
     house
@@ -150,7 +150,7 @@ async fn only_the_prefixes_of_the_values_count_where_there_are_some() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_holds_the_verb_asks_for_others() {
+async fn request_for_others_verb_permits_other_users() {
     let house = House::new("others", &["--set=admission.requestedBy.enabled=false"]).await;
     let others = for_user(&json!({"userId": "user-4711"}));
     house.until_refused("request-for-others", || house.create(STRANGER, &others)).await;

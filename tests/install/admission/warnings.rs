@@ -40,7 +40,7 @@ async fn live(stage: &Stage, name: &str, extra: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_deletes_a_live_request_reads_until_when_access_goes_on() {
+async fn deletion_of_a_live_request_warns_of_its_end() {
     let stage = stage("warned").await;
     live(&stage, "live", "").await;
     until_warned(&stage, "live").await;

@@ -29,7 +29,7 @@ fn names(properties: &Value) -> BTreeSet<&String> {
 }
 
 #[test]
-fn the_chart_brings_the_definitions_that_the_types_give() {
+fn chart_contains_the_generated_crds() {
     let rendered = objects(&render("defaults", NAMESPACE));
     let specs: Vec<Value> =
         of_kind(&rendered, "CustomResourceDefinition").map(|object| plain(&object["spec"])).collect();
@@ -39,12 +39,12 @@ fn the_chart_brings_the_definitions_that_the_types_give() {
 }
 
 #[test]
-fn the_hosts_allowed_by_default_are_the_documented_ones() {
+fn default_allowed_hosts_match_the_documentation() {
     assert_eq!(read_yaml("values.yaml")["api"]["allowedHosts"], json!(DOCUMENTED_HOSTS));
 }
 
 #[test]
-fn the_values_of_an_organization_are_those_of_its_spec() {
+fn organization_values_match_the_spec_fields() {
     let schema: Value = read_yaml("values.schema.json");
     let definition = serde_json::to_value(&amigo_api::all()[0]).expect("JSON");
     let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];

@@ -43,7 +43,7 @@ fn a_host_with_a_scheme_or_a_port_is_refused() {
 }
 
 #[test]
-fn what_has_a_default_cannot_be_taken_away() {
+fn values_with_a_default_cannot_be_null() {
     for (name, at) in [("api.allowedHosts", "/api"), ("sweepInterval", ""), ("networkPolicy.from", "/networkPolicy")] {
         let property = name.rsplit('.').next().unwrap();
         assert_refused(&[&format!("--set={name}=null")], &format!("at '{at}': missing property '{property}'"));
@@ -52,7 +52,7 @@ fn what_has_a_default_cannot_be_taken_away() {
 }
 
 #[test]
-fn an_empty_list_that_would_let_everything_through_is_refused() {
+fn empty_network_policy_list_is_refused() {
     for name in ["from", "dns.to", "dns.ports", "apiServer.cidrs", "apiServer.ports", "amigo.cidrs", "amigo.ports"] {
         let message = "value must be 'a non-empty list, because an empty list allows all traffic'";
         assert_refused(&[&format!("--set-json=networkPolicy.{name}=[]")], message);
@@ -99,7 +99,7 @@ fn a_monitor_without_a_service_is_refused() {
 }
 
 #[test]
-fn an_organization_called_like_the_sandboxs_is_refused() {
+fn organization_named_as_the_sandbox_is_refused() {
     assert_refused(
         &["--set=sandbox.enabled=true", "--values", &values("organizations")],
         "organizations.acme conflicts with the sandbox's Organization of the same name",

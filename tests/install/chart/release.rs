@@ -60,7 +60,7 @@ impl Release {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_install_makes_its_organizations_and_an_upgrade_keeps_them() {
+async fn install_creates_and_upgrade_keeps_organizations() {
     let release = Release::none_yet("first").await;
     release.install(&["--values", &values("organizations")]);
     assert_eq!(release.organizations(), "acme acme-eu");
@@ -74,7 +74,7 @@ async fn a_first_install_makes_its_organizations_and_an_upgrade_keeps_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_to_the_first_install_leaves_its_organizations() {
+async fn rollback_to_the_first_install_keeps_organizations() {
     let release = Release::none_yet("rollback").await;
     release.install(&["--set=sandbox.enabled=true"]);
     release.upgrade(&["--set=sandbox.enabled=true,replicas=3"]);
@@ -85,7 +85,7 @@ async fn a_rollback_to_the_first_install_leaves_its_organizations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn uninstalling_keeps_the_definitions_and_all_objects_but_its_own() {
+async fn uninstall_keeps_crds_and_objects_of_users() {
     let release = Release::none_yet("kept").await;
     release.install(&["--set=sandbox.enabled=true"]);
     release.cluster.apply(&organization("by-hand")).await.expect("an Organization");
@@ -100,7 +100,7 @@ async fn uninstalling_keeps_the_definitions_and_all_objects_but_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn uninstalling_removes_the_definitions_where_that_is_wanted() {
+async fn uninstall_removes_crds_if_keep_is_false() {
     let release = Release::none_yet("removed").await;
     release.install(&["--set=sandbox.enabled=true,crds.keep=false"]);
     assert_eq!(release.definitions(), 4);

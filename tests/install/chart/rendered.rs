@@ -103,7 +103,7 @@ async fn pods_fit_into_a_restricted_namespace() {
 }
 
 #[test]
-fn both_pods_and_the_test_are_among_those_that_are_checked() {
+fn checked_pods_include_operator_sandbox_and_test() {
     let names = |set: &str| -> Vec<Value> {
         pods(&render(set, NAMESPACE)).iter().map(|pod| pod["metadata"]["name"].clone()).collect()
     };
@@ -158,7 +158,7 @@ fn secrets_are_read_by_name_or_not_at_all() {
 }
 
 #[test]
-fn built_in_roles_take_in_those_for_people_unless_told_otherwise() {
+fn user_roles_aggregate_unless_disabled() {
     let aggregated = |set: &str| -> BTreeMap<String, String> {
         let objects = objects(&render(set, NAMESPACE));
         let label = |role: &Value| {

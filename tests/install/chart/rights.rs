@@ -92,7 +92,7 @@ fn audited(site: &Site) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_charts_operator_walks_every_kind_through_its_life_and_is_refused_nothing() {
+async fn chart_rights_suffice_for_every_kind() {
     let site = Site::new("rights", Limits::Lifted).await;
     install(&site);
     let operator = start(&site);
@@ -124,7 +124,7 @@ async fn the_charts_operator_walks_every_kind_through_its_life_and_is_refused_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_charts_operator_can_do_what_the_golden_file_says_and_no_more() {
+async fn chart_rights_equal_the_golden_file() {
     let site = Site::new("can-i", Limits::Lifted).await;
     install(&site);
     let golden =
@@ -143,7 +143,7 @@ async fn the_charts_operator_can_do_what_the_golden_file_says_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_may_do_what_their_role_is_called_after() {
+async fn users_can_do_what_their_role_names() {
     let site = Site::new("people", Limits::Lifted).await;
     install(&site);
     for role in ["viewer", "requester", "role-editor"] {

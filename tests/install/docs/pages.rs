@@ -93,7 +93,7 @@ fn every_block_says_what_it_is() {
 }
 
 #[test]
-fn commands_of_console_blocks_are_replayed_by_the_tests_of_their_pages() {
+fn console_blocks_are_only_on_replayed_pages() {
     let has_console = |name: &&&str| blocks(&page(name)).iter().any(|block| block.kind == "console");
     let with: Vec<_> = PAGES.iter().filter(has_console).collect();
     // README.md shows what its own commands print: see `reader`.

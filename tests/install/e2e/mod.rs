@@ -15,17 +15,17 @@ mod users;
 use story::Story;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_installation_from_the_beginning_to_the_end() {
+async fn installation_lifecycle() {
     let mut story = Story::begin().await;
     story.roles_are_kept_as_their_editor_writes_them().await;
     story.a_requester_gets_access_and_only_what_is_asked_for().await;
     story.nobody_goes_beyond_their_part();
-    story.what_happened_can_be_seen().await;
+    story.history_is_visible().await;
     story.another_replica_takes_over_from_a_dead_leader().await;
     story.an_upgrade_changes_nothing_that_stands().await;
     story.an_organization_can_be_suspended_and_its_key_replaced().await;
-    story.what_is_deleted_ends_as_its_object_said().await;
-    story.what_is_over_is_gone().await;
+    story.deletion_follows_each_policy().await;
+    story.expired_requests_are_gone().await;
     story.the_operator_was_refused_nothing();
     story.uninstalling_leaves_what_people_made().await;
 }

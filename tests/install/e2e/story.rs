@@ -123,7 +123,7 @@ impl Story {
     }
 
     /// Events, metrics, and what kubectl says.
-    pub async fn what_happened_can_be_seen(&mut self) {
+    pub async fn history_is_visible(&mut self) {
         let described = self.kubectl(VIEWER, &["describe", "tpg", "conversation-abc123"]).expect("a description");
         assert!(described.contains("Conversation:GetMessage") && described.contains("Phase:"), "{described}");
         let events = ["get", "events", "--namespace", TEAM, "--output=json"];
@@ -188,7 +188,7 @@ impl Story {
     }
 
     /// Deletions: a warning where access goes on, the fallback role, an emptied role.
-    pub async fn what_is_deleted_ends_as_its_object_said(&mut self) {
+    pub async fn deletion_follows_each_policy(&mut self) {
         let deleted = self.kubectl(REQUESTER, &["delete", "tpg", "two-owners"]);
         assert!(deleted.success && deleted.stderr.contains("Warning: "), "{deleted:?}");
         self.until_status("organization/acme", "{.status.grants.orphaned}", "2").await;
@@ -208,7 +208,7 @@ impl Story {
     }
 
     /// The short request's time was over long ago.
-    pub async fn what_is_over_is_gone(&mut self) {
+    pub async fn expired_requests_are_gone(&mut self) {
         let gone =
             || async { (!self.ground.kubectl(&["get", "tpg", "short", "--namespace", TEAM]).success).then_some(()) };
         eventually(WITHIN, "the short request is gone", gone).await;
