@@ -40,7 +40,7 @@ async fn an_owner_needs_no_look_up() {
     stage.apply(&grant("request", OWNER)).await;
     stage.until_ready("tpg", "request").await;
     assert_guide_grants(&stage).await;
-    assert_eq!(stage.sandbox.requests().of(Operation::GetConversations), 0);
+    assert_eq!(stage.sandbox.requests().count(Operation::GetConversations), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,8 +71,8 @@ async fn a_live_grant_cost_two_writes_and_three_posts() {
     stage.until_ready("tpg", "request").await;
     let requests = stage.sandbox.requests();
     assert_eq!(stage.writes(&created[0]).await, ["MODIFIED", "MODIFIED"]);
-    assert_eq!(requests.of(Operation::CreateTemporaryPermissionGrant), 3);
-    assert_eq!((requests.of(Operation::GetUsers), requests.of(Operation::GetConversations)), (1, 1));
+    assert_eq!(requests.count(Operation::CreateTemporaryPermissionGrant), 3);
+    assert_eq!((requests.count(Operation::GetUsers), requests.count(Operation::GetConversations)), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

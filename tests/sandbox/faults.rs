@@ -75,6 +75,6 @@ async fn requests_are_counted() {
     operator.get("/nothing").await;
     let requests = world.sandbox.requests();
     assert_eq!(requests.total(), 3);
-    assert_eq!(requests.answered(Operation::GetRoles, 200), 1);
-    assert_eq!(requests.of(Operation::GetUsers), 0);
+    assert_eq!(requests.count_with_status(Operation::GetRoles, 200), 1);
+    assert_eq!(requests.count(Operation::GetUsers), 0);
 }

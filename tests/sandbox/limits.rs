@@ -19,7 +19,7 @@ async fn the_limit_answers_429_with_the_time_to_wait() {
     assert_eq!(refused.headers["x-ratelimit-remaining"], "0");
     world.pass(jiff::SignedDuration::from_secs(40));
     assert_eq!(operator.get("/conversation/").await.headers["x-ratelimit-remaining"], "14");
-    assert_eq!(world.sandbox.requests().answered(Operation::GetConversations, 429), 1);
+    assert_eq!(world.sandbox.requests().count_with_status(Operation::GetConversations, 429), 1);
 }
 
 #[tokio::test]

@@ -21,13 +21,13 @@ fn bad_seeds_say_what_is_wrong() {
     let user = "    users: [{ id: u, email: a@b.c, first_name: A, last_name: B, role: Missing }]\n";
     assert_eq!(
         refusal(&organization(&format!("{roles}{user}"))),
-        "organization acme: user u names role Missing, which does not exist"
+        "organization acme: user u refers to role Missing, which does not exist"
     );
     let twice = "    roles: [{ name: R, description: d }, { name: R, description: d }]\n    users: []\n";
-    assert_eq!(refusal(&organization(twice)), "organization acme: role R appears twice");
+    assert_eq!(refusal(&organization(twice)), "organization acme: duplicate role R");
     let denies = "    roles: [{ name: R, description: d, permission_grants: [{ permission_name: a, action: Deny }] }]\n    users: []\n";
     assert!(refusal(&organization(denies)).contains("AllowOnly"));
-    assert!(refusal("organizations: []\nextra: 1").starts_with("the seed is not readable"));
+    assert!(refusal("organizations: []\nextra: 1").starts_with("cannot parse the seed: "));
 }
 
 #[test]

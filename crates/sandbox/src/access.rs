@@ -1,4 +1,4 @@
-//! What a caller may do: the permission check and the role hierarchy.
+//! Authorization: the permission check and the role hierarchy.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::{
     behavior::Hierarchy,
-    errors::Refusal,
+    errors::ApiError,
     state::{Conversation, Organization, RoleDocument, User},
 };
 
-/// One caller's role and live temporary grants.
+/// A caller's role and active temporary grants.
 pub(super) struct Rights<'a> {
     organization: &'a Organization,
     pub(super) role: &'a RoleDocument,
@@ -20,16 +20,16 @@ pub(super) struct Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
-    /// The caller's rights at `now`; refused if the user or its role is gone.
-    pub(super) fn of(organization: &'a Organization, user_id: &str, now: Timestamp) -> Result<Self, Refusal> {
-        let user = organization.user(user_id).ok_or(Refusal::Unauthorized)?;
-        let role = organization.role_by_id(&user.role_id).ok_or(Refusal::Unauthorized)?;
+    /// The caller's rights at `now`, if the user and its role exist.
+    pub(super) fn new(organization: &'a Organization, user_id: &str, now: Timestamp) -> Result<Self, ApiError> {
+        let user = organization.user(user_id).ok_or(ApiError::Unauthorized)?;
+        let role = organization.role_by_id(&user.role_id).ok_or(ApiError::Unauthorized)?;
         let behavior = &organization.behavior;
-        let live = organization.grants.iter().filter(|grant| {
+        let active = organization.grants.iter().filter(|grant| {
             let effective = now.duration_since(grant.created_at) >= behavior.grant_propagation;
             grant.user_id == user_id && effective && !grant.is_expired(now)
         });
-        let temporary = live
+        let temporary = active
             .map(|grant| {
                 if behavior.variables_in_temporary_grants {
                     Cow::Borrowed(&grant.permission_grant)
@@ -47,29 +47,29 @@ impl<'a> Rights<'a> {
         evaluate(&self.role.permission_grants, &temporary, caller, permission_name, attributes).is_allowed()
     }
 
-    pub(super) fn require(&self, permission_name: &'static str, attributes: &Attributes) -> Result<(), Refusal> {
-        if self.allow(permission_name, attributes) { Ok(()) } else { Err(Refusal::Forbidden(permission_name)) }
+    pub(super) fn require(&self, permission_name: &'static str, attributes: &Attributes) -> Result<(), ApiError> {
+        if self.allow(permission_name, attributes) { Ok(()) } else { Err(ApiError::Forbidden(permission_name)) }
     }
 
-    /// Whether the caller's role stands to these grants of a role named `name` as `hierarchy` demands. Temporary
-    /// grants never count here.
+    /// Requires that the caller's role outranks a role named `name` with these grants. The caller's temporary grants
+    /// do not count.
     pub(super) fn require_rank(
         &self,
         hierarchy: Hierarchy,
         grants: &[PermissionGrant],
         name: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let organization = &self.organization.id;
         let own = Ranked { grants: &self.role.permission_grants, name: &self.role.name };
-        if outranks(hierarchy, organization, own, Ranked { grants, name }) { Ok(()) } else { Err(Refusal::Outranked) }
+        if outranks(hierarchy, organization, own, Ranked { grants, name }) { Ok(()) } else { Err(ApiError::Outranked) }
     }
 }
 
-/// One side of a comparison of privileges.
+/// One side of a privilege comparison.
 #[derive(Clone, Copy)]
 pub(super) struct Ranked<'a> {
     pub(super) grants: &'a [PermissionGrant],
-    /// The role's name, for `{self_role_name}`.
+    /// The role name, the value of `{self_role_name}`.
     pub(super) name: &'a str,
 }
 
@@ -79,7 +79,7 @@ impl<'a> From<&'a RoleDocument> for Ranked<'a> {
     }
 }
 
-/// Whether `above` stands to `below` as `hierarchy` demands.
+/// Whether `above` outranks `below` as `hierarchy` requires.
 pub(super) fn outranks(hierarchy: Hierarchy, organization: &str, above: Ranked<'_>, below: Ranked<'_>) -> bool {
     if hierarchy == Hierarchy::Off {
         return true;
@@ -92,12 +92,11 @@ pub(super) fn outranks(hierarchy: Hierarchy, organization: &str, above: Ranked<'
     }
 }
 
-/// Attributes of anything that only has an organization.
 pub(super) fn organization_attributes(organization: &Organization) -> Attributes {
     [("org_id".to_owned(), Value::from(organization.id.as_str()))].into()
 }
 
-/// The three public attributes of a conversation and all that is in it.
+/// The documented attributes of a conversation and its contents.
 pub(super) fn conversation_attributes(organization: &Organization, conversation: &Conversation) -> Attributes {
     let visible =
         organization.user(&conversation.user_id).is_none_or(|owner| owner.preferences.conversations_visible_to_admins);
@@ -107,7 +106,7 @@ pub(super) fn conversation_attributes(organization: &Organization, conversation:
     attributes
 }
 
-/// Attributes of a user; `user_id` is the sandbox's assumption, the documents name none but `org_id`.
+/// The API document names only `org_id`; `user_id` is an assumption.
 pub(super) fn user_attributes(organization: &Organization, user: &User) -> Attributes {
     user_id_attributes(organization, &user.user_id)
 }
@@ -118,14 +117,14 @@ pub(super) fn user_id_attributes(organization: &Organization, user_id: &str) -> 
     attributes
 }
 
-/// Attributes of a role; `role_name` is the sandbox's assumption, after the variable `{self_role_name}`.
+/// The API document names only `org_id`; `role_name` is an assumption that follows `{self_role_name}`.
 pub(super) fn role_attributes(organization: &Organization, role_name: &str) -> Attributes {
     let mut attributes = organization_attributes(organization);
     attributes.insert("role_name".to_owned(), role_name.into());
     attributes
 }
 
-/// The grant with its variables replaced by text that no attribute ever equals.
+/// Replaces the variables of a grant with text that equals no attribute.
 fn with_plain_text(grant: &PermissionGrant) -> PermissionGrant {
     let mut plain = grant.clone();
     let escape = |value: &mut Value| {

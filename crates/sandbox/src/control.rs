@@ -1,4 +1,4 @@
-//! The control paths: what a test or a person asks the sandbox itself. They need no credentials.
+//! The control paths, with which tests and people inspect and steer the sandbox. They need no credentials.
 
 use axum::{
     Json, Router,
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::{Sandbox, faults::Fault};
 
-/// The control paths, all under `/sandbox/`.
 pub(super) fn router() -> Router<Sandbox> {
     Router::new()
         .route("/sandbox/", get(about))
@@ -22,7 +21,9 @@ pub(super) fn router() -> Router<Sandbox> {
 }
 
 async fn about(State(sandbox): State<Sandbox>) -> Json<Value> {
-    Json(json!({ "sandbox": "This is a sandbox, not Amigo.", "organizations": sandbox.organizations() }))
+    Json(
+        json!({ "sandbox": "This is amigo-sandbox, a local test API. It is not Amigo, and its data is fictional.", "organizations": sandbox.organizations() }),
+    )
 }
 
 async fn add_fault(State(sandbox): State<Sandbox>, body: Bytes) -> (StatusCode, Json<Value>) {
@@ -52,17 +53,17 @@ async fn requests(State(sandbox): State<Sandbox>) -> Json<Value> {
     Json(json!(sandbox.requests()))
 }
 
-/// The live temporary grants of every organization.
+/// The active temporary grants, by organization.
 async fn grants(State(sandbox): State<Sandbox>) -> Json<Value> {
     let live = sandbox.organizations().into_iter().map(|organization| {
         let grants: Vec<Value> = sandbox
             .live_grants(&organization)
             .into_iter()
             .map(|grant| {
-                let mut shown = json!(grant);
-                shown["permission_name"] = json!(grant.permission_name());
-                shown["conditions"] = json!(grant.conditions());
-                shown
+                let mut rendered = json!(grant);
+                rendered["permission_name"] = json!(grant.permission_name());
+                rendered["conditions"] = json!(grant.conditions());
+                rendered
             })
             .collect();
         (organization, json!(grants))

@@ -1,4 +1,4 @@
-//! The sandbox's refusals, and what they look like on the wire.
+//! Error responses, in each documented style.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,23 +11,23 @@ use super::{
 /// One entry of a 422's `detail` list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Problem {
-    /// Where: `body` or `query` or `path` or `header`, then member names and indices.
+    /// `body`, `query`, `path` or `header`, then field names and indexes.
     pub(super) location: Vec<Value>,
     pub(super) message: String,
-    /// The server framework's name for the kind of problem.
+    /// The problem type of the server framework.
     pub(super) kind: &'static str,
     /// A value outside its range, whose status is configurable.
     pub(super) out_of_range: bool,
 }
 
-/// Why a call was refused.
+/// An error that the API returns to the client.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Refusal {
+pub(super) enum ApiError {
     BadRequest(&'static str),
     Unauthorized,
     /// The permission that is missing.
     Forbidden(&'static str),
-    /// The caller's role does not outrank what it handles.
+    /// The caller's role does not outrank the affected role or grant.
     Outranked,
     NotFound(&'static str),
     Conflict(&'static str),
@@ -38,7 +38,7 @@ pub(super) enum Refusal {
     },
 }
 
-impl Refusal {
+impl ApiError {
     fn status(&self, behavior: &Behavior) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -67,7 +67,7 @@ impl Refusal {
         }
     }
 
-    /// The reply, in the organization's error style.
+    /// Renders the error in the organization's style.
     pub(super) fn render(&self, behavior: &Behavior) -> Reply {
         let status = self.status(behavior);
         let reply = match self.body(behavior.error_style, status) {

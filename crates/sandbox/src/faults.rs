@@ -1,84 +1,79 @@
-//! Faults on request: what the sandbox does wrong on purpose.
+//! Fault injection.
 
 use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
 
-/// One fault: which requests it hits, when, and what happens.
+/// An injected fault: which requests it affects, when, and how.
 ///
 /// As JSON: `{"operation": "create-role", "when": "AfterCommit", "effect": {"type": "Status", "status": 500}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// The operation it hits; unset means every one.
+    /// The affected operation. Default: all operations.
     #[serde(default)]
     pub operation: Option<Operation>,
-    /// How many requests of the operation pass before the first hit. Default 0.
+    /// How many matching requests to leave alone first. Default: 0.
     #[serde(default)]
     pub skip: u32,
-    /// How many requests it hits; null means all that follow. Default 1.
+    /// How many requests to affect; null means all. Default: 1.
     #[serde(default = "once")]
     pub times: Option<u32>,
-    /// Whether the request is carried out. Default `BeforeCommit`.
+    /// Whether the request commits first. Default: `BeforeCommit`.
     #[serde(default)]
     pub when: When,
-    /// What happens.
     pub effect: Effect,
 }
 
-/// Whether the request is carried out before the effect shows.
+/// Whether a request commits before the effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
-    /// The request is not carried out (a delay excepted, which only comes first).
+    /// The request does not commit. Only a delay lets it continue.
     #[default]
     BeforeCommit,
-    /// The request is carried out and in the journal; its answer is lost.
+    /// The request commits and the journal records it, but its response is lost.
     AfterCommit,
 }
 
-/// What happens.
+/// The effect of a fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
 pub enum Effect {
-    /// Answers with a status.
+    /// Returns a status.
     Status {
         /// 100 to 999.
         status: u16,
         /// The `Retry-After` header.
         #[serde(default)]
         retry_after: Option<String>,
-        /// The JSON body; default a `detail` text.
+        /// The JSON body. Default: a `detail` text.
         #[serde(default)]
         body: Option<serde_json::Value>,
     },
-    /// Waits, then goes on as usual.
-    Delay {
-        /// For how long.
-        milliseconds: u64,
-    },
-    /// Closes the connection without an answer. Without a connection (a router called in process) the answer has a
-    /// body that fails at once.
+    /// Waits, then continues.
+    Delay { milliseconds: u64 },
+    /// Closes the connection without a response. A request within the process receives a response whose body fails.
     Drop,
-    /// Never answers.
+    /// Never responds.
     Hang,
-    /// Answers 307.
+    /// Returns 307.
     Redirect {
         /// The `Location` header.
         location: String,
     },
-    /// Answers 200 with a huge JSON body.
+    /// Returns 200 with a huge JSON body.
     HugeBody {
-        /// The body's size. Default 10 MB.
+        /// The size of the body. Default: 10 MB.
         #[serde(default = "huge")]
         bytes: usize,
     },
-    /// Answers 200 with something that is not JSON, declared as JSON.
+    /// Returns 200 with content type JSON and a body that is not JSON.
     MalformedBody,
-    /// Sends about half of an answer, then closes the connection.
+    /// Sends half of a response, then closes the connection.
     CutBody,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the field's type is an option")]
+#[expect(clippy::unnecessary_wraps, reason = "serde expects the type of the field")]
 fn once() -> Option<u32> {
     Some(1)
 }
@@ -88,25 +83,25 @@ fn huge() -> usize {
 }
 
 impl Fault {
-    /// The fault that hits the next request of `operation` once, before it is carried out.
+    /// A fault that affects the next request of `operation`, before it commits.
     #[must_use]
     pub fn new(operation: Operation, effect: Effect) -> Self {
         Self { operation: Some(operation), skip: 0, times: Some(1), when: When::BeforeCommit, effect }
     }
 
-    /// The same, but the request is carried out and only its answer is lost.
+    /// Lets the request commit, so that only its response is lost.
     #[must_use]
     pub fn after_commit(self) -> Self {
         Self { when: When::AfterCommit, ..self }
     }
 
-    /// The same, for this many requests; `None` for all.
+    /// Sets how many requests to affect; `None` means all.
     #[must_use]
     pub fn times(self, times: Option<u32>) -> Self {
         Self { times, ..self }
     }
 
-    /// The same, after this many requests passed.
+    /// Sets how many matching requests to leave alone first.
     #[must_use]
     pub fn skipping(self, skip: u32) -> Self {
         Self { skip, ..self }
@@ -114,14 +109,14 @@ impl Fault {
 }
 
 impl Effect {
-    /// A bare status.
+    /// Returns a status with the default body.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self::Status { status, retry_after: None, body: None }
     }
 }
 
-/// The faults that are still to hit.
+/// The faults that still apply to future requests.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
@@ -138,8 +133,8 @@ impl Faults {
         &self.0
     }
 
-    /// The faults that hit this request of `operation`, in the order they were added.
-    pub(super) fn hit(&mut self, operation: Operation) -> Vec<Fault> {
+    /// Takes the faults for one request of `operation`, in the order of their addition.
+    pub(super) fn take(&mut self, operation: Operation) -> Vec<Fault> {
         let mut hits = Vec::new();
         for fault in &mut self.0 {
             if fault.operation.is_some_and(|wanted| wanted != operation) || fault.times == Some(0) {
@@ -168,30 +163,30 @@ mod tests {
     }
 
     fn hits(faults: &mut Faults, requests: usize) -> Vec<bool> {
-        (0..requests).map(|_| !faults.hit(ROLE).is_empty()).collect()
+        (0..requests).map(|_| !faults.take(ROLE).is_empty()).collect()
     }
 
     #[test]
-    fn a_fault_hits_once() {
+    fn fault_applies_once_by_default() {
         let mut once = faults(Fault::new(ROLE, Effect::Drop));
         assert_eq!(hits(&mut once, 2), [true, false]);
         assert!(once.pending().is_empty());
     }
 
     #[test]
-    fn a_fault_hits_the_nth() {
+    fn fault_applies_after_skipped_requests() {
         let mut second_and_third = faults(Fault::new(ROLE, Effect::Drop).skipping(1).times(Some(2)));
         assert_eq!(hits(&mut second_and_third, 4), [false, true, true, false]);
     }
 
     #[test]
-    fn a_fault_leaves_other_operations_alone() {
+    fn fault_ignores_other_operations() {
         let mut other = faults(Fault::new(Operation::GetUsers, Effect::Drop));
         assert_eq!(hits(&mut other, 1), [false]);
     }
 
     #[test]
-    fn the_json_form_has_defaults() {
+    fn fault_json_has_defaults() {
         let fault: Fault = serde_json::from_str(r#"{"effect": {"type": "Hang"}}"#).unwrap();
         assert_eq!(
             fault,

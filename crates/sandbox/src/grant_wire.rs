@@ -1,4 +1,4 @@
-//! A permission grant on the wire, in both permission models.
+//! The JSON form of a permission grant, in both permission models.
 
 use amigo_permissions::{Action, Condition, Conditions, PermissionGrant, Value as AttributeValue, names};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     validation::{Object, Problems, TextRule, object, text},
 };
 
-/// The attributes whose type is known, and whether it is boolean; all others are texts.
+/// The attributes of a known type, and whether that type is boolean; if not, it is string.
 const ATTRIBUTES: [(&str, bool); 5] = [
     ("org_id", false),
     ("conversation_user_id", false),
@@ -18,13 +18,12 @@ const ATTRIBUTES: [(&str, bool); 5] = [
     ("role_name", false),
 ];
 
-/// A grant as it was sent, with the text only the `AllowDeny` model keeps.
+/// A grant from a request, with its description, which only the `AllowDeny` model keeps.
 pub(super) struct SentGrant {
     pub(super) grant: PermissionGrant,
     pub(super) description: Option<String>,
 }
 
-/// Reads a grant; what is wrong goes to `problems`.
 pub(super) fn read(
     organization: &Organization,
     value: &Value,
@@ -55,7 +54,7 @@ fn read_model_members(
     match organization.model {
         PermissionModel::AllowOnly => {
             if organization.behavior.unknown_members == Strictness::Reject {
-                sent.refuse_unknown(&["permission_name", "conditions"], problems);
+                sent.reject_unknown(&["permission_name", "conditions"], problems);
             }
             (Action::Allow, None)
         }
@@ -97,7 +96,7 @@ fn read_condition(attribute: &str, sent: &Object<'_>, problems: &mut Problems) -
         "NotEquals" => Some(Condition::NotEquals { value: single(problems)? }),
         "In" => {
             let Value::Array(values) = sent.required("values", problems)? else {
-                problems.add(sent.at("values"), "list_type", "Input should be a valid list");
+                problems.add(sent.at("values"), "list_type", "ApiRequest should be a valid list");
                 return None;
             };
             let at = |index: usize| [sent.at("values"), vec![json!(index)]].concat();
@@ -105,7 +104,11 @@ fn read_condition(attribute: &str, sent: &Object<'_>, problems: &mut Problems) -
             Some(Condition::In { values: values.collect::<Option<_>>()? })
         }
         _ => {
-            problems.add(sent.at("type"), "union_tag_invalid", "Input tag should be one of: Equals, In, NotEquals");
+            problems.add(
+                sent.at("type"),
+                "union_tag_invalid",
+                "ApiRequest tag should be one of: Equals, In, NotEquals",
+            );
             None
         }
     }
@@ -130,7 +133,7 @@ fn kind_of(attribute: &str) -> Option<bool> {
     ATTRIBUTES.iter().find(|(name, _)| *name == attribute).map(|(_, boolean)| *boolean)
 }
 
-/// Writes a grant as the organization's model has it.
+/// Renders a grant in the form of the permission model.
 pub(super) fn write(model: PermissionModel, grant: &PermissionGrant, description: Option<&str>) -> Value {
     match model {
         PermissionModel::AllowOnly => {

@@ -1,9 +1,8 @@
-//! Identifiers and secrets, drawn from one seeded source so that a run can be repeated.
+//! Identifiers and secrets from one seeded random generator, so that a run is reproducible.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use secrecy::SecretString;
 
-/// The source of everything random in the sandbox.
 pub(super) struct Ids(StdRng);
 
 impl Ids {
@@ -27,13 +26,13 @@ impl Ids {
         format!("user-{:016x}", self.0.random::<u64>())
     }
 
-    /// The text of a token or of an API key.
+    /// A token or an API key.
     pub(super) fn secret(&mut self, prefix: &str) -> SecretString {
         format!("{prefix}-{:032x}{:032x}", self.0.random::<u128>(), self.0.random::<u128>()).into()
     }
 }
 
-/// Whether `text` is an identifier as the document demands it: 24 lower-case hexadecimal digits.
+/// Whether `text` consists of 24 lower-case hexadecimal digits, as the API document requires.
 pub(super) fn is_document_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }

@@ -1,4 +1,4 @@
-//! What was committed, and what was asked. Neither holds a secret or a token.
+//! The journal of commits and the log of requests. Neither contains secrets or tokens.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,51 +9,65 @@ use serde_json::Value;
 
 use super::operation::Operation;
 
-/// One change that took place.
+/// A committed change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Commit {
-    /// 1 for the first commit, then one more each.
+    /// Starts at 1.
     pub sequence: u64,
-    /// When.
     pub at: Timestamp,
-    /// In which organization.
     pub organization: String,
-    /// By which operation.
     pub operation: Operation,
-    /// The user who called.
+    /// The id of the user who sent the request.
     pub actor: String,
-    /// What changed.
     pub change: Change,
 }
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all_fields = "snake_case")]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub enum Change {
-    /// A role came to be, with these grants.
-    RoleCreated { role_id: String, role_name: String, permission_grants: Vec<Value> },
-    /// A role changed, and has these grants now; the ids differ if a new document replaced the old.
-    RoleModified { role_name: String, old_role_id: String, new_role_id: String, permission_grants: Vec<Value> },
-    /// A user got a role.
-    RoleAssigned { user_id: String, role_name: String, role_id: String },
-    /// A temporary grant came to be.
+    RoleCreated {
+        role_id: String,
+        role_name: String,
+        permission_grants: Vec<Value>,
+    },
+    /// The ids differ if a new document replaced the old one.
+    RoleModified {
+        role_name: String,
+        old_role_id: String,
+        new_role_id: String,
+        permission_grants: Vec<Value>,
+    },
+    RoleAssigned {
+        user_id: String,
+        role_name: String,
+        role_id: String,
+    },
     GrantCreated(GrantCreated),
-    /// A user was invited.
-    UserInvited { user_id: String, email: String, role_name: String },
-    /// A user's name or preferences changed.
-    UserUpdated { user_id: String },
-    /// An API key came to be.
-    ApiKeyCreated { api_key_id: String, role_name: String, expires_at: Timestamp },
-    /// An API key is gone.
-    ApiKeyDeleted { api_key_id: String },
-    /// A conversation's tags changed.
-    ConversationTagged { conversation_id: String },
+    UserInvited {
+        user_id: String,
+        email: String,
+        role_name: String,
+    },
+    /// The name or the preferences changed.
+    UserUpdated {
+        user_id: String,
+    },
+    ApiKeyCreated {
+        api_key_id: String,
+        role_name: String,
+        expires_at: Timestamp,
+    },
+    ApiKeyDeleted {
+        api_key_id: String,
+    },
+    ConversationTagged {
+        conversation_id: String,
+    },
 }
 
-/// A temporary grant, as it was asked for and as it was committed.
+/// A temporary grant, as requested and as committed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub struct GrantCreated {
     pub id: String,
     pub user_id: String,
@@ -61,70 +75,65 @@ pub struct GrantCreated {
     pub permission_name: String,
     pub conditions: Conditions,
     pub tags: BTreeMap<String, Option<String>>,
-    /// The duration as it was written in the request.
+    /// The duration as written in the request.
     pub duration: String,
     pub justification: String,
-    /// When access ends.
     pub expires_at: Timestamp,
 }
 
-/// One request for one of the operations, or for a path nobody knows.
+/// A request for an operation or for an unknown path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestRecord {
-    /// 1 for the first request, then one more each.
+    /// Starts at 1.
     pub sequence: u64,
-    /// When it arrived.
     pub at: Timestamp,
-    /// The organization in the path, if the path is known.
+    /// `None` for an unknown path.
     pub organization: Option<String>,
     /// `None` for an unknown path or method.
     pub operation: Option<Operation>,
-    /// The status that was sent; `None` if no answer was, or none yet.
+    /// The status of the response; `None` if the sandbox has not sent one.
     pub status: Option<u16>,
 }
 
-/// How often an operation was answered with a status.
+/// How many requests of an operation received a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestCount {
     /// `None` for an unknown path or method.
     pub operation: Option<Operation>,
-    /// The status that was sent; `None` if no answer was.
+    /// `None` for requests without a response.
     pub status: Option<u16>,
-    /// How many requests.
     pub count: u64,
 }
 
-/// The requests so far.
+/// All requests since the sandbox started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// All requests since the start, counted.
     pub counts: Vec<RequestCount>,
-    /// The last requests, oldest first; at most 10,000 are kept.
+    /// The most recent requests, oldest first, at most 10,000.
     pub log: Vec<RequestRecord>,
 }
 
 impl Requests {
-    /// How many requests all operations together had.
+    /// The number of all requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().map(|entry| entry.count).sum()
     }
 
-    /// How many requests `operation` had, whatever the answer.
+    /// The number of requests of `operation`.
     #[must_use]
-    pub fn of(&self, operation: Operation) -> u64 {
+    pub fn count(&self, operation: Operation) -> u64 {
         self.counts.iter().filter(|entry| entry.operation == Some(operation)).map(|entry| entry.count).sum()
     }
 
-    /// How many requests of `operation` were answered with `status`.
+    /// The number of requests of `operation` that received `status`.
     #[must_use]
-    pub fn answered(&self, operation: Operation, status: u16) -> u64 {
+    pub fn count_with_status(&self, operation: Operation, status: u16) -> u64 {
         let entries = self.counts.iter().filter(|entry| entry.operation == Some(operation));
         entries.filter(|entry| entry.status == Some(status)).map(|entry| entry.count).sum()
     }
 }
 
-/// The commits so far.
 #[derive(Debug, Default)]
 pub(super) struct Journal(Vec<Commit>);
 
@@ -153,7 +162,7 @@ impl Journal {
     }
 }
 
-/// The requests so far, bounded.
+/// Bounded: keeps every count, but only the most recent requests.
 #[derive(Debug, Default)]
 pub(super) struct RequestLog {
     last: u64,
@@ -162,21 +171,25 @@ pub(super) struct RequestLog {
 }
 
 impl RequestLog {
-    const KEPT: usize = 10_000;
+    const CAPACITY: usize = 10_000;
 
-    /// Records that a request arrived; gives its sequence number, for [`RequestLog::answered`].
-    pub(super) fn arrived(&mut self, at: Timestamp, organization: Option<String>, operation: Option<Operation>) -> u64 {
+    /// Returns the sequence number for [`RequestLog::record_response`].
+    pub(super) fn record_request(
+        &mut self,
+        at: Timestamp,
+        organization: Option<String>,
+        operation: Option<Operation>,
+    ) -> u64 {
         self.last += 1;
         *self.counts.entry((operation, None)).or_default() += 1;
-        if self.log.len() == Self::KEPT {
+        if self.log.len() == Self::CAPACITY {
             self.log.pop_front();
         }
         self.log.push_back(RequestRecord { sequence: self.last, at, organization, operation, status: None });
         self.last
     }
 
-    /// Records the status with which a request was answered.
-    pub(super) fn answered(&mut self, sequence: u64, operation: Option<Operation>, status: u16) {
+    pub(super) fn record_response(&mut self, sequence: u64, operation: Option<Operation>, status: u16) {
         if let Some(open) = self.counts.get_mut(&(operation, None)) {
             *open = open.saturating_sub(1);
         }

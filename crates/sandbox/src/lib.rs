@@ -1,19 +1,18 @@
-//! An embedded Amigo Classic API: the other side, for tests, demos and trying things out.
+//! An embedded Amigo Classic API for tests, demos and experiments.
 //!
-//! It speaks the API document's nineteen operations with exact paths and shapes, enforces permissions, hierarchy
-//! and rate limits on its own, and keeps a journal of every commit, which is the truth for tests.
+//! The sandbox implements nineteen operations with the paths and shapes of the API document. It enforces permissions,
+//! the role hierarchy and rate limits. Its journal records every commit, so that tests can assert on it.
 //!
 //! # Guarantees
-//! Nothing is changed before a call is checked completely. Neither journal nor logs hold a secret or a token.
+//! A request changes nothing before all its checks succeed. Neither the journal nor the logs contain secrets or tokens.
 //!
 //! # Caveats
-//! What the public documents leave open is a field of [`Behavior`]. The control paths under `/sandbox/`
-//! need no credentials: do not listen on a public address.
+//! The API document leaves some behavior open; [`Behavior`] has one field for each such question. The control paths
+//! under `/sandbox/` need no credentials: do not listen on a public address.
 
 mod access;
 mod behavior;
-mod call;
-mod connection;
+mod context;
 mod control;
 mod errors;
 mod faults;
@@ -22,21 +21,23 @@ mod http;
 mod ids;
 mod journal;
 mod limits;
+mod listener;
 mod operation;
 pub mod options;
-mod planting;
 mod query;
 mod reply;
 mod routes;
 mod seed;
+mod seeding;
+mod shared_state;
 mod state;
 mod time;
 mod validation;
-mod world;
 
 use std::{
     collections::BTreeMap,
-    io,
+    future, io,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -63,41 +64,41 @@ pub use self::{
     },
 };
 use self::{
-    call::Input,
-    connection::{Connection, Doorway},
+    context::ApiRequest,
     faults::Faults,
     ids::Ids,
     journal::{Journal, RequestLog},
     limits::Limits,
+    listener::{ConnectionHandle, Listener},
     reply::Reply,
+    shared_state::SharedState,
     state::Organization,
-    world::World,
 };
 use amigo_runtime::clock::SharedClock;
 
-/// The sandbox. Clones share one state.
+/// An embedded Amigo API. Clones share one state.
 #[derive(Clone)]
 pub struct Sandbox {
-    world: Arc<Mutex<World>>,
+    state: Arc<Mutex<SharedState>>,
     clock: SharedClock,
 }
 
 impl Sandbox {
-    /// A sandbox with what `seed` says. Equal seeds, clocks and random seeds give equal runs.
+    /// A sandbox that contains the data of `seed`. Equal seeds, clocks and random seeds produce equal runs.
     ///
     /// # Errors
-    /// If the seed contradicts itself: a name twice, a reference to nothing, a malformed id.
+    /// If the seed contains a duplicate name, a reference to a missing object, or a malformed id.
     pub fn new(seed: Seed, clock: SharedClock, random_seed: u64) -> Result<Self, SeedError> {
         let mut ids = Ids::new(random_seed);
         let mut organizations = BTreeMap::new();
         for seed in seed.organizations {
-            let planted = planting::plant(seed, &mut ids, clock.now())?;
-            if let Some(twin) = organizations.insert(planted.id.clone(), planted) {
-                let (organization, kind, name) = (twin.id.clone(), "organization", twin.id);
+            let organization = seeding::seed_organization(seed, &mut ids, clock.now())?;
+            if let Some(duplicate) = organizations.insert(organization.id.clone(), organization) {
+                let (organization, kind, name) = (duplicate.id.clone(), "organization", duplicate.id);
                 return Err(SeedError::Duplicate { organization, kind, name });
             }
         }
-        let world = World {
+        let state = SharedState {
             organizations,
             ids,
             journal: Journal::default(),
@@ -105,18 +106,18 @@ impl Sandbox {
             faults: Faults::default(),
             limits: Limits::default(),
         };
-        Ok(Self { world: Arc::new(Mutex::new(world)), clock })
+        Ok(Self { state: Arc::new(Mutex::new(state)), clock })
     }
 
-    /// The API and the control paths, to be called in process.
+    /// The API and the control paths, for requests within the process.
     pub fn router(&self) -> Router {
         http::router(self.clone(), CancellationToken::new())
     }
 
-    /// Serves the sandbox until `shutdown` completes; requests that hang end then.
+    /// Serves the sandbox until `shutdown` completes, which also ends requests that hang.
     ///
     /// # Errors
-    /// If the listener fails for good.
+    /// If the listener fails permanently.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -124,33 +125,49 @@ impl Sandbox {
     ) -> io::Result<()> {
         let closing = CancellationToken::new();
         let router = http::router(self.clone(), closing.clone());
-        let service = router.into_make_service_with_connect_info::<Connection>();
+        let service = router.into_make_service_with_connect_info::<ConnectionHandle>();
         let stop = async move {
             shutdown.await;
             closing.cancel();
         };
-        axum::serve(Doorway(listener), service).with_graceful_shutdown(stop).await
+        axum::serve(Listener(listener), service).with_graceful_shutdown(stop).await
     }
 
-    /// Every commit so far, in order.
+    /// Serves the sandbox on a free loopback port, in a task that runs until the runtime ends.
+    ///
+    /// # Errors
+    /// If no loopback port is free.
+    pub async fn spawn(&self) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let sandbox = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = sandbox.serve(listener, future::pending()).await {
+                tracing::error!(%error, "sandbox failed");
+            }
+        });
+        Ok(address)
+    }
+
+    /// All commits, in order.
     #[must_use]
     pub fn journal(&self) -> Vec<Commit> {
         self.lock().journal.commits().to_vec()
     }
 
-    /// Every request so far, counted and listed.
+    /// All requests: how many, and the most recent ones.
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.lock().requests.requests()
     }
 
-    /// The organizations' ids.
+    /// The ids of all organizations.
     #[must_use]
     pub fn organizations(&self) -> Vec<String> {
         self.lock().organizations.keys().cloned().collect()
     }
 
-    /// The temporary grants that have not expired, oldest first; none for an unknown organization.
+    /// The temporary grants that have not expired, oldest first. Empty for an unknown organization.
     #[must_use]
     pub fn live_grants(&self, organization: &str) -> Vec<TemporaryGrant> {
         let now = self.clock.now();
@@ -158,25 +175,25 @@ impl Sandbox {
         self.lock().organizations.get(organization).map(live).unwrap_or_default()
     }
 
-    /// The role documents in force; none for an unknown organization.
+    /// The current role documents. Empty for an unknown organization.
     #[must_use]
     pub fn roles(&self, organization: &str) -> Vec<RoleDocument> {
-        let in_force =
+        let current =
             |found: &Organization| found.roles.iter().filter(|role| role.replaced_at.is_none()).cloned().collect();
-        self.lock().organizations.get(organization).map(in_force).unwrap_or_default()
+        self.lock().organizations.get(organization).map(current).unwrap_or_default()
     }
 
-    /// The users; none for an unknown organization.
+    /// The users. Empty for an unknown organization.
     #[must_use]
     pub fn users(&self, organization: &str) -> Vec<User> {
         self.lock().organizations.get(organization).map(|found| found.users.clone()).unwrap_or_default()
     }
 
-    /// The name of a user's role.
+    /// The name of the user's role.
     #[must_use]
     pub fn user_role(&self, organization: &str, user_id: &str) -> Option<String> {
-        let world = self.lock();
-        let organization = world.organizations.get(organization)?;
+        let state = self.lock();
+        let organization = state.organizations.get(organization)?;
         organization.role_by_id(&organization.user(user_id)?.role_id).map(|role| role.name.clone())
     }
 
@@ -186,7 +203,7 @@ impl Sandbox {
         self.lock().organizations.get(organization).map(|found| found.behavior.clone())
     }
 
-    /// Changes the organization's behavior from now on.
+    /// Changes how the organization's API behaves from now on.
     ///
     /// # Errors
     /// If there is no such organization.
@@ -197,32 +214,32 @@ impl Sandbox {
         })
     }
 
-    /// Adds a conversation. Not in the journal.
+    /// Adds a conversation without a journal entry.
     ///
     /// # Errors
-    /// As for a seed: an id twice, an unknown owner, a malformed id.
+    /// If the id is a duplicate or malformed, or the owner does not exist.
     pub fn add_conversation(&self, organization: &str, seed: ConversationSeed) -> Result<(), SeedError> {
         let now = self.clock.now();
-        self.change(organization, |found, ids| found.plant_conversation(seed, ids, now))
+        self.change(organization, |found, ids| found.add_conversation(seed, ids, now))
     }
 
-    /// Adds a user. Not in the journal.
+    /// Adds a user without a journal entry.
     ///
     /// # Errors
-    /// As for a seed: an id or email twice, an unknown role.
+    /// If the id or email is a duplicate, or the role does not exist.
     pub fn add_user(&self, organization: &str, seed: UserSeed) -> Result<(), SeedError> {
-        self.change(organization, |found, _| found.plant_user(seed))
+        self.change(organization, |found, _| found.add_user(seed))
     }
 
-    /// Adds a role. Not in the journal.
+    /// Adds a role without a journal entry.
     ///
     /// # Errors
-    /// As for a seed: a name twice, a malformed id, a deny in the model `AllowOnly`.
+    /// If the name is a duplicate, the id is malformed, or a grant denies in the model `AllowOnly`.
     pub fn add_role(&self, organization: &str, seed: RoleSeed) -> Result<(), SeedError> {
-        self.change(organization, |found, ids| found.plant_role(seed, ids))
+        self.change(organization, |found, ids| found.add_role(seed, ids))
     }
 
-    /// Gives an API key another secret and ends every token, as after a rotation. Not in the journal.
+    /// Replaces the secret of an API key and revokes all tokens, as a rotation does, without a journal entry.
     ///
     /// # Errors
     /// If there is no such organization or key.
@@ -230,7 +247,7 @@ impl Sandbox {
         self.change(organization, |found, _| {
             let Some(key) = found.keys.iter_mut().find(|key| key.key_id == key_id) else {
                 let (organization, kind, name) = (found.id.clone(), "API key", key_id.to_owned());
-                return Err(SeedError::NotThere { organization, kind, name });
+                return Err(SeedError::NotFound { organization, kind, name });
             };
             key.secret = secret;
             found.tokens.clear();
@@ -238,18 +255,18 @@ impl Sandbox {
         })
     }
 
-    /// Lets a fault happen.
+    /// Injects a fault.
     pub fn add_fault(&self, fault: Fault) {
         self.lock().faults.add(fault);
     }
 
-    /// The faults that are still to happen.
+    /// The faults that still apply to future requests.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         self.lock().faults.pending().to_vec()
     }
 
-    /// Forgets all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
     }
@@ -259,30 +276,30 @@ impl Sandbox {
         organization: &str,
         change: impl FnOnce(&mut Organization, &mut Ids) -> Result<(), SeedError>,
     ) -> Result<(), SeedError> {
-        let world = &mut *self.lock();
-        let found = world.organizations.get_mut(organization);
-        change(found.ok_or_else(|| SeedError::NoOrganization(organization.to_owned()))?, &mut world.ids)
+        let state = &mut *self.lock();
+        let found = state.organizations.get_mut(organization);
+        change(found.ok_or_else(|| SeedError::OrganizationNotFound(organization.to_owned()))?, &mut state.ids)
     }
 
-    fn perform(&self, operation: Operation, input: &Input) -> Reply {
-        self.lock().perform(operation, input, self.clock.now(), self.clock.boot())
+    fn process(&self, operation: Operation, request: &ApiRequest) -> Reply {
+        self.lock().process(operation, request, self.clock.now(), self.clock.boot())
     }
 
-    fn hit_faults(&self, operation: Operation) -> Vec<Fault> {
-        self.lock().faults.hit(operation)
+    fn take_faults(&self, operation: Operation) -> Vec<Fault> {
+        self.lock().faults.take(operation)
     }
 
-    fn request_arrived(&self, organization: Option<String>, operation: Option<Operation>) -> u64 {
-        self.lock().requests.arrived(self.clock.now(), organization, operation)
+    fn record_request(&self, organization: Option<String>, operation: Option<Operation>) -> u64 {
+        self.lock().requests.record_request(self.clock.now(), organization, operation)
     }
 
-    fn request_answered(&self, sequence: u64, operation: Option<Operation>, status: u16) {
-        self.lock().requests.answered(sequence, operation, status);
+    fn record_response(&self, sequence: u64, operation: Option<Operation>, status: u16) {
+        self.lock().requests.record_response(sequence, operation, status);
     }
 
-    /// A panic elsewhere leaves the state whole: every commit is one step.
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ignores poisoning: a commit is one step, so a panic cannot leave it half done.
+    fn lock(&self) -> MutexGuard<'_, SharedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

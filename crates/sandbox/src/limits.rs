@@ -1,4 +1,4 @@
-//! Rate limits: at most so many requests within any minute.
+//! Rate limits over a sliding window of one minute.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,27 +9,27 @@ use super::operation::Operation;
 
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The requests of the last minute, an operation and whoever shares its limit at a time.
+/// When the requests of the last minute were sent, by operation and scope.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     windows: BTreeMap<(Operation, String), VecDeque<Duration>>,
 }
 
-/// What is left of a limit.
+/// The remaining requests of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quota {
     pub(super) limit: u32,
     pub(super) remaining: u32,
     /// Until the oldest counted request leaves the window.
     pub(super) resets_in: Duration,
-    /// Whether this request was within the limit.
+    /// Whether this request is within the limit.
     pub(super) granted: bool,
 }
 
 impl Limits {
-    /// Counts one request at `boot` (see `Clock::boot`). A refused request does not count.
-    pub(super) fn take(&mut self, operation: Operation, sharer: String, limit: u32, boot: Duration) -> Quota {
-        let window = self.windows.entry((operation, sharer)).or_default();
+    /// Counts a request at the boot time `boot`, unless it exceeds the limit.
+    pub(super) fn take(&mut self, operation: Operation, scope: String, limit: u32, boot: Duration) -> Quota {
+        let window = self.windows.entry((operation, scope)).or_default();
         while window.front().is_some_and(|&start| boot.saturating_sub(start) >= WINDOW) {
             window.pop_front();
         }
@@ -45,7 +45,7 @@ impl Limits {
 }
 
 impl Quota {
-    /// Whole seconds until a refused request may be repeated, at least one.
+    /// Whole seconds until a rejected request may be repeated, at least one.
     pub(super) fn seconds(&self) -> u64 {
         let up = u64::from(self.resets_in.subsec_nanos() > 0);
         (self.resets_in.as_secs() + up).max(1)
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_slides() {
+    fn window_slides() {
         let mut limits = Limits::default();
         assert!(take(&mut limits, 0).granted);
         assert!(take(&mut limits, 30).granted);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_when_to_come_back() {
+    fn rejection_names_the_seconds_to_wait() {
         let mut limits = Limits::default();
         take(&mut limits, 10);
         take(&mut limits, 20);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn sharers_do_not_disturb_each_other() {
+    fn scopes_have_separate_limits() {
         let mut limits = Limits::default();
         take(&mut limits, 0);
         take(&mut limits, 0);

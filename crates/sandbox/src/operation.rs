@@ -1,12 +1,11 @@
-//! The nineteen operations of the Classic API that the sandbox serves.
+//! The nineteen operations of the Classic API that the sandbox implements.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// One operation, named as in the API document.
+/// An operation, named as in the API document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names are the API document's own operation ids")]
 pub enum Operation {
     SignInWithApiKey,
     GetOrganization,
@@ -31,7 +30,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Every operation.
     pub const ALL: [Self; 19] = [
         Self::SignInWithApiKey,
         Self::GetOrganization,
@@ -54,7 +52,6 @@ impl Operation {
         Self::UpdateUserInfo,
     ];
 
-    /// The HTTP method.
     #[must_use]
     pub fn method(self) -> Method {
         match self {
@@ -80,7 +77,7 @@ impl Operation {
         }
     }
 
-    /// The path template; the trailing slash, or its absence, is part of it.
+    /// The path template, with the documented trailing slash or without.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -105,7 +102,7 @@ impl Operation {
         }
     }
 
-    /// Requests a minute; `None` where the document names no limit.
+    /// The documented requests per minute; `None` for no limit.
     #[must_use]
     pub fn limit(self) -> Option<u32> {
         match self {

@@ -1,4 +1,4 @@
-//! The sandbox as a program.
+//! The options of the program `amigo-sandbox`, and its main loop.
 
 use std::{fs, io, net::SocketAddr, path::PathBuf};
 
@@ -11,38 +11,36 @@ use tracing::{info, warn};
 
 use super::{Sandbox, Seed, SeedError};
 
-/// The arguments of the sandbox.
 #[derive(Args, Clone, Debug)]
 pub struct SandboxOptions {
     /// Address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// YAML file with organizations, users, roles and conversations; without it a built-in example is used.
+    /// YAML file with the organizations, users, roles and conversations to start with [default: a built-in example].
     #[arg(long, value_name = "FILE")]
     pub seed: Option<PathBuf>,
-    /// Start of the random source, for a run that can be repeated.
+    /// Seed of the random generator, for a reproducible run [default: random].
     #[arg(long, value_name = "NUMBER")]
     pub random_seed: Option<u64>,
 }
 
-/// Why the sandbox did not start, or ended.
+/// A failure to start or to serve.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum RunError {
-    #[error("cannot read the seed {path}: {source}")]
+    #[error("cannot read seed file {path}: {source}")]
     Read { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Seed(#[from] SeedError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
-    #[error("the sandbox ended: {0}")]
+    #[error("cannot serve: {0}")]
     Serve(#[from] io::Error),
 }
 
-/// Serves the sandbox until the program is told to stop (interrupt or, on Unix, SIGTERM).
+/// Serves the sandbox until the process receives an interrupt or, on Unix, SIGTERM.
 ///
 /// # Errors
-/// If the seed is missing or bad, the address is taken, or the listener fails.
+/// If the seed is missing or invalid, the address is in use, or the listener fails.
 pub async fn run(options: SandboxOptions, clock: SharedClock) -> Result<(), RunError> {
     let seed = match &options.seed {
         Some(path) => {
@@ -56,16 +54,16 @@ pub async fn run(options: SandboxOptions, clock: SharedClock) -> Result<(), RunE
     let address = options.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr()?;
-    warn!("this is a sandbox, not Amigo: nothing here is real, and everything is lost when it ends");
+    warn!("this is a sandbox, not Amigo: all data is fictional, and the sandbox discards it on exit");
     info!(%address, organizations = ?sandbox.organizations(), random_seed, "sandbox listens on http://{address}");
-    sandbox.serve(listener, told_to_stop()).await?;
+    sandbox.serve(listener, shutdown_signal()).await?;
     Ok(())
 }
 
-async fn told_to_stop() {
+async fn shutdown_signal() {
     let interrupt = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            warn!(%error, "interrupts are not heard");
+            warn!(%error, "cannot handle interrupts");
             std::future::pending::<()>().await;
         }
     };
@@ -76,7 +74,7 @@ async fn told_to_stop() {
                 signal.recv().await;
             }
             Err(error) => {
-                warn!(%error, "SIGTERM is not heard");
+                warn!(%error, "cannot handle SIGTERM");
                 std::future::pending::<()>().await;
             }
         }

@@ -1,4 +1,4 @@
-//! Query parameters: repeated keys, paging, sorting, tag filters.
+//! Query parameters: repeated keys, pagination, sorting, tag filters.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -7,25 +7,22 @@ use serde_json::{Value, json};
 
 use super::{behavior::TagCombination, ids::is_document_id, validation::Problems};
 
-/// The decoded parameters of one request, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
-/// One `sort_by` entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SortKey {
     pub(super) field: String,
     pub(super) descending: bool,
 }
 
-/// Which part of a list is wanted. The continuation token is an offset.
+/// The requested part of a list. The continuation token is an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Page {
+pub(super) struct Pagination {
     pub(super) offset: usize,
     pub(super) limit: usize,
 }
 
-/// One `tag` filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum TagFilter {
     AnyValue(String),
@@ -33,13 +30,12 @@ enum TagFilter {
     Value(String, String),
 }
 
-/// All `tag` filters of a request.
 #[derive(Clone, Debug)]
 pub(super) struct TagFilters(Vec<TagFilter>);
 
 impl Query {
     pub(super) fn parse(raw: &str) -> Self {
-        // An unescaped plus is a space here: that is why `sort_by` needs `%2B`.
+        // An unescaped plus is a space, so `sort_by` needs `%2B`.
         let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         let pairs = raw.split('&').filter(|pair| !pair.is_empty());
         Self(
@@ -50,7 +46,7 @@ impl Query {
         )
     }
 
-    /// All values of a repeated parameter.
+    /// The values of a repeated parameter.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(present, _)| present == name).map(|(_, value)| value.as_str())
     }
@@ -80,43 +76,43 @@ impl Query {
             "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
             "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
             _ => {
-                problems.add(at(name), "bool_parsing", "Input should be a valid boolean");
+                problems.add(at(name), "bool_parsing", "ApiRequest should be a valid boolean");
                 None
             }
         }
     }
 
-    /// `limit` within `smallest..=largest`, `largest` if absent, and `continuation_token`.
-    pub(super) fn page(&self, smallest: usize, largest: usize, problems: &mut Problems) -> Page {
+    /// `limit` (default: `largest`) and `continuation_token`.
+    pub(super) fn pagination(&self, smallest: usize, largest: usize, problems: &mut Problems) -> Pagination {
         let limit = self.integer("limit", problems).unwrap_or(i64::try_from(largest).unwrap_or(i64::MAX));
         let limit = usize::try_from(limit).ok();
         if limit.is_none_or(|limit| limit < smallest) {
             problems.out_of_range(
                 at("limit"),
                 "greater_than_equal",
-                format!("Input should be greater than or equal to {smallest}"),
+                format!("ApiRequest should be greater than or equal to {smallest}"),
             );
         }
         if limit.is_some_and(|limit| limit > largest) {
             problems.out_of_range(
                 at("limit"),
                 "less_than_equal",
-                format!("Input should be less than or equal to {largest}"),
+                format!("ApiRequest should be less than or equal to {largest}"),
             );
         }
         let offset = self.integer("continuation_token", problems).unwrap_or(0);
-        Page { offset: usize::try_from(offset).unwrap_or(0), limit: limit.unwrap_or(largest) }
+        Pagination { offset: usize::try_from(offset).unwrap_or(0), limit: limit.unwrap_or(largest) }
     }
 
     fn integer(&self, name: &str, problems: &mut Problems) -> Option<i64> {
         let number = self.one(name)?.trim().parse().ok();
         if number.is_none() {
-            problems.add(at(name), "int_parsing", "Input should be a valid integer");
+            problems.add(at(name), "int_parsing", "ApiRequest should be a valid integer");
         }
         number
     }
 
-    /// `sort_by`, each a sign and one of the fields.
+    /// `sort_by` values: a sign and one of `fields`.
     pub(super) fn sort_by(&self, fields: &[&str], problems: &mut Problems) -> Vec<SortKey> {
         let mut keys = Vec::new();
         for (index, value) in self.all("sort_by").enumerate() {
@@ -137,7 +133,7 @@ impl Query {
         keys
     }
 
-    /// `tag`, each `key:value`, `key:*` or `key:`.
+    /// `tag` values: `key:value`, `key:*` or `key:`.
     pub(super) fn tags(&self, problems: &mut Problems) -> TagFilters {
         let mut filters = Vec::new();
         for (index, value) in self.all("tag").enumerate() {
@@ -156,22 +152,22 @@ impl Query {
 }
 
 impl TagFilters {
-    pub(super) fn accept(&self, tags: &BTreeMap<String, Option<String>>, combination: TagCombination) -> bool {
-        let mut hits = self.0.iter().map(|filter| match filter {
+    pub(super) fn matches(&self, tags: &BTreeMap<String, Option<String>>, combination: TagCombination) -> bool {
+        let mut matches = self.0.iter().map(|filter| match filter {
             TagFilter::AnyValue(key) => tags.contains_key(key),
             TagFilter::NoValue(key) => tags.get(key).is_some_and(Option::is_none),
             TagFilter::Value(key, value) => tags.get(key).and_then(Option::as_ref) == Some(value),
         });
         match combination {
-            TagCombination::All => hits.all(|hit| hit),
-            TagCombination::Any => self.0.is_empty() || hits.any(|hit| hit),
+            TagCombination::All => matches.all(|is_match| is_match),
+            TagCombination::Any => self.0.is_empty() || matches.any(|is_match| is_match),
         }
     }
 }
 
-impl Page {
-    /// The page of `items`, whether more follow, and the token for them.
-    pub(super) fn of<T>(self, items: Vec<T>) -> (Vec<T>, bool, Value) {
+impl Pagination {
+    /// Returns the requested items, whether more follow, and the token for them.
+    pub(super) fn apply<T>(self, items: Vec<T>) -> (Vec<T>, bool, Value) {
         let end = self.offset.saturating_add(self.limit);
         let has_more = items.len() > end;
         let token = if has_more { json!(end) } else { Value::Null };
@@ -179,7 +175,7 @@ impl Page {
     }
 }
 
-/// Sorts by the keys in turn; `compare` compares by one field, ascending.
+/// Sorts by the keys in turn. `compare` compares one field in ascending order.
 pub(super) fn sort<T>(items: &mut [T], keys: &[SortKey], compare: impl Fn(&T, &T, &str) -> Ordering) {
     items.sort_by(|left, right| {
         keys.iter().fold(Ordering::Equal, |order, key| {
@@ -191,8 +187,8 @@ pub(super) fn sort<T>(items: &mut [T], keys: &[SortKey], compare: impl Fn(&T, &T
     });
 }
 
-/// Whether a filter without values, or one that holds the value, lets it pass.
-pub(super) fn passes(filter: &[String], value: &str) -> bool {
+/// Whether `filter` contains the value. An empty filter matches everything.
+pub(super) fn matches_filter(filter: &[String], value: &str) -> bool {
     filter.is_empty() || filter.iter().any(|wanted| wanted == value)
 }
 

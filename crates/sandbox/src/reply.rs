@@ -1,9 +1,8 @@
-//! One answer, before it is turned into HTTP.
+//! A response before its conversion to HTTP.
 
 use http::StatusCode;
 use serde_json::Value;
 
-/// One answer of the sandbox.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,

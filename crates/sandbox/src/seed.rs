@@ -1,4 +1,4 @@
-//! What the sandbox starts with, read from YAML. See `examples/sandbox.yaml`.
+//! The initial data of the sandbox, as YAML. See `examples/sandbox.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -14,212 +14,196 @@ use super::{
     state::{FrontendView, Insights, MessageFormat, MessageType, PermissionModel, PostProcessing, Preferences},
 };
 
-/// The seed that is built in: a copy of `examples/sandbox.yaml`.
 const EXAMPLE: &str = include_str!("../../../examples/sandbox.yaml");
 
-/// Everything the sandbox starts with.
+/// The initial data of the sandbox.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seed {
-    /// The organizations, each with its own users, roles and conversations.
     pub organizations: Vec<OrganizationSeed>,
 }
 
-/// One organization.
+/// An organization with its users, roles and conversations.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrganizationSeed {
     /// The `{organization}` path segment.
     pub id: String,
-    /// The name for people.
+    /// The display name.
     pub name: String,
-    /// Shown to callers with `Organization:GetOrganizationDetails`.
+    /// Only visible with `Organization:GetOrganizationDetails`.
     #[serde(default)]
     pub tenant_id: Option<String>,
-    /// For invited users without their own.
+    /// The preferences of invited users who set none.
     #[serde(default)]
     pub default_user_preferences: Preferences,
-    /// Which permission model the API speaks. Default `AllowOnly`.
+    /// The permission model. Default: `AllowOnly`.
     #[serde(default)]
     pub model: PermissionModel,
-    /// The answers to open questions.
+    /// API behavior that Amigo does not document.
     #[serde(default)]
     pub behavior: Behavior,
-    /// The API keys.
     #[serde(default)]
     pub api_keys: Vec<ApiKeySeed>,
-    /// The roles.
     pub roles: Vec<RoleSeed>,
-    /// The users.
     pub users: Vec<UserSeed>,
-    /// The conversations.
     #[serde(default)]
     pub conversations: Vec<ConversationSeed>,
 }
 
-/// One API key.
+/// An API key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeySeed {
-    /// The `x-api-key-id`.
+    /// The value of the header `x-api-key-id`.
     pub id: String,
-    /// The `x-api-key`.
+    /// The value of the header `x-api-key`.
     #[serde(deserialize_with = "secret")]
     pub secret: SecretString,
-    /// A name for people.
+    /// The display name.
     #[serde(default)]
     pub name: Option<String>,
-    /// The role's name: the key signs in users up to this role.
+    /// The name of a role. The key signs in users whose role does not exceed this one.
     pub role: String,
-    /// The user who made the key.
+    /// The id of the user who created the key.
     pub creator: String,
-    /// Default 90 days after the start.
+    /// Default: 90 days after the sandbox starts.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
 }
 
-/// One role.
+/// A role.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleSeed {
-    /// The role's name.
     pub name: String,
-    /// Default random.
+    /// Default: random.
     #[serde(default)]
     pub id: Option<String>,
-    /// What it is for.
     pub description: String,
-    /// Default `admin`.
+    /// Default: `admin`.
     #[serde(default = "admin")]
     pub frontend_view: FrontendView,
-    /// What it allows and denies.
+    /// Default: none.
     #[serde(default)]
     pub permission_grants: Vec<GrantSeed>,
 }
 
-/// One grant of a role.
+/// A permission grant of a role.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantSeed {
     /// `Category:Action`.
     pub permission_name: String,
-    /// Default none, which means always.
+    /// Default: no conditions.
     #[serde(default)]
     pub conditions: Conditions,
-    /// Default Allow; Deny needs the model `AllowDeny`.
+    /// Default: Allow. Deny requires the model `AllowDeny`.
     #[serde(default)]
     pub action: Action,
-    /// Only shown in the model `AllowDeny`.
+    /// Only visible in the model `AllowDeny`.
     #[serde(default)]
     pub description: Option<String>,
 }
 
-/// One user.
+/// A user.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserSeed {
-    /// The user id.
     pub id: String,
-    /// Unique in the organization.
+    /// Must be unique in the organization.
     pub email: String,
-    /// Given name.
     pub first_name: String,
-    /// Family name.
     pub last_name: String,
-    /// The role's name.
+    /// The name of a role.
     pub role: String,
-    /// Default: all visible to admins.
+    /// Default: administrators see everything.
     #[serde(default)]
     pub preferences: Preferences,
 }
 
-/// One conversation.
+/// A conversation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationSeed {
     /// 24 lower-case hexadecimal digits.
     pub id: String,
-    /// The owner's user id.
+    /// The id of the user who owns the conversation.
     pub user_id: String,
-    /// Default the start of the sandbox.
+    /// Default: when the sandbox starts.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
-    /// Default true.
+    /// Default: true.
     #[serde(default = "yes")]
     pub is_finished: bool,
-    /// Default true.
+    /// Default: true.
     #[serde(default = "yes")]
     pub is_analyzed: bool,
-    /// Default none.
+    /// Default: none.
     #[serde(default)]
     pub completed_post_processings: Vec<PostProcessing>,
-    /// Default random.
+    /// Default: random.
     #[serde(default)]
     pub service_id: Option<String>,
-    /// Default null.
+    /// Default: null.
     #[serde(default)]
     pub version_set_info: Option<Value>,
-    /// Default none.
+    /// Default: none.
     #[serde(default)]
     pub tags: BTreeMap<String, Option<String>>,
-    /// In order.
+    /// The messages, in order.
     #[serde(default)]
     pub messages: Vec<MessageSeed>,
-    /// By interaction id; an interaction of a message without an entry has empty insights.
+    /// By interaction id. Interactions without an entry have empty insights.
     #[serde(default)]
     pub insights: BTreeMap<String, Insights>,
 }
 
-/// One message.
+/// A message of a conversation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageSeed {
-    /// Default random.
+    /// Default: random.
     #[serde(default)]
     pub id: Option<String>,
-    /// Default: a random one, shared by the conversation's messages that name none.
+    /// Default: a random id, shared by all messages of the conversation that set none.
     #[serde(default)]
     pub interaction_id: Option<String>,
-    /// Default the conversation's.
+    /// Default: the time of the conversation.
     #[serde(default)]
     pub created_at: Option<Timestamp>,
-    /// Who speaks.
     pub sender: String,
-    /// What is said.
     pub message: String,
-    /// Default text.
+    /// Default: text.
     #[serde(default)]
     pub format: MessageFormat,
-    /// What kind of message it is.
     pub message_type: MessageType,
 }
 
-/// Why a seed cannot be used.
+/// A seed that the sandbox cannot use.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages say it")]
 pub enum SeedError {
-    #[error("the seed is not readable: {0}")]
+    #[error("cannot parse the seed: {0}")]
     Syntax(String),
-    #[error("organization {organization}: {kind} {name} appears twice")]
+    #[error("organization {organization}: duplicate {kind} {name}")]
     Duplicate { organization: String, kind: &'static str, name: String },
-    #[error("organization {organization}: {user} names {kind} {name}, which does not exist")]
+    #[error("organization {organization}: {user} refers to {kind} {name}, which does not exist")]
     Unknown { organization: String, user: String, kind: &'static str, name: String },
-    #[error("organization {organization}: {kind} id {id:?} is not 24 lower-case hexadecimal digits")]
+    #[error("organization {organization}: {kind} id {id:?} must be 24 lower-case hexadecimal digits")]
     BadId { organization: String, kind: &'static str, id: String },
-    #[error("organization {organization}: role {role} denies, which the model AllowOnly cannot express")]
+    #[error("organization {organization}: role {role} contains a deny grant; set the model to AllowDeny")]
     DenyInAllowOnly { organization: String, role: String },
-    #[error("there is no organization {0}")]
-    NoOrganization(String),
-    #[error("organization {organization}: there is no {kind} {name}")]
-    NotThere { organization: String, kind: &'static str, name: String },
+    #[error("organization {0} does not exist")]
+    OrganizationNotFound(String),
+    #[error("organization {organization}: {kind} {name} does not exist")]
+    NotFound { organization: String, kind: &'static str, name: String },
 }
 
 impl Seed {
-    /// Reads a seed.
+    /// Parses a seed. [`crate::Sandbox::new`] checks the references in it.
     ///
     /// # Errors
-    /// [`SeedError::Syntax`] if the text is not YAML, or has a member that no seed has. References between the
-    /// parts are checked when the sandbox is built.
+    /// [`SeedError::Syntax`] if the text is not YAML or contains an unknown field.
     pub fn from_yaml(text: &str) -> Result<Self, SeedError> {
         serde_saphyr::from_str(text).map_err(|error| SeedError::Syntax(error.to_string()))
     }
@@ -227,7 +211,7 @@ impl Seed {
     /// The built-in seed, `examples/sandbox.yaml`.
     ///
     /// # Errors
-    /// None in a build whose tests passed; see [`Seed::from_yaml`].
+    /// See [`Seed::from_yaml`]; the tests prove that the example parses.
     pub fn example() -> Result<Self, SeedError> {
         Self::from_yaml(EXAMPLE)
     }

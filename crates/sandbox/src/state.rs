@@ -1,4 +1,4 @@
-//! What the sandbox knows: organizations with their users, roles, grants, keys and conversations.
+//! Organizations with their users, roles, grants, keys and conversations.
 
 use std::collections::BTreeMap;
 
@@ -10,56 +10,49 @@ use serde_json::Value;
 
 use super::behavior::Behavior;
 
-/// How long a replaced role document lives on.
+/// How long a replaced role document is kept.
 const REPLACED_ROLE_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
-/// Which permission model the organization's API speaks.
+/// The permission model of an organization's API.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PermissionModel {
-    /// Today's document: grants only allow; `action` is an unknown member.
+    /// The current API document: grants only allow, and `action` is an unknown field.
     #[default]
     AllowOnly,
-    /// The guide: every grant carries `action`, Allow or Deny.
+    /// The guide: every grant has an `action`, Allow or Deny.
     AllowDeny,
 }
 
-/// Which UI the users of a role see.
+/// The UI of a role's users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FrontendView {
-    /// The client's UI.
     Client,
-    /// The administrator's UI.
     Admin,
 }
 
-/// One role document. Several may share a name while replaced ones live on.
+/// A role document. Replaced documents of the same name are kept for a day.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RoleDocument {
-    /// 24 hexadecimal digits; changes when the role is replaced.
+    /// 24 hexadecimal digits. A new document has a new id.
     pub id: String,
-    /// The name, the role's lasting key.
+    /// The stable key of the role.
     pub name: String,
-    /// What the role is for.
     pub description: String,
-    /// Which UI its users see.
     pub frontend_view: FrontendView,
-    /// What it allows and denies.
     #[serde(skip)]
     pub permission_grants: Vec<PermissionGrant>,
-    /// The text of each grant, by the grant's index; only in the `AllowDeny` model.
+    /// By the index of the grant. Only in the `AllowDeny` model.
     #[serde(skip)]
     pub(super) grant_descriptions: Vec<Option<String>>,
     /// Only in the `AllowDeny` model.
     pub is_base_role: bool,
-    /// When a new document took over; this one expires a day later.
+    /// When a new document replaced this one, which expires a day later.
     pub replaced_at: Option<Timestamp>,
 }
 
-/// A user's preferences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub struct Preferences {
     pub enable_response_recommendation: bool,
     pub preferred_language: Option<String>,
@@ -69,9 +62,7 @@ pub struct Preferences {
     pub audio_keyterms: Vec<String>,
 }
 
-/// A user.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub struct User {
     pub user_id: String,
     pub first_name: String,
@@ -80,33 +71,27 @@ pub struct User {
     pub role_id: String,
     pub preferences: Preferences,
     pub nonsensitive_variables: BTreeMap<String, String>,
-    /// The names only; the sandbox forgets the values.
+    /// Only the names; the sandbox discards the values.
     pub sensitive_variables: Vec<String>,
 }
 
-/// A temporary grant, live or expired.
+/// A temporary grant, active or expired.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TemporaryGrant {
     /// 24 hexadecimal digits.
     pub id: String,
-    /// Who received it.
     pub user_id: String,
-    /// What it gives.
     #[serde(skip)]
     pub permission_grant: PermissionGrant,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it ends: it gives nothing from this instant on.
+    /// The first instant at which the grant is no longer effective.
     pub expires_at: Timestamp,
-    /// Why.
     pub justification: String,
-    /// Who made it.
+    /// The id of the user who created it.
     pub creator: String,
-    /// Free tags.
     pub tags: BTreeMap<String, Option<String>>,
 }
 
-/// An API key.
 #[derive(Clone, Debug)]
 pub(super) struct ApiKey {
     pub(super) document_id: String,
@@ -119,7 +104,6 @@ pub(super) struct ApiKey {
     pub(super) expires_at: Timestamp,
 }
 
-/// Whom a token signs in, and until when.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) user_id: String,
@@ -128,10 +112,9 @@ pub(super) struct Token {
 
 /// A conversation with its messages.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub struct Conversation {
     pub id: String,
-    /// The owner.
+    /// The id of the owner.
     pub user_id: String,
     pub created_at: Timestamp,
     pub is_finished: bool,
@@ -145,19 +128,17 @@ pub struct Conversation {
     pub insights: BTreeMap<String, Insights>,
 }
 
-/// What ran after a conversation.
+/// A processing step after a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the values are named as in the API")]
 pub enum PostProcessing {
     GenerateUserModels,
     ExtractMemories,
     ComputeMetrics,
 }
 
-/// One message of a conversation.
+/// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub struct Message {
     pub id: String,
     pub interaction_id: String,
@@ -168,20 +149,18 @@ pub struct Message {
     pub message_type: MessageType,
 }
 
-/// How a message was delivered.
+/// The channel of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the values are named as in the API")]
 pub enum MessageFormat {
     #[default]
     Text,
     Voice,
 }
 
-/// What kind of message it is.
+/// The type of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the values are named as in the API")]
 pub enum MessageType {
     UserMessage,
     AgentMessage,
@@ -189,10 +168,9 @@ pub enum MessageType {
     ExternalEvent,
 }
 
-/// What the agent went through in one interaction.
+/// The agent's reasoning in one interaction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the members are named as in the API")]
 pub struct Insights {
     pub current_state_name: String,
     pub current_state_action: String,
@@ -205,7 +183,6 @@ pub struct Insights {
     pub engage_user_tool_call_logs: Vec<Vec<Value>>,
 }
 
-/// One organization and everything in it.
 #[derive(Debug)]
 pub(super) struct Organization {
     pub(super) id: String,
@@ -236,25 +213,23 @@ impl Default for Preferences {
 }
 
 impl RoleDocument {
-    fn is_alive(&self, now: Timestamp) -> bool {
+    fn is_kept(&self, now: Timestamp) -> bool {
         self.replaced_at.is_none_or(|replaced_at| now.duration_since(replaced_at) < REPLACED_ROLE_LIFETIME)
     }
 }
 
 impl TemporaryGrant {
-    /// What the grant gives, by its name.
     #[must_use]
     pub fn permission_name(&self) -> &str {
         &self.permission_grant.permission_name
     }
 
-    /// Under which conditions the grant gives.
     #[must_use]
     pub fn conditions(&self) -> &Conditions {
         &self.permission_grant.conditions
     }
 
-    /// Whether the grant allows, which a temporary grant always should.
+    /// Always Allow in a correct request.
     #[must_use]
     pub fn action(&self) -> Action {
         self.permission_grant.action
@@ -274,7 +249,7 @@ impl Organization {
         self.users.iter_mut().find(|user| user.user_id == user_id)
     }
 
-    /// The document in force under the name.
+    /// The current document of the name.
     pub(super) fn role(&self, name: &str) -> Option<&RoleDocument> {
         self.roles.iter().find(|role| role.name == name && role.replaced_at.is_none())
     }
@@ -287,13 +262,13 @@ impl Organization {
         self.conversations.iter().find(|conversation| conversation.id == id)
     }
 
-    /// The role documents a listing may show.
+    /// The role documents that listings contain.
     pub(super) fn listed_roles(&self, now: Timestamp) -> impl Iterator<Item = &RoleDocument> {
         let replaced_too = self.behavior.old_role_visible;
-        self.roles.iter().filter(move |role| role.is_alive(now) && (replaced_too || role.replaced_at.is_none()))
+        self.roles.iter().filter(move |role| role.is_kept(now) && (replaced_too || role.replaced_at.is_none()))
     }
 
-    /// Puts `new` in the place of the document in force under its name; users and keys move along.
+    /// Replaces the current document of the same name and moves its users and keys to `new`.
     pub(super) fn replace_role(&mut self, new: RoleDocument, now: Timestamp) {
         let Some(old) = self.roles.iter_mut().find(|role| role.name == new.name && role.replaced_at.is_none()) else {
             return self.roles.push(new);
@@ -309,10 +284,10 @@ impl Organization {
         self.roles.push(new);
     }
 
-    /// Forgets what has expired and is no longer shown to anyone.
-    pub(super) fn forget_expired(&mut self, now: Timestamp) {
+    /// Removes expired objects that no listing contains.
+    pub(super) fn remove_expired(&mut self, now: Timestamp) {
         self.tokens.retain(|_, token| now < token.expires_at);
-        self.roles.retain(|role| role.is_alive(now));
+        self.roles.retain(|role| role.is_kept(now));
         if let Some(listed_for) = self.behavior.expired_grants_listed_for {
             self.grants.retain(|grant| now.duration_since(grant.expires_at) < listed_for);
         }

@@ -1,10 +1,10 @@
-//! Timestamps and durations on the wire.
+//! The JSON form of timestamps and durations.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use super::behavior::TimestampPrecision;
 
-/// RFC 3339 in UTC, cut to the precision.
+/// RFC 3339 in UTC, truncated to the precision.
 pub(super) fn render(timestamp: Timestamp, precision: TimestampPrecision) -> String {
     match precision {
         TimestampPrecision::Seconds => format!("{timestamp:.0}"),
@@ -13,8 +13,8 @@ pub(super) fn render(timestamp: Timestamp, precision: TimestampPrecision) -> Str
     }
 }
 
-/// An ISO 8601 duration in weeks, days, hours, minutes and seconds; a day has 24 hours. `None` for anything else,
-/// such as the friendly `2h`.
+/// An ISO 8601 duration of weeks, days, hours, minutes and seconds. A day has 24 hours. `None` for any other form,
+/// such as `2h`.
 pub(super) fn parse_duration(text: &str) -> Option<SignedDuration> {
     let iso = text.trim_start_matches(['+', '-']).starts_with('P')
         && text.bytes().all(|byte| !byte.is_ascii_lowercase() && !byte.is_ascii_whitespace());
@@ -34,14 +34,14 @@ mod tests {
     }
 
     #[test]
-    fn other_durations_do_not() {
+    fn non_iso_durations_do_not_parse() {
         for text in ["", "P", "2h", "PT", "pt2h", "P1", "2 hours", "120"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }
 
     #[test]
-    fn precision_cuts() {
+    fn timestamps_are_truncated_to_the_precision() {
         let timestamp: Timestamp = "2026-01-02T03:04:05.678999Z".parse().unwrap();
         assert_eq!(render(timestamp, TimestampPrecision::Seconds), "2026-01-02T03:04:05Z");
         assert_eq!(render(timestamp, TimestampPrecision::Milliseconds), "2026-01-02T03:04:05.678Z");

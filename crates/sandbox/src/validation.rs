@@ -1,24 +1,23 @@
-//! What the schema refuses: request bodies, member by member, with every problem reported at once.
+//! Validates request bodies and collects all problems of a request.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::errors::{Problem, Refusal};
+use super::errors::{ApiError, Problem};
 
-/// The problems found so far in one request.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
 
-/// A JSON object of the body and where it stands.
+/// A JSON object of the body, with its location.
 #[derive(Clone, Debug)]
 pub(super) struct Object<'a> {
     pub(super) members: &'a Map<String, Value>,
     location: Vec<Value>,
 }
 
-/// How many characters a text has, after trimming.
+/// How many characters a text must have after trimming.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextRule {
     pub(super) min: usize,
@@ -39,50 +38,46 @@ impl Problems {
         self.0.push(Problem { location, message: message.into(), kind, out_of_range: true });
     }
 
-    /// Refuses the request if there is any problem.
-    pub(super) fn refuse_if_any(self) -> Result<(), Refusal> {
-        if self.0.is_empty() { Ok(()) } else { Err(Refusal::Invalid(self.0)) }
+    /// Fails if there is any problem.
+    pub(super) fn into_result(self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self.0)) }
     }
 
-    /// The refusal, for where a required member turned out missing.
-    pub(super) fn refusal(self) -> Refusal {
-        Refusal::Invalid(self.0)
+    pub(super) fn into_error(self) -> ApiError {
+        ApiError::Invalid(self.0)
     }
 }
 
-/// The body as JSON.
-pub(super) fn parse_body(body: &Bytes) -> Result<Value, Refusal> {
+pub(super) fn parse_body(body: &Bytes) -> Result<Value, ApiError> {
     let mut problems = Problems::default();
     if body.is_empty() {
         problems.add(vec![json!("body")], "missing", "Field required");
-        return Err(problems.refusal());
+        return Err(problems.into_error());
     }
     serde_json::from_slice(body).map_err(|error| {
         problems.add(vec![json!("body"), json!(error.column())], "json_invalid", "JSON decode error");
-        problems.refusal()
+        problems.into_error()
     })
 }
 
-/// The body's outermost object.
-pub(super) fn body_object(body: &Value) -> Result<Object<'_>, Refusal> {
+pub(super) fn body_object(body: &Value) -> Result<Object<'_>, ApiError> {
     let mut problems = Problems::default();
     let location = vec![json!("body")];
-    object(body, location, &mut problems).ok_or_else(|| problems.refusal())
+    object(body, location, &mut problems).ok_or_else(|| problems.into_error())
 }
 
-/// `value` as an object.
 pub(super) fn object<'a>(value: &'a Value, location: Vec<Value>, problems: &mut Problems) -> Option<Object<'a>> {
     let Value::Object(members) = value else {
-        problems.add(location, "model_attributes_type", "Input should be a valid object");
+        problems.add(location, "model_attributes_type", "ApiRequest should be a valid object");
         return None;
     };
     Some(Object { members, location })
 }
 
-/// `value` as a text; surrounding white space is dropped.
+/// A text. Trims surrounding white space if the rule has a minimum.
 pub(super) fn text(value: &Value, rule: TextRule, location: Vec<Value>, problems: &mut Problems) -> Option<String> {
     let Value::String(text) = value else {
-        problems.add(location, "string_type", "Input should be a valid string");
+        problems.add(location, "string_type", "ApiRequest should be a valid string");
         return None;
     };
     let text = if rule.min == 0 { text } else { text.trim() };
@@ -105,7 +100,7 @@ impl<'a> Object<'a> {
         location
     }
 
-    /// A member that must be there, be it null.
+    /// A required member, which may be null.
     pub(super) fn required(&self, name: &str, problems: &mut Problems) -> Option<&'a Value> {
         let member = self.members.get(name);
         if member.is_none() {
@@ -130,12 +125,12 @@ impl<'a> Object<'a> {
     pub(super) fn optional_boolean(&self, name: &str, problems: &mut Problems) -> Option<bool> {
         let value = self.optional(name)?;
         if !value.is_boolean() {
-            problems.add(self.at(name), "bool_type", "Input should be a valid boolean");
+            problems.add(self.at(name), "bool_type", "ApiRequest should be a valid boolean");
         }
         value.as_bool()
     }
 
-    /// One of a fixed set of texts.
+    /// One text of a fixed set.
     pub(super) fn choice<T: serde::de::DeserializeOwned>(
         &self,
         name: &str,
@@ -144,7 +139,7 @@ impl<'a> Object<'a> {
     ) -> Option<T> {
         let choice = serde_json::from_value(value.clone()).ok();
         if choice.is_none() {
-            problems.add(self.at(name), "enum", "Input should be one of the permitted values");
+            problems.add(self.at(name), "enum", "ApiRequest should be one of the permitted values");
         }
         choice
     }
@@ -152,27 +147,27 @@ impl<'a> Object<'a> {
     pub(super) fn optional_texts(&self, name: &str, rule: TextRule, problems: &mut Problems) -> Option<Vec<String>> {
         let value = self.optional(name)?;
         let Value::Array(items) = value else {
-            problems.add(self.at(name), "list_type", "Input should be a valid list");
+            problems.add(self.at(name), "list_type", "ApiRequest should be a valid list");
             return None;
         };
         let location = |index: usize| [self.at(name), vec![json!(index)]].concat();
         items.iter().enumerate().map(|(index, item)| text(item, rule, location(index), problems)).collect()
     }
 
-    /// A map of tags: letters, digits, underscores and white space, values may be null.
+    /// Tags of letters, digits, underscores and white space. Values may be null.
     pub(super) fn tags(
         &self,
         name: &str,
         value: &Value,
         problems: &mut Problems,
     ) -> Option<BTreeMap<String, Option<String>>> {
-        const MOST: usize = 20;
+        const MAX_TAGS: usize = 20;
         let Value::Object(members) = value else {
-            problems.add(self.at(name), "dict_type", "Input should be a valid dictionary");
+            problems.add(self.at(name), "dict_type", "ApiRequest should be a valid dictionary");
             return None;
         };
-        if members.len() > MOST {
-            problems.add(self.at(name), "too_long", format!("Dictionary should have at most {MOST} items"));
+        if members.len() > MAX_TAGS {
+            problems.add(self.at(name), "too_long", format!("Dictionary should have at most {MAX_TAGS} items"));
         }
         let mut tags = BTreeMap::new();
         for (key, value) in members {
@@ -187,8 +182,8 @@ impl<'a> Object<'a> {
         Some(tags)
     }
 
-    /// Refuses every member not in `known`.
-    pub(super) fn refuse_unknown(&self, known: &[&str], problems: &mut Problems) {
+    /// Rejects every member that is not in `known`.
+    pub(super) fn reject_unknown(&self, known: &[&str], problems: &mut Problems) {
         for name in self.members.keys().filter(|name| !known.contains(&name.as_str())) {
             problems.add(self.at(name), "extra_forbidden", "Extra inputs are not permitted");
         }

@@ -103,8 +103,8 @@ async fn recovers_with_one_each(stage: &Stage) {
 
 /// With a tick of one second: a few attempts of three requests each, no more.
 async fn assert_bounded(stage: &Stage) {
-    let posts = stage.sandbox.requests().of(POST);
+    let posts = stage.sandbox.requests().count(POST);
     let (requests, _) = stage.activity("tpg", "request", Duration::from_secs(3)).await;
-    let posted = stage.sandbox.requests().of(POST) - posts;
+    let posted = stage.sandbox.requests().count(POST) - posts;
     assert!(posted <= 15 && requests <= 30, "{posted} posts of {requests} requests in three seconds");
 }

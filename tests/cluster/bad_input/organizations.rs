@@ -46,7 +46,7 @@ async fn a_wrong_key_stops_all_calls() {
     let valid = stage.condition("amorg", &stage.name, "CredentialsValid").await.expect("a condition");
     assert_eq!(valid.status, "False");
     let requests = stage.sandbox.requests();
-    assert_eq!(requests.total(), requests.of(SIGN_IN), "nothing but sign-ins");
+    assert_eq!(requests.total(), requests.count(SIGN_IN), "nothing but sign-ins");
     stage.apply(&stage.secret("sandbox-api-key")).await;
     recovered(&stage).await;
 }

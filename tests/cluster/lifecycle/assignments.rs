@@ -20,7 +20,7 @@ async fn a_user_gets_a_role_and_another_one() {
     stage.patch("amra", "colleague", json!({"spec": {"roleName": "Engineer"}})).await;
     until_role(&stage, "Engineer").await;
     stage.until_member("amra", "colleague", "/status/roleName", json!("Engineer")).await;
-    assert_eq!(stage.sandbox.requests().of(Operation::AssignRole), 2);
+    assert_eq!(stage.sandbox.requests().count(Operation::AssignRole), 2);
     assert_eq!(stage.audit("colleague").await.len(), 2);
 }
 
@@ -202,10 +202,10 @@ async fn a_role_made_anew_by_hand_is_not_assigned_again() {
     stage.until_ready("amrole", "triage").await;
     stage.apply(&assignment("colleague", "email: colleague@example.com", "  roleName: triage")).await;
     stage.until_ready("amra", "colleague").await;
-    let asked = stage.sandbox.requests().of(Operation::AssignRole);
+    let asked = stage.sandbox.requests().count(Operation::AssignRole);
     stage.by_hand("/role/triage", json!({"permission_grants": []})).await;
     tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(stage.sandbox.requests().of(Operation::AssignRole), asked);
+    assert_eq!(stage.sandbox.requests().count(Operation::AssignRole), asked);
     assert_eq!(stage.audit("colleague").await.len(), 1);
 }
 

@@ -185,7 +185,7 @@ async fn live_grants_and_settled_objects_rest_in_silence() {
         stage.until_ready("tpg", &format!("grant-{number}")).await;
         stage.until_ready("amrole", &format!("role-{number}")).await;
     }
-    let sweeps = |stage: &Stage| stage.sandbox.requests().of(Operation::GetTemporaryPermissionGrants);
+    let sweeps = |stage: &Stage| stage.sandbox.requests().count(Operation::GetTemporaryPermissionGrants);
     let (before, swept) = (stage.sandbox.requests().total(), sweeps(&stage));
     let (_, written) = stage.activity("tpg", "grant-0", Duration::from_secs(6)).await;
     let others = stage.sandbox.requests().total() - before - (sweeps(&stage) - swept);
@@ -244,7 +244,7 @@ async fn a_new_key_ends_the_warning_about_the_old_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unrelated_edit_triggers_no_sign_in() {
     let stage = Stage::new("edited").await;
-    let sign_ins = || stage.sandbox.requests().of(Operation::SignInWithApiKey);
+    let sign_ins = || stage.sandbox.requests().count(Operation::SignInWithApiKey);
     let before = sign_ins();
     for allowed in ["one", "two", "three"] {
         stage.patch("amorg", &stage.name, json!({"spec": {"allowedNamespaces": [allowed, stage.name]}})).await;

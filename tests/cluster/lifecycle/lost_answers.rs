@@ -57,7 +57,7 @@ async fn adopts(prefix: &str, effect: Effect) {
     stage.apply(&grant("request", REQUEST)).await;
     stage.until_ready("tpg", "request").await;
     assert_one_each(&stage);
-    assert_eq!(stage.sandbox.requests().of(POST), 3);
+    assert_eq!(stage.sandbox.requests().count(POST), 3);
 }
 
 fn assert_one_each(stage: &Stage) {

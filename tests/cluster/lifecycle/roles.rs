@@ -25,7 +25,7 @@ async fn a_role_is_made_and_follows_its_spec() {
     let replaced = until(&stage, "triage", |role| role.permission_grants.is_empty()).await;
     assert_ne!(replaced.id, made.id, "grants make a new document");
     stage.until_member("amrole", "triage", "/status/roleId", json!(replaced.id)).await;
-    assert_eq!(stage.sandbox.requests().of(Operation::ModifyRole), 2);
+    assert_eq!(stage.sandbox.requests().count(Operation::ModifyRole), 2);
     let told = ["created", "changed in description", "changed in permissionGrants"];
     eventually(PATIENCE, "every change is told", async || (events_of(&stage, "triage").await == told).then_some(()))
         .await;
@@ -201,7 +201,7 @@ async fn name_of_an_unlisted_role_causes_no_retry_loop() {
     assert!(why.contains("Role:GetRole"), "{why}");
     assert_eq!(stage.member("amrole", "hidden", "/status/creating").await, json!(null), "it is not the object's own");
     // Other tests' objects wake this one, too; however often it tries, the roles are not listed each time.
-    let listed = || stage.sandbox.requests().of(Operation::GetRoles);
+    let listed = || stage.sandbox.requests().count(Operation::GetRoles);
     let before = listed();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(listed() - before <= 2, "{} listings in three seconds", listed() - before);
@@ -216,7 +216,7 @@ async fn lost_creation_response_keeps_ownership() {
     stage.apply(&role("triage", "  adoption: Never")).await;
     stage.until_ready("amrole", "triage").await;
     assert_eq!(stage.member("amrole", "triage", "/status/creating").await, json!(null));
-    assert_eq!(stage.sandbox.requests().of(Operation::CreateRole), 1);
+    assert_eq!(stage.sandbox.requests().count(Operation::CreateRole), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,11 +140,11 @@ async fn expired_access_is_listed_from_request_then_amigo() {
 async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
     let stage = stage("key").await;
     let flags = let_ask_amigo(&stage).await;
-    let asked = stage.sandbox.requests().of(Operation::SignInWithApiKey);
+    let asked = stage.sandbox.requests().count(Operation::SignInWithApiKey);
     let refused = list(&stage, &[["--all"].as_slice(), &AT_DEFAULT].concat());
     assert_eq!(refused.code, 0, "{refused:?}");
     assert!(refused.stderr.contains("is not sent") && refused.stderr.contains("--allow-plain-http"), "{refused:?}");
-    assert_eq!(stage.sandbox.requests().of(Operation::SignInWithApiKey), asked);
+    assert_eq!(stage.sandbox.requests().count(Operation::SignInWithApiKey), asked);
     stage.fail(Operation::GetTemporaryPermissionGrants, Effect::status(403));
     let failed = list(&stage, &[["--all"].as_slice(), &flags, &AT_DEFAULT].concat());
     assert!(failed.code == 0 && failed.stdout.lines().count() == 7, "{failed:?}");

@@ -105,7 +105,7 @@ async fn a_known_owner_is_not_looked_up() {
     let granted = request(&stage, ID, &["--owner-user-id", "user-private-33b2"]);
     assert_eq!(granted.code, 0, "{granted:?}");
     assert!(granted.stderr.contains("all conversations of user-private-33b2"), "{granted:?}");
-    assert_eq!(stage.sandbox.requests().of(Operation::GetConversations), 0);
+    assert_eq!(stage.sandbox.requests().count(Operation::GetConversations), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     access::organization_attributes,
-    call::Call,
-    errors::Refusal,
+    context::RequestContext,
+    errors::ApiError,
     journal::Change,
     reply::Reply,
     state::ApiKey,
@@ -15,7 +15,7 @@ use crate::{
     validation::{Problems, TextRule, body_object, parse_body, text},
 };
 
-const MOST_KEYS: usize = 20;
+const MAX_KEYS: usize = 20;
 const SHORTEST: SignedDuration = SignedDuration::from_hours(24);
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 90);
 
@@ -26,39 +26,39 @@ struct KeyRequest {
 }
 
 /// `POST /organization/api_key/`.
-pub(super) fn create(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let request = read(call)?;
-    let rights = call.rights(user)?;
-    rights.require("Organization:CreateAPIKey", &organization_attributes(call.organization))?;
-    let role = call.organization.role(&request.role_name).ok_or(Refusal::NotFound("The role is not found."))?;
+pub(super) fn create(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let request = read(context)?;
+    let rights = context.rights(user)?;
+    rights.require("Organization:CreateAPIKey", &organization_attributes(context.organization))?;
+    let role = context.organization.role(&request.role_name).ok_or(ApiError::NotFound("The role is not found."))?;
     let (role_id, role_name) = (role.id.clone(), role.name.clone());
-    rights.require_rank(call.organization.behavior.role_hierarchy, &role.permission_grants, &role.name)?;
-    if call.organization.keys.iter().filter(|key| call.now < key.expires_at).count() >= MOST_KEYS {
-        return Err(Refusal::BadRequest("The organization has as many API keys as it may have."));
+    rights.require_rank(context.organization.behavior.role_hierarchy, &role.permission_grants, &role.name)?;
+    if context.organization.keys.iter().filter(|key| context.now < key.expires_at).count() >= MAX_KEYS {
+        return Err(ApiError::BadRequest("The organization has as many API keys as it may have."));
     }
-    let expires_at = call.now.saturating_add(request.duration).unwrap_or(call.now);
+    let expires_at = context.now.saturating_add(request.duration).unwrap_or(context.now);
     let key = ApiKey {
-        document_id: call.ids.document(),
-        key_id: call.ids.uuid(),
-        secret: call.ids.secret("sandbox-key"),
+        document_id: context.ids.document(),
+        key_id: context.ids.uuid(),
+        secret: context.ids.secret("sandbox-key"),
         name: request.name,
         role_id,
         creator: user.to_owned(),
-        created_at: call.now,
+        created_at: context.now,
         expires_at,
     };
     let reply = Reply::created(json!({
         "api_key_id": key.key_id,
         "api_key": key.secret.expose_secret(),
-        "expires_at": call.timestamp(expires_at),
+        "expires_at": context.timestamp(expires_at),
     }));
-    call.commit(user, Change::ApiKeyCreated { api_key_id: key.key_id.clone(), role_name, expires_at });
-    call.organization.keys.push(key);
+    context.commit(user, Change::ApiKeyCreated { api_key_id: key.key_id.clone(), role_name, expires_at });
+    context.organization.keys.push(key);
     Ok(reply)
 }
 
-fn read(call: &Call<'_>) -> Result<KeyRequest, Refusal> {
-    let body = parse_body(&call.input.body)?;
+fn read(context: &RequestContext<'_>) -> Result<KeyRequest, ApiError> {
+    let body = parse_body(&context.request.body)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let name = match body.required("name", &mut problems) {
@@ -73,7 +73,7 @@ fn read(call: &Call<'_>) -> Result<KeyRequest, Refusal> {
     let duration = duration.and_then(|duration| {
         let parsed = time::parse_duration(&duration);
         match parsed {
-            None => problems.add(body.at("duration"), "time_delta_parsing", "Input should be a valid duration"),
+            None => problems.add(body.at("duration"), "time_delta_parsing", "ApiRequest should be a valid duration"),
             Some(duration) if !(SHORTEST..=LONGEST).contains(&duration) => {
                 problems.out_of_range(body.at("duration"), "value_error", "Value should be between 1 and 90 days");
             }
@@ -81,24 +81,24 @@ fn read(call: &Call<'_>) -> Result<KeyRequest, Refusal> {
         }
         parsed
     });
-    let (Some(duration), Some(role_name)) = (duration, role_name) else { return Err(problems.refusal()) };
-    problems.refuse_if_any()?;
+    let (Some(duration), Some(role_name)) = (duration, role_name) else { return Err(problems.into_error()) };
+    problems.into_result()?;
     Ok(KeyRequest { name, duration, role_name })
 }
 
 /// `GET /organization/api_key/`.
-pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let organization = &*call.organization;
-    let visible = call.rights(user)?.allow("Organization:GetAPIKey", &organization_attributes(organization));
-    let keys = organization.keys.iter().filter(|key| visible && call.now < key.expires_at).map(|key| {
+pub(super) fn list(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let organization = &*context.organization;
+    let visible = context.rights(user)?.allow("Organization:GetAPIKey", &organization_attributes(organization));
+    let keys = organization.keys.iter().filter(|key| visible && context.now < key.expires_at).map(|key| {
         json!({
             "_id": key.document_id,
             "name": key.name,
             "org_id": organization.id,
-            "created_at": call.timestamp(key.created_at),
-            "updated_at": call.timestamp(key.created_at),
+            "created_at": context.timestamp(key.created_at),
+            "updated_at": context.timestamp(key.created_at),
             "key_id": key.key_id,
-            "expires_at": call.timestamp(key.expires_at),
+            "expires_at": context.timestamp(key.expires_at),
             "creator": { "user_id": key.creator, "org_id": organization.id },
             "role_id": key.role_id,
         })
@@ -107,13 +107,13 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
 }
 
 /// `DELETE /organization/api_key/{api_key_id}/`.
-pub(super) fn delete(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let attributes = organization_attributes(call.organization);
-    call.rights(user)?.require("Organization:DeleteAPIKey", &attributes)?;
-    let key_id = call.input.parameter("api_key_id");
-    let found = call.organization.keys.iter().position(|key| key.key_id == key_id);
-    let index = found.ok_or(Refusal::NotFound("The API key is not found."))?;
-    let key = call.organization.keys.remove(index);
-    call.commit(user, Change::ApiKeyDeleted { api_key_id: key.key_id.clone() });
+pub(super) fn delete(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let attributes = organization_attributes(context.organization);
+    context.rights(user)?.require("Organization:DeleteAPIKey", &attributes)?;
+    let key_id = context.request.path_parameter("api_key_id");
+    let found = context.organization.keys.iter().position(|key| key.key_id == key_id);
+    let index = found.ok_or(ApiError::NotFound("The API key is not found."))?;
+    let key = context.organization.keys.remove(index);
+    context.commit(user, Change::ApiKeyDeleted { api_key_id: key.key_id.clone() });
     Ok(Reply::ok(json!({ "deleted_key_id": key.key_id })))
 }

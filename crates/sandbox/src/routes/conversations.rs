@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 
 use crate::{
     access::{Rights, conversation_attributes, organization_attributes},
-    call::Call,
-    errors::Refusal,
+    context::RequestContext,
+    errors::ApiError,
     journal::Change,
-    query::{self, Query, passes},
+    query::{self, Query, matches_filter},
     reply::Reply,
     state::{Conversation, Message, MessageType},
     validation::{Problems, TextRule, body_object, parse_body},
 };
 
-const NOT_FOUND: Refusal = Refusal::NotFound("The conversation is not found.");
-const MOST_TAGS: usize = 20;
+const NOT_FOUND: ApiError = ApiError::NotFound("The conversation is not found.");
+const MAX_TAGS: usize = 20;
 const READ: &str = "Conversation:GetMessage";
 
-/// `GET /conversation/`: only what the caller may see; the last message and the version set blank out.
-pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let parameters = &call.input.query;
+/// `GET /conversation/`: the visible conversations. The last message and the version set need further permissions.
+pub(super) fn list(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let parameters = &context.request.query;
     let mut problems = Problems::default();
     let ids = parameters.document_ids("id", &mut problems);
     let services = parameters.document_ids("service_id", &mut problems);
@@ -30,24 +30,24 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
     let is_finished = parameters.boolean("is_finished", &mut problems);
     let tags = parameters.tags(&mut problems);
     let sort_by = parameters.sort_by(&["created_at"], &mut problems);
-    let page = parameters.page(1, 150, &mut problems);
-    problems.refuse_if_any()?;
-    let organization = &*call.organization;
-    let rights = call.rights(user)?;
+    let pagination = parameters.pagination(1, 150, &mut problems);
+    problems.into_result()?;
+    let organization = &*context.organization;
+    let rights = context.rights(user)?;
     let found = organization.conversations.iter().filter(|conversation| {
-        passes(&ids, &conversation.id)
-            && passes(&services, &conversation.service_id)
-            && passes(&owners, &conversation.user_id)
+        matches_filter(&ids, &conversation.id)
+            && matches_filter(&services, &conversation.service_id)
+            && matches_filter(&owners, &conversation.user_id)
             && is_finished.is_none_or(|wanted| wanted == conversation.is_finished)
-            && tags.accept(&conversation.tags, organization.behavior.repeated_tags)
+            && tags.matches(&conversation.tags, organization.behavior.repeated_tags)
     });
     let visible = found
         .map(|conversation| (conversation, conversation_attributes(organization, conversation)))
         .filter(|(_, attributes)| rights.allow("Conversation:GetConversation", attributes));
     let mut visible: Vec<_> = visible.collect();
     query::sort(&mut visible, &sort_by, |left, right, _| left.0.created_at.cmp(&right.0.created_at));
-    let (conversations, has_more, token) = page.of(visible);
-    let rendered = conversations.iter().map(|(conversation, about)| render(call, &rights, conversation, about));
+    let (conversations, has_more, token) = pagination.apply(visible);
+    let rendered = conversations.iter().map(|(conversation, about)| render(context, &rights, conversation, about));
     Ok(Reply::ok(json!({
         "conversations": rendered.collect::<Vec<_>>(),
         "has_more": has_more,
@@ -55,13 +55,18 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
     })))
 }
 
-fn render(call: &Call<'_>, rights: &Rights<'_>, conversation: &Conversation, attributes: &Attributes) -> Value {
+fn render(
+    context: &RequestContext<'_>,
+    rights: &Rights<'_>,
+    conversation: &Conversation,
+    attributes: &Attributes,
+) -> Value {
     let last = conversation.messages.last().filter(|_| rights.allow(READ, attributes));
-    let versions_visible = rights.allow("Service:GetVersionSet", &organization_attributes(call.organization));
+    let versions_visible = rights.allow("Service:GetVersionSet", &organization_attributes(context.organization));
     json!({
         "id": conversation.id,
         "user_id": conversation.user_id,
-        "created_at": call.timestamp(conversation.created_at),
+        "created_at": context.timestamp(conversation.created_at),
         "is_finished": conversation.is_finished,
         "is_analyzed": conversation.is_analyzed,
         "completed_post_processings": conversation.completed_post_processings,
@@ -73,31 +78,31 @@ fn render(call: &Call<'_>, rights: &Rights<'_>, conversation: &Conversation, att
     })
 }
 
-/// `GET /conversation/{conversation_id}/messages/`: only the messages the caller may see.
-pub(super) fn messages(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let parameters = &call.input.query;
+/// `GET /conversation/{conversation_id}/messages/`: the visible messages.
+pub(super) fn messages(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let parameters = &context.request.query;
     let mut problems = Problems::default();
-    let id = call.input.document_id("conversation_id", &mut problems);
+    let id = context.request.document_id("conversation_id", &mut problems);
     let ids = parameters.document_ids("id", &mut problems);
     let interactions = parameters.document_ids("interaction_id", &mut problems);
     let kinds = read_kinds(parameters, &mut problems);
     let sort_by = parameters.sort_by(&["interaction_id", "created_at"], &mut problems);
-    let page = parameters.page(1, 500, &mut problems);
-    problems.refuse_if_any()?;
-    let organization = &*call.organization;
+    let pagination = parameters.pagination(1, 500, &mut problems);
+    problems.into_result()?;
+    let organization = &*context.organization;
     let conversation = organization.conversation(id).ok_or(NOT_FOUND)?;
-    let readable = call.rights(user)?.allow(READ, &conversation_attributes(organization, conversation));
+    let readable = context.rights(user)?.allow(READ, &conversation_attributes(organization, conversation));
     let found = conversation.messages.iter().filter(|message| {
         readable
-            && passes(&ids, &message.id)
-            && passes(&interactions, &message.interaction_id)
+            && matches_filter(&ids, &message.id)
+            && matches_filter(&interactions, &message.interaction_id)
             && kinds.contains(&message.message_type)
     });
     let mut found: Vec<_> = found.collect();
     query::sort(&mut found, &sort_by, |left, right, field| compare(left, right, field));
-    let (messages, has_more, token) = page.of(found);
+    let (messages, has_more, token) = pagination.apply(found);
     Ok(Reply::ok(json!({
-        "messages": messages.into_iter().map(|message| render_message(call, message)).collect::<Vec<_>>(),
+        "messages": messages.into_iter().map(|message| render_message(context, message)).collect::<Vec<_>>(),
         "has_more": has_more,
         "continuation_token": token,
     })))
@@ -111,7 +116,7 @@ fn read_kinds(parameters: &Query, problems: &mut Problems) -> Vec<MessageType> {
             Err(_) => problems.add(
                 vec![json!("query"), json!("message_type"), json!(index)],
                 "enum",
-                "Input should be one of the permitted values",
+                "ApiRequest should be one of the permitted values",
             ),
         }
     }
@@ -128,11 +133,11 @@ fn compare(left: &Message, right: &Message, field: &str) -> Ordering {
     }
 }
 
-fn render_message(call: &Call<'_>, message: &Message) -> Value {
+fn render_message(context: &RequestContext<'_>, message: &Message) -> Value {
     json!({
         "id": message.id,
         "interaction_id": message.interaction_id,
-        "created_at": call.timestamp(message.created_at),
+        "created_at": context.timestamp(message.created_at),
         "sender": message.sender,
         "message": message.message,
         "format": message.format,
@@ -141,15 +146,15 @@ fn render_message(call: &Call<'_>, message: &Message) -> Value {
 }
 
 /// `GET /conversation/{conversation_id}/interaction/{interaction_id}/insights`.
-pub(super) fn insights(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+pub(super) fn insights(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
     let mut problems = Problems::default();
-    let id = call.input.document_id("conversation_id", &mut problems);
-    let interaction = call.input.document_id("interaction_id", &mut problems);
-    problems.refuse_if_any()?;
-    let organization = &*call.organization;
+    let id = context.request.document_id("conversation_id", &mut problems);
+    let interaction = context.request.document_id("interaction_id", &mut problems);
+    problems.into_result()?;
+    let organization = &*context.organization;
     let conversation = organization.conversation(id).ok_or(NOT_FOUND)?;
-    let insights = conversation.insights.get(interaction).ok_or(Refusal::NotFound("The interaction is not found."))?;
-    let rights = call.rights(user)?;
+    let insights = conversation.insights.get(interaction).ok_or(ApiError::NotFound("The interaction is not found."))?;
+    let rights = context.rights(user)?;
     let attributes = conversation_attributes(organization, conversation);
     rights.require("Conversation:GetInteractionInsights", &attributes)?;
     let machine = organization_attributes(organization);
@@ -162,27 +167,27 @@ pub(super) fn insights(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal
 }
 
 /// `POST /conversation/{conversation_id}/tags/`.
-pub(super) fn modify_tags(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
+pub(super) fn modify_tags(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
     let mut problems = Problems::default();
-    let id = call.input.document_id("conversation_id", &mut problems);
-    let body = parse_body(&call.input.body)?;
+    let id = context.request.document_id("conversation_id", &mut problems);
+    let body = parse_body(&context.request.body)?;
     let body = body_object(&body)?;
     let updates = body.members.get("updates");
     let updates = updates.and_then(|updates| body.tags("updates", updates, &mut problems)).unwrap_or_default();
     let deletes = body.optional_texts("deletes", TextRule::NOT_BLANK, &mut problems).unwrap_or_default();
-    problems.refuse_if_any()?;
-    let organization = &*call.organization;
+    problems.into_result()?;
+    let organization = &*context.organization;
     let conversation = organization.conversation(id).ok_or(NOT_FOUND)?;
     let attributes = conversation_attributes(organization, conversation);
-    call.rights(user)?.require("Conversation:ModifyConversation", &attributes)?;
+    context.rights(user)?.require("Conversation:ModifyConversation", &attributes)?;
     let mut tags = conversation.tags.clone();
     tags.retain(|key, _| !deletes.contains(key));
     tags.extend(updates);
-    if tags.len() > MOST_TAGS {
-        return Err(Refusal::BadRequest("A conversation cannot have so many tags."));
+    if tags.len() > MAX_TAGS {
+        return Err(ApiError::BadRequest("A conversation cannot have so many tags."));
     }
-    let found = call.organization.conversations.iter_mut().find(|conversation| conversation.id == id);
+    let found = context.organization.conversations.iter_mut().find(|conversation| conversation.id == id);
     found.ok_or(NOT_FOUND)?.tags = tags;
-    call.commit(user, Change::ConversationTagged { conversation_id: id.to_owned() });
+    context.commit(user, Change::ConversationTagged { conversation_id: id.to_owned() });
     Ok(Reply::no_content())
 }

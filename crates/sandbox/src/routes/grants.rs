@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::{
     access::user_id_attributes,
-    call::Call,
-    errors::Refusal,
+    context::RequestContext,
+    errors::ApiError,
     grant_wire,
     journal::{Change, GrantCreated},
-    query::{self, passes},
+    query::{self, matches_filter},
     reply::Reply,
     state::TemporaryGrant,
     time,
@@ -25,7 +25,7 @@ const JUSTIFICATION: TextRule = TextRule { min: 10, max: usize::MAX };
 
 struct GrantRequest {
     user_id: String,
-    /// As it was written, and what it means.
+    /// As written, and parsed.
     duration: (String, SignedDuration),
     grant: PermissionGrant,
     tags: BTreeMap<String, Option<String>>,
@@ -33,30 +33,30 @@ struct GrantRequest {
 }
 
 /// `POST /role/temporary_permission_grant/`.
-pub(super) fn create(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let request = read(call)?;
-    let organization = &*call.organization;
-    organization.user(&request.user_id).ok_or(Refusal::NotFound("The user is not found."))?;
-    let rights = call.rights(user)?;
+pub(super) fn create(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let request = read(context)?;
+    let organization = &*context.organization;
+    organization.user(&request.user_id).ok_or(ApiError::NotFound("The user is not found."))?;
+    let rights = context.rights(user)?;
     let attributes = user_id_attributes(organization, &request.user_id);
     rights.require("Role:CreateTemporaryPermissionGrant", &attributes)?;
     let hierarchy = organization.behavior.grant_hierarchy;
     rights.require_rank(hierarchy, slice::from_ref(&request.grant), &rights.role.name)?;
     let (written, duration) = request.duration;
     let grant = TemporaryGrant {
-        id: call.ids.document(),
+        id: context.ids.document(),
         user_id: request.user_id,
         permission_grant: request.grant,
-        created_at: call.now,
-        expires_at: call.now.saturating_add(duration).unwrap_or(call.now),
+        created_at: context.now,
+        expires_at: context.now.saturating_add(duration).unwrap_or(context.now),
         justification: request.justification,
         creator: user.to_owned(),
         tags: request.tags,
     };
-    let expires_at = call.timestamp(grant.expires_at);
+    let expires_at = context.timestamp(grant.expires_at);
     let reply = Reply::created(json!({ "temporary_permission_grant_id": grant.id, "expires_at": expires_at }));
-    call.commit(user, Change::GrantCreated(record(&grant, written)));
-    call.organization.grants.push(grant);
+    context.commit(user, Change::GrantCreated(record(&grant, written)));
+    context.organization.grants.push(grant);
     Ok(reply)
 }
 
@@ -74,28 +74,28 @@ fn record(grant: &TemporaryGrant, duration: String) -> GrantCreated {
     }
 }
 
-fn read(call: &Call<'_>) -> Result<GrantRequest, Refusal> {
-    let body = parse_body(&call.input.body)?;
+fn read(context: &RequestContext<'_>) -> Result<GrantRequest, ApiError> {
+    let body = parse_body(&context.request.body)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let user_id = body.required_text("user_id", TextRule::ANY, &mut problems);
     let duration = read_duration(&body, &mut problems);
-    let grant = read_grant(call, &body, &mut problems);
+    let grant = read_grant(context, &body, &mut problems);
     let tags = body.required("tags", &mut problems).and_then(|tags| body.tags("tags", tags, &mut problems));
     let justification = body.required_text("justification", JUSTIFICATION, &mut problems);
     let (Some(user_id), Some(duration), Some(grant), Some(tags), Some(justification)) =
         (user_id, duration, grant, tags, justification)
     else {
-        return Err(problems.refusal());
+        return Err(problems.into_error());
     };
-    problems.refuse_if_any()?;
+    problems.into_result()?;
     Ok(GrantRequest { user_id, duration, grant, tags, justification })
 }
 
 fn read_duration(body: &Object<'_>, problems: &mut Problems) -> Option<(String, SignedDuration)> {
     let written = body.required_text("duration", TextRule::ANY, problems)?;
     let Some(duration) = time::parse_duration(&written) else {
-        problems.add(body.at("duration"), "time_delta_parsing", "Input should be a valid duration");
+        problems.add(body.at("duration"), "time_delta_parsing", "ApiRequest should be a valid duration");
         return None;
     };
     if !(SHORTEST..=LONGEST).contains(&duration) {
@@ -104,10 +104,10 @@ fn read_duration(body: &Object<'_>, problems: &mut Problems) -> Option<(String, 
     Some((written, duration))
 }
 
-fn read_grant(call: &Call<'_>, body: &Object<'_>, problems: &mut Problems) -> Option<PermissionGrant> {
+fn read_grant(context: &RequestContext<'_>, body: &Object<'_>, problems: &mut Problems) -> Option<PermissionGrant> {
     let location = body.at("permission_grant");
     let sent = body.required("permission_grant", problems)?;
-    let grant = grant_wire::read(call.organization, sent, location.clone(), problems)?.grant;
+    let grant = grant_wire::read(context.organization, sent, location.clone(), problems)?.grant;
     if grant.action == Action::Deny {
         problems.add(location, "value_error", "Value error, a temporary grant can only allow");
     }
@@ -115,8 +115,8 @@ fn read_grant(call: &Call<'_>, body: &Object<'_>, problems: &mut Problems) -> Op
 }
 
 /// `GET /role/temporary_permission_grants/`.
-pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let parameters = &call.input.query;
+pub(super) fn list(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let parameters = &context.request.query;
     let mut problems = Problems::default();
     let ids = parameters.document_ids("id", &mut problems);
     let (users, creators) = (parameters.texts("user_id"), parameters.texts("creator"));
@@ -125,27 +125,27 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
     let tags = parameters.tags(&mut problems);
     let fields = ["user_id", "expires_at", "permission_grant.permission_name"];
     let sort_by = parameters.sort_by(&fields, &mut problems);
-    let page = parameters.page(0, 10, &mut problems);
-    problems.refuse_if_any()?;
-    let organization = &*call.organization;
-    let rights = call.rights(user)?;
+    let pagination = parameters.pagination(0, 10, &mut problems);
+    problems.into_result()?;
+    let organization = &*context.organization;
+    let rights = context.rights(user)?;
     let visible = |grant: &TemporaryGrant| {
         rights.allow("Role:GetTemporaryPermissionGrant", &user_id_attributes(organization, &grant.user_id))
     };
     let found = organization.grants.iter().filter(|grant| {
-        passes(&ids, &grant.id)
-            && passes(&users, &grant.user_id)
-            && passes(&creators, &grant.creator)
+        matches_filter(&ids, &grant.id)
+            && matches_filter(&users, &grant.user_id)
+            && matches_filter(&creators, &grant.creator)
             && permission_name.is_none_or(|name| name == grant.permission_grant.permission_name)
-            && is_expired.is_none_or(|wanted| wanted == grant.is_expired(call.now))
-            && tags.accept(&grant.tags, organization.behavior.repeated_tags)
+            && is_expired.is_none_or(|wanted| wanted == grant.is_expired(context.now))
+            && tags.matches(&grant.tags, organization.behavior.repeated_tags)
             && visible(grant)
     });
     let mut found: Vec<_> = found.collect();
     query::sort(&mut found, &sort_by, |left, right, field| compare(left, right, field));
-    let (grants, has_more, token) = page.of(found);
+    let (grants, has_more, token) = pagination.apply(found);
     Ok(Reply::ok(json!({
-        "temporary_permission_grants": grants.into_iter().map(|grant| render(call, grant)).collect::<Vec<_>>(),
+        "temporary_permission_grants": grants.into_iter().map(|grant| render(context, grant)).collect::<Vec<_>>(),
         "has_more": has_more,
         "continuation_token": token,
     })))
@@ -159,15 +159,15 @@ fn compare(left: &TemporaryGrant, right: &TemporaryGrant, field: &str) -> Orderi
     }
 }
 
-fn render(call: &Call<'_>, grant: &TemporaryGrant) -> Value {
-    let organization = &*call.organization;
+fn render(context: &RequestContext<'_>, grant: &TemporaryGrant) -> Value {
+    let organization = &*context.organization;
     json!({
         "_id": grant.id,
         "org_id": organization.id,
-        "created_at": call.timestamp(grant.created_at),
-        "updated_at": call.timestamp(grant.created_at),
+        "created_at": context.timestamp(grant.created_at),
+        "updated_at": context.timestamp(grant.created_at),
         "user_id": grant.user_id,
-        "expires_at": call.timestamp(grant.expires_at),
+        "expires_at": context.timestamp(grant.expires_at),
         "permission_grant": grant_wire::write(organization.model, &grant.permission_grant, None),
         "justification": grant.justification,
         "creator": { "org_id": organization.id, "user_id": grant.creator },

@@ -1,4 +1,4 @@
-//! The operations, a file a resource.
+//! The operations, one file per resource.
 
 mod api_keys;
 mod conversations;
@@ -8,38 +8,38 @@ mod roles;
 mod sign_in;
 mod users;
 
-use super::{call::Call, errors::Refusal, operation::Operation, reply::Reply};
+use super::{context::RequestContext, errors::ApiError, operation::Operation, reply::Reply};
 
-/// Carries out a call that needs no token.
-pub(super) fn anonymous(call: &mut Call<'_>) -> Option<Result<Reply, Refusal>> {
-    match call.operation {
-        Operation::SignInWithApiKey => Some(sign_in::sign_in(call)),
-        Operation::GetOrganization => Some(organization::get(call)),
+/// Handles an operation that needs no token; `None` for others.
+pub(super) fn anonymous(context: &mut RequestContext<'_>) -> Option<Result<Reply, ApiError>> {
+    match context.operation {
+        Operation::SignInWithApiKey => Some(sign_in::sign_in(context)),
+        Operation::GetOrganization => Some(organization::get(context)),
         _ => None,
     }
 }
 
-/// Carries out a call as `user`.
-pub(super) fn authenticated(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    match call.operation {
-        Operation::SignInWithApiKey => sign_in::sign_in(call),
-        Operation::GetOrganization => organization::get(call),
-        Operation::CreateApiKey => api_keys::create(call, user),
-        Operation::GetApiKeys => api_keys::list(call, user),
-        Operation::DeleteApiKey => api_keys::delete(call, user),
-        Operation::GetRoles => roles::list(call, user),
-        Operation::CreateRole => roles::create(call, user),
-        Operation::ModifyRole => roles::modify(call, user),
-        Operation::AssignRole => roles::assign(call, user),
-        Operation::CreateTemporaryPermissionGrant => grants::create(call, user),
-        Operation::GetTemporaryPermissionGrants => grants::list(call, user),
-        Operation::GetConversations => conversations::list(call, user),
-        Operation::GetConversationMessages => conversations::messages(call, user),
-        Operation::GetInteractionInsights => conversations::insights(call, user),
-        Operation::ModifyTagsOfConversation => conversations::modify_tags(call, user),
-        Operation::GetUsers => users::list(call, user),
-        Operation::SearchUsers => users::search(call, user),
-        Operation::CreateInvitedUser => users::invite(call, user),
-        Operation::UpdateUserInfo => users::update(call, user),
+/// Handles an operation as `user`.
+pub(super) fn authenticated(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    match context.operation {
+        Operation::SignInWithApiKey => sign_in::sign_in(context),
+        Operation::GetOrganization => organization::get(context),
+        Operation::CreateApiKey => api_keys::create(context, user),
+        Operation::GetApiKeys => api_keys::list(context, user),
+        Operation::DeleteApiKey => api_keys::delete(context, user),
+        Operation::GetRoles => roles::list(context, user),
+        Operation::CreateRole => roles::create(context, user),
+        Operation::ModifyRole => roles::modify(context, user),
+        Operation::AssignRole => roles::assign(context, user),
+        Operation::CreateTemporaryPermissionGrant => grants::create(context, user),
+        Operation::GetTemporaryPermissionGrants => grants::list(context, user),
+        Operation::GetConversations => conversations::list(context, user),
+        Operation::GetConversationMessages => conversations::messages(context, user),
+        Operation::GetInteractionInsights => conversations::insights(context, user),
+        Operation::ModifyTagsOfConversation => conversations::modify_tags(context, user),
+        Operation::GetUsers => users::list(context, user),
+        Operation::SearchUsers => users::search(context, user),
+        Operation::CreateInvitedUser => users::invite(context, user),
+        Operation::UpdateUserInfo => users::update(context, user),
     }
 }

@@ -1,15 +1,15 @@
-//! The organization itself.
+//! The organization.
 
 use serde_json::{Value, json};
 
-use crate::{access::organization_attributes, call::Call, errors::Refusal, reply::Reply};
+use crate::{access::organization_attributes, context::RequestContext, errors::ApiError, reply::Reply};
 
-/// `GET /organization/`: needs no credentials; two members are only for those with the permission.
-pub(super) fn get(call: &mut Call<'_>) -> Result<Reply, Refusal> {
-    let organization = &*call.organization;
+/// `GET /organization/`: needs no credentials, but two fields need a permission.
+pub(super) fn get(context: &mut RequestContext<'_>) -> Result<Reply, ApiError> {
+    let organization = &*context.organization;
     let attributes = organization_attributes(organization);
-    let detailed = match call.signed_in() {
-        Some(user) => call.rights(&user)?.allow("Organization:GetOrganizationDetails", &attributes),
+    let detailed = match context.signed_in_user() {
+        Some(user) => context.rights(&user)?.allow("Organization:GetOrganizationDetails", &attributes),
         None => false,
     };
     let (preferences, tenant) = if detailed {

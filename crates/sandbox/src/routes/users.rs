@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     access::{organization_attributes, user_attributes},
-    call::Call,
-    errors::Refusal,
+    context::RequestContext,
+    errors::ApiError,
     journal::Change,
-    query::{self, passes},
+    query::{self, matches_filter},
     reply::Reply,
     state::{Organization, Preferences, User},
     validation::{Object, Problems, TextRule, body_object, is_email, object, parse_body, text},
@@ -25,9 +25,9 @@ struct Statistics {
     last_message: Option<Timestamp>,
 }
 
-/// `GET /user/`: only the users the caller may see.
-pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let parameters = &call.input.query;
+/// `GET /user/`: the visible users.
+pub(super) fn list(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let parameters = &context.request.query;
     let mut problems = Problems::default();
     let (ids, emails) = (parameters.texts("user_id"), parameters.texts("email"));
     for (index, email) in emails.iter().enumerate().filter(|(_, email)| !is_email(email)) {
@@ -43,20 +43,20 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
         "user_stats.last_message_time",
     ];
     let sort_by = parameters.sort_by(&fields, &mut problems);
-    let page = parameters.page(0, 100, &mut problems);
-    problems.refuse_if_any()?;
-    let organization = &*call.organization;
-    let rights = call.rights(user)?;
+    let pagination = parameters.pagination(0, 100, &mut problems);
+    problems.into_result()?;
+    let organization = &*context.organization;
+    let rights = context.rights(user)?;
     let found = organization.users.iter().filter(|user| {
-        passes(&ids, &user.user_id)
+        matches_filter(&ids, &user.user_id)
             && (emails.is_empty() || emails.iter().any(|email| email.eq_ignore_ascii_case(&user.email)))
             && rights.allow(SEE, &user_attributes(organization, user))
     });
     let mut found: Vec<_> = found.map(|user| (user, statistics(organization, user))).collect();
     query::sort(&mut found, &sort_by, compare);
-    let (users, has_more, token) = page.of(found);
+    let (users, has_more, token) = pagination.apply(found);
     let users = users.into_iter().map(|(user, statistics)| {
-        let mut rendered = render(call, user, &statistics);
+        let mut rendered = render(context, user, &statistics);
         rendered["enable_actions_access"] = false.into();
         rendered
     });
@@ -64,24 +64,24 @@ pub(super) fn list(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
     Ok(Reply::ok(json!({ "users": users, "has_more": has_more, "continuation_token": token })))
 }
 
-/// `GET /user/search/`: users whose name or email contains the query.
-pub(super) fn search(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let parameters = &call.input.query;
+/// `GET /user/search/`: the visible users whose name or email contains the query.
+pub(super) fn search(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let parameters = &context.request.query;
     let Some(wanted) = parameters.one("query") else {
         let mut problems = Problems::default();
         problems.add(vec![json!("query"), json!("query")], "missing", "Field required");
-        return Err(problems.refusal());
+        return Err(problems.into_error());
     };
     let (wanted, ids) = (wanted.to_lowercase(), parameters.texts("user_id"));
-    let organization = &*call.organization;
-    let rights = call.rights(user)?;
+    let organization = &*context.organization;
+    let rights = context.rights(user)?;
     let users = organization.users.iter().filter(|user| {
         let searched = format!("{} {}\n{}", user.first_name, user.last_name, user.email).to_lowercase();
         searched.contains(&wanted)
-            && passes(&ids, &user.user_id)
+            && matches_filter(&ids, &user.user_id)
             && rights.allow(SEE, &user_attributes(organization, user))
     });
-    let users = users.map(|user| render(call, user, &statistics(organization, user)));
+    let users = users.map(|user| render(context, user, &statistics(organization, user)));
     Ok(Reply::ok(json!({ "users": users.collect::<Vec<_>>() })))
 }
 
@@ -106,9 +106,9 @@ fn compare(left: &(&User, Statistics), right: &(&User, Statistics), field: &str)
     }
 }
 
-fn render(call: &Call<'_>, user: &User, statistics: &Statistics) -> Value {
+fn render(context: &RequestContext<'_>, user: &User, statistics: &Statistics) -> Value {
     json!({
-        "org_id": call.organization.id,
+        "org_id": context.organization.id,
         "user_id": user.user_id,
         "first_name": user.first_name,
         "last_name": user.last_name,
@@ -116,7 +116,7 @@ fn render(call: &Call<'_>, user: &User, statistics: &Statistics) -> Value {
         "user_stats": {
             "num_conversations": statistics.conversations,
             "num_messages": statistics.messages,
-            "last_message_time": statistics.last_message.map(|time| call.timestamp(time)),
+            "last_message_time": statistics.last_message.map(|time| context.timestamp(time)),
         },
         "role": user.role_id,
         "preferences": user.preferences,
@@ -137,18 +137,18 @@ struct Invitation {
 }
 
 /// `POST /user/`.
-pub(super) fn invite(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let invitation = read_invitation(call)?;
-    let organization = &*call.organization;
-    let role = organization.role(&invitation.role_name).ok_or(Refusal::NotFound("The role is not found."))?;
-    let rights = call.rights(user)?;
+pub(super) fn invite(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let invitation = read_invitation(context)?;
+    let organization = &*context.organization;
+    let role = organization.role(&invitation.role_name).ok_or(ApiError::NotFound("The role is not found."))?;
+    let rights = context.rights(user)?;
     rights.require("User:InviteUser", &organization_attributes(organization))?;
     rights.require_rank(organization.behavior.role_hierarchy, &role.permission_grants, &role.name)?;
     if organization.users.iter().any(|user| user.email.eq_ignore_ascii_case(&invitation.email)) {
-        return Err(Refusal::Conflict("A user with this email exists already."));
+        return Err(ApiError::Conflict("A user with this email exists already."));
     }
     let invited = User {
-        user_id: call.ids.user(),
+        user_id: context.ids.user(),
         first_name: invitation.first_name,
         last_name: invitation.last_name,
         email: invitation.email,
@@ -158,14 +158,14 @@ pub(super) fn invite(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> 
         sensitive_variables: invitation.sensitive_variables.into_keys().collect(),
     };
     let (user_id, email) = (invited.user_id.clone(), invited.email.clone());
-    call.organization.users.push(invited);
+    context.organization.users.push(invited);
     let reply = Reply::created(json!({ "user_id": user_id, "verify_link": invitation.login_link }));
-    call.commit(user, Change::UserInvited { user_id, email, role_name: invitation.role_name });
+    context.commit(user, Change::UserInvited { user_id, email, role_name: invitation.role_name });
     Ok(reply)
 }
 
-fn read_invitation(call: &Call<'_>) -> Result<Invitation, Refusal> {
-    let body = parse_body(&call.input.body)?;
+fn read_invitation(context: &RequestContext<'_>) -> Result<Invitation, ApiError> {
+    let body = parse_body(&context.request.body)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let first_name = body.required_text("first_name", TextRule::NOT_BLANK, &mut problems);
@@ -174,7 +174,7 @@ fn read_invitation(call: &Call<'_>) -> Result<Invitation, Refusal> {
     let role_name = body.required_text("role_name", TextRule::ANY, &mut problems);
     let login_link = body.optional_text("login_link", LOGIN_LINK, &mut problems);
     if login_link.as_ref().is_some_and(|link| !is_url(link)) {
-        problems.add(body.at("login_link"), "url_parsing", "Input should be a valid URL");
+        problems.add(body.at("login_link"), "url_parsing", "ApiRequest should be a valid URL");
     }
     if email.as_ref().is_some_and(|email| !is_email(email)) {
         problems.add(body.at("email"), "value_error", "value is not a valid email address");
@@ -191,9 +191,9 @@ fn read_invitation(call: &Call<'_>) -> Result<Invitation, Refusal> {
         });
     let (Some(first_name), Some(last_name), Some(email), Some(role_name)) = (first_name, last_name, email, role_name)
     else {
-        return Err(problems.refusal());
+        return Err(problems.into_error());
     };
-    problems.refuse_if_any()?;
+    problems.into_result()?;
     Ok(Invitation {
         first_name,
         last_name,
@@ -210,12 +210,12 @@ fn is_url(text: &str) -> bool {
     text.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some())
 }
 
-fn variables(body: &Object<'_>, name: &str, most: usize, problems: &mut Problems) -> BTreeMap<String, String> {
+fn variables(body: &Object<'_>, name: &str, max: usize, problems: &mut Problems) -> BTreeMap<String, String> {
     let Some(sent) = body.members.get(name).and_then(|value| object(value, body.at(name), problems)) else {
         return BTreeMap::new();
     };
-    if sent.members.len() > most {
-        problems.add(body.at(name), "too_long", format!("Dictionary should have at most {most} items"));
+    if sent.members.len() > max {
+        problems.add(body.at(name), "too_long", format!("Dictionary should have at most {max} items"));
     }
     let mut read = BTreeMap::new();
     for (key, value) in sent.members {
@@ -231,28 +231,28 @@ fn variables(body: &Object<'_>, name: &str, most: usize, problems: &mut Problems
     read
 }
 
-/// `POST /user/{requested_user_id}`. Language and zone: absent or `{}` keeps, null erases.
-pub(super) fn update(call: &mut Call<'_>, user: &str) -> Result<Reply, Refusal> {
-    let body = parse_body(&call.input.body)?;
+/// `POST /user/{requested_user_id}`. For language and time zone, absent or `{}` keeps the value and null erases it.
+pub(super) fn update(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
+    let body = parse_body(&context.request.body)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
-    let user_id = call.input.parameter("requested_user_id");
-    let organization = &*call.organization;
+    let user_id = context.request.path_parameter("requested_user_id");
+    let organization = &*context.organization;
     let mut target = organization.user(user_id).cloned();
     let mut preferences = target.as_ref().map(|target| target.preferences.clone()).unwrap_or_default();
     let first_name = body.optional_text("first_name", TextRule::NOT_BLANK, &mut problems);
     let last_name = body.optional_text("last_name", TextRule::NOT_BLANK, &mut problems);
     body.optional_texts("additional_context", TextRule::ANY, &mut problems);
     update_preferences(&mut preferences, &body, &mut problems);
-    problems.refuse_if_any()?;
-    let target = target.as_mut().ok_or(Refusal::NotFound("The user is not found."))?;
-    call.rights(user)?.require("User:UpdateUserInfo", &user_attributes(organization, target))?;
-    if let Some(present) = call.organization.user_mut(user_id) {
+    problems.into_result()?;
+    let target = target.as_mut().ok_or(ApiError::NotFound("The user is not found."))?;
+    context.rights(user)?.require("User:UpdateUserInfo", &user_attributes(organization, target))?;
+    if let Some(present) = context.organization.user_mut(user_id) {
         present.preferences = preferences;
         present.first_name = first_name.unwrap_or_else(|| target.first_name.clone());
         present.last_name = last_name.unwrap_or_else(|| target.last_name.clone());
     }
-    call.commit(user, Change::UserUpdated { user_id: user_id.to_owned() });
+    context.commit(user, Change::UserUpdated { user_id: user_id.to_owned() });
     Ok(Reply::no_content())
 }
 
@@ -282,7 +282,7 @@ fn erasable(
         Some(Value::Object(nothing)) if nothing.is_empty() => {}
         Some(Value::Null) => *target = None,
         Some(Value::String(text)) if is_valid(text) => *target = Some(text.clone()),
-        Some(_) => problems.add(sent.at(name), "enum", "Input should be one of the permitted values"),
+        Some(_) => problems.add(sent.at(name), "enum", "ApiRequest should be one of the permitted values"),
     }
 }
 

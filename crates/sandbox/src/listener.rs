@@ -1,4 +1,4 @@
-//! Connections that can be cut on purpose.
+//! A TCP listener whose connections the sandbox can abort, for the faults that send no response.
 
 use std::{
     io,
@@ -13,29 +13,27 @@ use std::{
 
 use axum::{
     extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
+    serve::{self, IncomingStream},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
 
-/// A handle on the connection a request came in by.
+/// Aborts the connection of a request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Connection(Arc<AtomicBool>);
+pub(super) struct ConnectionHandle(Arc<AtomicBool>);
 
-/// A listener whose connections can be cut.
-pub(super) struct Doorway(pub(super) TcpListener);
+pub(super) struct Listener(pub(super) TcpListener);
 
-/// One connection.
-pub(super) struct Severable {
+pub(super) struct AbortableStream {
     stream: TcpStream,
-    connection: Connection,
+    handle: ConnectionHandle,
 }
 
-impl Connection {
-    /// Nothing more is sent; the peer sees the connection close.
-    pub(super) fn sever(&self) {
+impl ConnectionHandle {
+    /// Stops all writes; the client sees a closed connection.
+    pub(super) fn abort(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
@@ -44,13 +42,13 @@ impl Connection {
     }
 }
 
-impl Listener for Doorway {
-    type Io = Severable;
+impl serve::Listener for Listener {
+    type Io = AbortableStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Severable, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        (Severable { stream, connection: Connection::default() }, address)
+    async fn accept(&mut self) -> (AbortableStream, SocketAddr) {
+        let (stream, address) = serve::Listener::accept(&mut self.0).await;
+        (AbortableStream { stream, handle: ConnectionHandle::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -58,13 +56,13 @@ impl Listener for Doorway {
     }
 }
 
-impl Connected<IncomingStream<'_, Doorway>> for Connection {
-    fn connect_info(stream: IncomingStream<'_, Doorway>) -> Self {
-        stream.io().connection.clone()
+impl Connected<IncomingStream<'_, Listener>> for ConnectionHandle {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.io().handle.clone()
     }
 }
 
-impl AsyncRead for Severable {
+impl AsyncRead for AbortableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -74,14 +72,14 @@ impl AsyncRead for Severable {
     }
 }
 
-impl AsyncWrite for Severable {
+impl AsyncWrite for AbortableStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.connection.check()?;
+        self.handle.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.check()?;
+        self.handle.check()?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

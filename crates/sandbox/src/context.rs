@@ -1,4 +1,4 @@
-//! One call to one operation: what a route sees and may change.
+//! One API request: its parsed parts, and the state that a route reads and changes.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     access::Rights,
-    errors::Refusal,
+    errors::ApiError,
     ids::{Ids, is_document_id},
     journal::{Change, Journal},
     operation::Operation,
@@ -19,27 +19,26 @@ use super::{
     validation::Problems,
 };
 
-/// A request, taken apart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Input {
+pub(super) struct ApiRequest {
     pub(super) path: BTreeMap<String, String>,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
-/// One call in progress. Nothing is changed before everything is checked.
-pub(super) struct Call<'w> {
-    pub(super) organization: &'w mut Organization,
-    pub(super) ids: &'w mut Ids,
-    pub(super) journal: &'w mut Journal,
-    pub(super) input: &'w Input,
+/// What a route works with. A route finishes all checks before its first change.
+pub(super) struct RequestContext<'s> {
+    pub(super) organization: &'s mut Organization,
+    pub(super) ids: &'s mut Ids,
+    pub(super) journal: &'s mut Journal,
+    pub(super) request: &'s ApiRequest,
     pub(super) operation: Operation,
     pub(super) now: Timestamp,
 }
 
-impl Input {
-    pub(super) fn parameter(&self, name: &str) -> &str {
+impl ApiRequest {
+    pub(super) fn path_parameter(&self, name: &str) -> &str {
         self.path.get(name).map_or("", String::as_str)
     }
 
@@ -47,15 +46,14 @@ impl Input {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The bearer token of the request.
-    pub(super) fn bearer(&self) -> Option<&str> {
+    pub(super) fn bearer_token(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
     /// A path parameter that must be 24 lower-case hexadecimal digits.
     pub(super) fn document_id(&self, name: &str, problems: &mut Problems) -> &str {
-        let value = self.parameter(name);
+        let value = self.path_parameter(name);
         if !is_document_id(value) {
             let location = vec![json!("path"), json!(name)];
             problems.add(location, "string_pattern_mismatch", "String should match pattern '^[a-f0-9]{24}$'");
@@ -64,15 +62,15 @@ impl Input {
     }
 }
 
-impl Call<'_> {
-    /// The user the token signs in, if the token is of this organization and alive.
-    pub(super) fn signed_in(&self) -> Option<String> {
-        let token = self.organization.tokens.get(self.input.bearer()?)?;
+impl RequestContext<'_> {
+    /// The user of the bearer token, if this organization issued the token and it has not expired.
+    pub(super) fn signed_in_user(&self) -> Option<String> {
+        let token = self.organization.tokens.get(self.request.bearer_token()?)?;
         (self.now < token.expires_at).then(|| token.user_id.clone())
     }
 
-    pub(super) fn rights(&self, user_id: &str) -> Result<Rights<'_>, Refusal> {
-        Rights::of(self.organization, user_id, self.now)
+    pub(super) fn rights(&self, user_id: &str) -> Result<Rights<'_>, ApiError> {
+        Rights::new(self.organization, user_id, self.now)
     }
 
     pub(super) fn commit(&mut self, actor: &str, change: Change) {

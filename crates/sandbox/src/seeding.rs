@@ -1,19 +1,21 @@
-//! From the seed to the state, with every reference checked.
+//! Creates the state from a seed and checks every reference.
 
 use amigo_permissions::Action;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     ids::{Ids, is_document_id},
-    seed::{ApiKeySeed, ConversationSeed, MessageSeed, OrganizationSeed, RoleSeed, SeedError, UserSeed},
+    seed::{ApiKeySeed, ConversationSeed, GrantSeed, MessageSeed, OrganizationSeed, RoleSeed, SeedError, UserSeed},
     state::{ApiKey, Conversation, Message, Organization, PermissionModel, RoleDocument, User},
 };
 
-/// How long a seeded key lives unless it says otherwise.
-const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 90);
+const DEFAULT_KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// An organization as its seed says, at `now`.
-pub(super) fn plant(seed: OrganizationSeed, ids: &mut Ids, now: Timestamp) -> Result<Organization, SeedError> {
+pub(super) fn seed_organization(
+    seed: OrganizationSeed,
+    ids: &mut Ids,
+    now: Timestamp,
+) -> Result<Organization, SeedError> {
     let mut organization = Organization {
         id: seed.id,
         name: seed.name,
@@ -29,22 +31,22 @@ pub(super) fn plant(seed: OrganizationSeed, ids: &mut Ids, now: Timestamp) -> Re
         conversations: Vec::new(),
     };
     for role in seed.roles {
-        organization.plant_role(role, ids)?;
+        organization.add_role(role, ids)?;
     }
     for user in seed.users {
-        organization.plant_user(user)?;
+        organization.add_user(user)?;
     }
     for key in seed.api_keys {
-        organization.plant_key(key, ids, now)?;
+        organization.add_key(key, ids, now)?;
     }
     for conversation in seed.conversations {
-        organization.plant_conversation(conversation, ids, now)?;
+        organization.add_conversation(conversation, ids, now)?;
     }
     Ok(organization)
 }
 
 impl Organization {
-    pub(super) fn plant_role(&mut self, seed: RoleSeed, ids: &mut Ids) -> Result<(), SeedError> {
+    pub(super) fn add_role(&mut self, seed: RoleSeed, ids: &mut Ids) -> Result<(), SeedError> {
         if self.role(&seed.name).is_some() {
             return Err(self.duplicate("role", seed.name));
         }
@@ -58,7 +60,7 @@ impl Organization {
             name: seed.name,
             description: seed.description,
             frontend_view: seed.frontend_view,
-            permission_grants: seed.permission_grants.iter().map(super::seed::GrantSeed::grant).collect(),
+            permission_grants: seed.permission_grants.iter().map(GrantSeed::grant).collect(),
             grant_descriptions: seed.permission_grants.into_iter().map(|grant| grant.description).collect(),
             is_base_role: false,
             replaced_at: None,
@@ -66,7 +68,7 @@ impl Organization {
         Ok(())
     }
 
-    pub(super) fn plant_user(&mut self, seed: UserSeed) -> Result<(), SeedError> {
+    pub(super) fn add_user(&mut self, seed: UserSeed) -> Result<(), SeedError> {
         if self.user(&seed.id).is_some() {
             return Err(self.duplicate("user", seed.id));
         }
@@ -87,7 +89,7 @@ impl Organization {
         Ok(())
     }
 
-    fn plant_key(&mut self, seed: ApiKeySeed, ids: &mut Ids, now: Timestamp) -> Result<(), SeedError> {
+    fn add_key(&mut self, seed: ApiKeySeed, ids: &mut Ids, now: Timestamp) -> Result<(), SeedError> {
         if self.keys.iter().any(|key| key.key_id == seed.id) {
             return Err(self.duplicate("API key", seed.id));
         }
@@ -102,12 +104,12 @@ impl Organization {
             role_id,
             creator: seed.creator,
             created_at: now,
-            expires_at: seed.expires_at.unwrap_or_else(|| now.saturating_add(KEY_LIFETIME).unwrap_or(now)),
+            expires_at: seed.expires_at.unwrap_or_else(|| now.saturating_add(DEFAULT_KEY_LIFETIME).unwrap_or(now)),
         });
         Ok(())
     }
 
-    pub(super) fn plant_conversation(
+    pub(super) fn add_conversation(
         &mut self,
         seed: ConversationSeed,
         ids: &mut Ids,
