@@ -1,4 +1,4 @@
-//! What `kubectl apply --server-side -f` does, for the tour and the tests.
+//! Server-side apply of YAML manifests, for the tour and the tests.
 
 use kube::{
     Api, Client, ResourceExt as _,
@@ -7,21 +7,19 @@ use kube::{
     discovery::{Scope, oneshot},
 };
 
-/// Why a manifest could not be applied.
+/// A failure to apply a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// It is not YAML, or not objects.
-    #[error("cannot read the manifest: {0}")]
-    Unreadable(String),
-    /// The API server refused it, or was not there.
+    #[error("cannot parse the manifest: {0}")]
+    InvalidManifest(String),
     #[error(transparent)]
-    Refused(#[from] kube::Error),
+    Kubernetes(#[from] kube::Error),
 }
 
-/// Applies every document of `yaml`; objects that name no namespace go to `namespace`.
+/// Applies every document of `yaml`. `namespace` is the default namespace.
 ///
 /// # Errors
-/// At the first document that cannot be read or is refused.
+/// At the first document that is invalid or that the API server rejects.
 pub async fn apply(
     client: &Client,
     namespace: &str,
@@ -29,7 +27,7 @@ pub async fn apply(
     yaml: &str,
 ) -> Result<Vec<DynamicObject>, ApplyError> {
     let objects: Vec<DynamicObject> =
-        serde_saphyr::from_multiple(yaml).map_err(|error| ApplyError::Unreadable(error.to_string()))?;
+        serde_saphyr::from_multiple(yaml).map_err(|error| ApplyError::InvalidManifest(error.to_string()))?;
     let mut applied = Vec::with_capacity(objects.len());
     for object in objects {
         applied.push(apply_object(client, namespace, manager, &object).await?);
@@ -43,14 +41,16 @@ async fn apply_object(
     manager: &str,
     object: &DynamicObject,
 ) -> Result<DynamicObject, ApplyError> {
-    let unreadable = |what: &str| ApplyError::Unreadable(format!("{}: {what}", object.name_any()));
-    let types = object.types.as_ref().ok_or_else(|| unreadable("no apiVersion and kind"))?;
-    let kind = GroupVersionKind::try_from(types).map_err(|error| unreadable(&error.to_string()))?;
+    let invalid = |what: &str| ApplyError::InvalidManifest(format!("{}: {what}", object.name_any()));
+    let types = object.types.as_ref().ok_or_else(|| invalid("apiVersion and kind are missing"))?;
+    let kind = GroupVersionKind::try_from(types).map_err(|error| invalid(&error.to_string()))?;
     let (resource, capabilities) = oneshot::pinned_kind(client, &kind).await?;
-    let own = object.namespace();
+    let object_namespace = object.namespace();
     let api: Api<DynamicObject> = match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), &resource),
-        Scope::Namespaced => Api::namespaced_with(client.clone(), own.as_deref().unwrap_or(namespace), &resource),
+        Scope::Namespaced => {
+            Api::namespaced_with(client.clone(), object_namespace.as_deref().unwrap_or(namespace), &resource)
+        }
     };
     Ok(api.patch(&object.name_any(), &PatchParams::apply(manager).force(), &Patch::Apply(object)).await?)
 }

@@ -1,4 +1,4 @@
-//! Where the programs of the control plane are: a ready-made folder, or one built from Go modules.
+//! Finds the programs of the control plane in an existing folder, or builds them from Go modules.
 
 use std::{
     env, io,
@@ -10,17 +10,17 @@ use tokio::process::Command;
 
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 
-/// A folder that holds `etcd`, `kube-apiserver` and `kubectl`.
+/// A folder with `etcd`, `kube-apiserver` and `kubectl`.
 #[derive(Clone, Debug)]
 pub struct Assets {
     folder: PathBuf,
 }
 
 impl Assets {
-    /// The folder named by `KUBEBUILDER_ASSETS`, else the one `build_script` builds (minutes, once) and prints.
+    /// The folder in `KUBEBUILDER_ASSETS`. Without it, `build_script` builds one, which takes minutes the first time.
     ///
     /// # Errors
-    /// When a program is missing from the folder, or the script cannot build them; the script says what it needs.
+    /// If the folder lacks a program, or the script fails.
     pub async fn find(build_script: &Path) -> Result<Self, AssetsError> {
         match env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
             Some(folder) => Self::in_folder(folder),
@@ -28,10 +28,10 @@ impl Assets {
         }
     }
 
-    /// Programs that are there already.
+    /// Uses an existing folder.
     ///
     /// # Errors
-    /// When one of them is missing.
+    /// If the folder lacks a program.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Result<Self, AssetsError> {
         let folder = folder.into();
         match PROGRAMS.into_iter().find(|program| !folder.join(program).is_file()) {
@@ -63,40 +63,22 @@ impl Assets {
             .await
             .map_err(|source| AssetsError::Script { script: script.to_owned(), source })?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(AssetsError::Build { script: script.to_owned(), said });
+            let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(AssetsError::Build { script: script.to_owned(), stderr });
         }
         Self::in_folder(String::from_utf8_lossy(&output.stdout).trim())
     }
 }
 
-/// Why there is no control plane to start.
+/// A failure to find or build the programs.
 #[derive(Debug, thiserror::Error)]
 pub enum AssetsError {
-    /// The folder lacks a program.
-    #[error("{} has no program '{program}'; it needs {}", folder.display(), PROGRAMS.join(", "))]
-    Missing {
-        /// The folder looked into.
-        folder: PathBuf,
-        /// The first program that is missing.
-        program: &'static str,
-    },
-    /// The build script could not be run.
+    #[error("{} has no program '{program}'; it must contain {}", folder.display(), PROGRAMS.join(", "))]
+    Missing { folder: PathBuf, program: &'static str },
     #[error("cannot run {}: {source}", script.display())]
-    Script {
-        /// The script.
-        script: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The build script failed, for example because Go is not installed.
-    #[error("{} failed: {said}", script.display())]
-    Build {
-        /// The script.
-        script: PathBuf,
-        /// What it wrote to standard error.
-        said: String,
-    },
+    Script { script: PathBuf, source: io::Error },
+    #[error("{} failed: {stderr}", script.display())]
+    Build { script: PathBuf, stderr: String },
 }
 
 #[cfg(test)]
@@ -104,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_without_the_programs_is_refused_by_name() {
+    fn incomplete_folder_names_the_missing_program() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("etcd"), "").unwrap();
         let error = Assets::in_folder(folder.path()).unwrap_err().to_string();
@@ -112,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_build_hands_on_what_the_script_said() {
+    async fn failed_build_reports_the_script_output() {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("build.sh");
         std::fs::write(&script, "echo 'Go is not installed' >&2; exit 1").unwrap();

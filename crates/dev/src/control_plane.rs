@@ -1,19 +1,16 @@
 //! A real etcd and kube-apiserver on free loopback ports, in a temporary folder.
 //!
 //! # Expected flow
-//! [`ControlPlane::start`] returns when `/readyz` says ok, about three seconds later; [`ControlPlane::stop`] or a
-//! drop ends both servers and removes the folder.
+//! [`ControlPlane::start`] returns when `/readyz` succeeds, after about three seconds. [`ControlPlane::stop`] or a drop
+//! ends both servers and removes the folder.
 //!
 //! # Guarantees
-//! Both servers and the folder are gone when this process is, however it ends. TLS is verified against the
-//! certificate the API server made for itself; RBAC is on.
+//! No server and no folder survives this process, however it ends. Clients verify the API server's self-signed
+//! certificate. RBAC is enabled.
 //!
 //! # Caveats
-//! No kube-controller-manager and no kubelet run: nothing collects owned objects, a namespace's deletion never
-//! finishes, no pod starts.
-//!
-//! # Errors
-//! [`Error`]; a server that does not come up is reported with the end of its log.
+//! No kube-controller-manager and no kubelet run. Nothing collects owned objects, the deletion of a namespace never
+//! finishes, and no pod starts.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -34,26 +31,24 @@ use tokio::time;
 
 use super::{
     assets::{Assets, AssetsError},
-    guardian::Guardian,
     identity::{self, ADMIN, Identity},
-    signing_key::SigningKey,
+    process_reaper::ProcessReaper,
 };
 
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 const READY_POLL: Duration = Duration::from_millis(50);
 const LOG_TAIL_LINES: usize = 20;
-// Another program can take a port between our look and the server's.
-const STARTS: u32 = 3;
+// Another program can take a free port before the server does.
+const MAX_STARTS: u32 = 3;
 const SERVERS: [&str; 2] = ["etcd", "kube-apiserver"];
 const AUDIT_POLICY: &str = "audit-policy.json";
 const AUDIT_LOG: &str = "audit.log";
 
-/// What a control plane has beyond the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Users besides `admin`, each with a context of its name in the kubeconfig.
+    /// Users besides `admin`. Each has a context of the same name in the kubeconfig.
     pub identities: Vec<Identity>,
-    /// Users whose every request the API server writes down: see [`ControlPlane::audit_log`].
+    /// Users whose requests the API server records in [`ControlPlane::audit_log`].
     pub audited: Vec<String>,
 }
 
@@ -62,7 +57,7 @@ pub struct Options {
 pub struct ControlPlane {
     assets: Assets,
     folder: PathBuf,
-    guardian: Guardian,
+    reaper: ProcessReaper,
     kubeconfig: String,
 }
 
@@ -70,7 +65,7 @@ impl ControlPlane {
     /// Starts a control plane whose only user is `admin`.
     ///
     /// # Errors
-    /// When a server cannot be started or is not ready within a minute.
+    /// If a server cannot start or is not ready within a minute.
     pub async fn start(assets: Assets) -> Result<Self, Error> {
         Self::start_with(assets, Options::default()).await
     }
@@ -78,7 +73,7 @@ impl ControlPlane {
     /// Starts a control plane.
     ///
     /// # Errors
-    /// When a server cannot be started or is not ready within a minute.
+    /// If a server cannot start or is not ready within a minute.
     pub async fn start_with(assets: Assets, options: Options) -> Result<Self, Error> {
         let Options { identities: others, audited } = options;
         let mut identities = vec![Identity::admin()];
@@ -87,40 +82,40 @@ impl ControlPlane {
         loop {
             match Launch::begin(&assets, &identities, &audited)?.until_ready(&identities).await {
                 Ok((launch, kubeconfig)) => {
-                    let Launch { folder, guardian, .. } = launch;
-                    return Ok(Self { assets, folder, guardian, kubeconfig });
+                    let Launch { folder, reaper, .. } = launch;
+                    return Ok(Self { assets, folder, reaper, kubeconfig });
                 }
-                Err(error) if error.is_port_taken() && attempt < STARTS => attempt += 1,
+                Err(error) if error.is_port_taken() && attempt < MAX_STARTS => attempt += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// The kubeconfig as YAML: one context a user, `admin` current.
+    /// The kubeconfig as YAML, with one context per user. The current context is `admin`.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
         self.kubeconfig.clone()
     }
 
-    /// The kubeconfig file; it lives as long as the control plane.
+    /// The kubeconfig file, which exists as long as the control plane.
     #[must_use]
     pub fn kubeconfig_path(&self) -> PathBuf {
         kubeconfig_path(&self.folder)
     }
 
-    /// The folder everything lives in.
+    /// The folder of all files and logs.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What the audited users asked for: one JSON object a line, a file that is there from the first request on.
+    /// The requests of the audited users, one JSON object per line. The first request creates the file.
     #[must_use]
     pub fn audit_log(&self) -> PathBuf {
         self.folder.join(AUDIT_LOG)
     }
 
-    /// The kubectl of the same release.
+    /// The kubectl of the same release as the API server.
     #[must_use]
     pub fn kubectl(&self) -> PathBuf {
         self.assets.kubectl()
@@ -129,67 +124,67 @@ impl ControlPlane {
     /// The process ids of etcd and kube-apiserver.
     #[must_use]
     pub fn process_ids(&self) -> Vec<u32> {
-        self.guardian.process_ids()
+        self.reaper.process_ids()
     }
 
-    /// How `admin` connects.
+    /// The client configuration of `admin`.
     ///
     /// # Errors
-    /// When the kubeconfig does not hold together.
+    /// If the kubeconfig is invalid.
     pub async fn config(&self) -> Result<Config, Error> {
         self.config_of(ADMIN).await
     }
 
-    /// How the user called `name` connects.
+    /// The client configuration of the user `name`.
     ///
     /// # Errors
-    /// When there is no such user.
+    /// If there is no such user.
     pub async fn config_of(&self, name: &str) -> Result<Config, Error> {
         config(&self.kubeconfig, name).await
     }
 
-    /// A client for `admin`. A client belongs to the runtime it was made on: make one for each.
+    /// A client for `admin`. A client works only on the runtime that created it.
     ///
     /// # Errors
-    /// When the kubeconfig does not hold together.
+    /// If the kubeconfig is invalid.
     pub async fn client(&self) -> Result<Client, Error> {
         self.client_of(ADMIN).await
     }
 
-    /// A client for the user called `name`.
+    /// A client for the user `name`.
     ///
     /// # Errors
-    /// When there is no such user.
+    /// If there is no such user.
     pub async fn client_of(&self, name: &str) -> Result<Client, Error> {
         Ok(Client::try_from(self.config_of(name).await?)?)
     }
 
-    /// Ends both servers and removes the folder; returns when that is done.
+    /// Ends both servers and removes the folder.
     ///
     /// # Errors
-    /// When the folder cannot be removed.
+    /// If the folder cannot be removed.
     pub fn stop(mut self) -> Result<(), Error> {
-        self.guardian.finish().map_err(at(&self.folder))
+        self.reaper.finish().map_err(at(&self.folder))
     }
 }
 
-/// Two servers that run but may not be ready.
+/// Two servers that may not be ready yet.
 struct Launch {
     folder: PathBuf,
-    guardian: Guardian,
+    reaper: ProcessReaper,
     port: u16,
 }
 
 impl Launch {
     fn begin(assets: &Assets, identities: &[Identity], audited: &[String]) -> Result<Self, Error> {
         let folder = private_folder()?;
-        let guardian = Guardian::of(&folder).map_err(|error| {
-            // Nobody guards the folder yet.
+        let reaper = ProcessReaper::new(&folder).map_err(|error| {
+            // Without a reaper, nothing else removes the folder.
             let _ = fs::remove_dir_all(&folder);
             Error::Spawn { program: PathBuf::from("sh"), source: error }
         })?;
         let [port, etcd_client, etcd_peer] = free_ports().map_err(at(&folder))?;
-        let mut launch = Self { folder, guardian, port };
+        let mut launch = Self { folder, reaper, port };
         launch.write_files(identities, audited)?;
         launch.spawn(SERVERS[0], &assets.etcd(), &etcd_arguments(etcd_client, etcd_peer))?;
         launch.spawn(SERVERS[1], &assets.kube_apiserver(), &apiserver_arguments(port, etcd_client))?;
@@ -197,11 +192,11 @@ impl Launch {
     }
 
     fn write_files(&self, identities: &[Identity], audited: &[String]) -> Result<(), Error> {
-        let SigningKey { private, public } = SigningKey::generate()?;
+        let key = rcgen::KeyPair::generate()?;
         let files = [
             ("tokens.csv", identity::token_file(identities)),
-            ("signing.pem", private),
-            ("verifying.pem", public),
+            ("signing.pem", key.serialize_pem()),
+            ("verifying.pem", key.public_key_pem()),
             (AUDIT_POLICY, audit_policy(audited)),
         ];
         for (name, text) in files {
@@ -217,7 +212,7 @@ impl Launch {
         let errors = output.try_clone().map_err(at(&log))?;
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null()).stdout(output).stderr(errors);
-        self.guardian.watch(&mut command).map_err(|source| Error::Spawn { program: program.to_owned(), source })
+        self.reaper.spawn(&mut command).map_err(|source| Error::Spawn { program: program.to_owned(), source })
     }
 
     async fn until_ready(mut self, identities: &[Identity]) -> Result<(Self, String), Error> {
@@ -244,7 +239,7 @@ impl Launch {
         Ok(kubeconfig)
     }
 
-    /// The API server writes its certificate before its key: when the key is there the certificate is whole.
+    /// The API server writes its certificate before its key, so an existing key means a complete certificate.
     async fn until_certificate(&mut self) -> Result<Vec<u8>, Error> {
         let certificates = self.folder.join("certificates");
         while !certificates.join("apiserver.key").exists() {
@@ -257,7 +252,7 @@ impl Launch {
 
     fn check_alive(&mut self) -> Result<(), Error> {
         for (index, program) in SERVERS.into_iter().enumerate() {
-            if let Some(status) = self.guardian.ended(index).map_err(at(&self.folder))? {
+            if let Some(status) = self.reaper.exit_status(index).map_err(at(&self.folder))? {
                 return Err(Error::Ended { program, status, log: self.log_tail(program) });
             }
         }
@@ -276,56 +271,25 @@ impl Launch {
     }
 }
 
-/// Why there is no control plane.
+/// A failure to start, use or stop a control plane.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The programs are not there.
     #[error(transparent)]
     Assets(#[from] AssetsError),
-    /// A file of the temporary folder.
     #[error("{}: {source}", path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// No key for `ServiceAccount` tokens.
-    #[error("cannot generate the key that signs ServiceAccount tokens")]
-    Key,
-    /// A program could not be started.
+    File { path: PathBuf, source: io::Error },
+    #[error("cannot generate the key that signs ServiceAccount tokens: {0}")]
+    SigningKey(#[from] rcgen::Error),
     #[error("cannot start {}: {source}", program.display())]
-    Spawn {
-        /// The program.
-        program: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// A server ended while it was expected to become ready.
-    #[error("{program} ended with {status}; the end of its log:\n{log}")]
-    Ended {
-        /// `etcd` or `kube-apiserver`.
-        program: &'static str,
-        /// Its exit status.
-        status: String,
-        /// The last lines it wrote.
-        log: String,
-    },
-    /// The API server did not become ready in time.
+    Spawn { program: PathBuf, source: io::Error },
+    #[error("{program} ended with {status} before it was ready; the end of its log:\n{log}")]
+    Ended { program: &'static str, status: String, log: String },
     #[error("kube-apiserver is not ready after {seconds} s; the end of its log:\n{log}")]
-    NotReady {
-        /// How long it was given.
-        seconds: u64,
-        /// The last lines it wrote.
-        log: String,
-    },
-    /// The kubeconfig could not be written as YAML.
+    NotReady { seconds: u64, log: String },
     #[error("cannot write the kubeconfig: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
-    /// The kubeconfig could not be used.
     #[error("cannot use the kubeconfig: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// No client could be built.
     #[error("cannot build a client: {0}")]
     Client(#[from] kube::Error),
 }
@@ -336,18 +300,12 @@ impl Error {
     }
 }
 
-impl From<super::signing_key::NoKey> for Error {
-    fn from(_: super::signing_key::NoKey) -> Self {
-        Self::Key
-    }
-}
-
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::File { path, source }
 }
 
-/// A new folder only this user can read: it holds tokens.
+/// A folder that only this user can read, because it contains tokens.
 fn private_folder() -> Result<PathBuf, Error> {
     let folder = std::env::temp_dir().join(format!("amigo-control-plane-{}", identity::random_hex(8)));
     DirBuilder::new().mode(0o700).create(&folder).map_err(at(&folder))?;
@@ -358,14 +316,14 @@ fn kubeconfig_path(folder: &Path) -> PathBuf {
     folder.join("kubeconfig")
 }
 
-/// Different ports: all are held before any is let go.
+/// Binds all ports before it releases any, so that they differ.
 fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
     let mut ports = [0; N];
-    let mut held = Vec::with_capacity(N);
+    let mut listeners = Vec::with_capacity(N);
     for port in &mut ports {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         *port = listener.local_addr()?.port();
-        held.push(listener);
+        listeners.push(listener);
     }
     Ok(ports)
 }
@@ -376,7 +334,7 @@ fn etcd_arguments(client: u16, peer: u16) -> Vec<String> {
     vec![
         "--data-dir=etcd".into(),
         "--log-level=warn".into(),
-        // Nothing here outlives the process, so nothing needs to reach the disk.
+        // Nothing outlives the process, so nothing must reach the disk.
         "--unsafe-no-fsync".into(),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
@@ -398,23 +356,23 @@ fn apiserver_arguments(port: u16, etcd: u16) -> Vec<String> {
         "--service-account-signing-key-file=signing.pem".into(),
         "--service-account-key-file=verifying.pem".into(),
         "--service-cluster-ip-range=10.0.0.0/24".into(),
-        // No controller creates default ServiceAccounts here, and without one no pod could be created.
+        // No controller creates default ServiceAccounts, and admission rejects pods without one.
         "--disable-admission-plugins=ServiceAccount".into(),
         format!("--audit-policy-file={AUDIT_POLICY}"),
         format!("--audit-log-path={AUDIT_LOG}"),
-        // One client, one server: no queueing between tenants, no endpoints to agree on, no profiles.
+        // One server on loopback needs no fair queueing, no endpoint reconciliation and no profiling.
         "--enable-priority-and-fairness=false".into(),
         "--endpoint-reconciler-type=none".into(),
         "--profiling=false".into(),
     ]
 }
 
-/// Who asked for what, without contents; of nobody else anything.
+/// Records the metadata of the audited users' requests and nothing else.
 fn audit_policy(audited: &[String]) -> String {
-    let nobody_else = json!({ "level": "None" });
+    let others = json!({ "level": "None" });
     let rules = match audited {
-        [] => vec![nobody_else],
-        users => vec![json!({ "level": "Metadata", "users": users, "omitStages": ["RequestReceived"] }), nobody_else],
+        [] => vec![others],
+        users => vec![json!({ "level": "Metadata", "users": users, "omitStages": ["RequestReceived"] }), others],
     };
     json!({ "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules }).to_string()
 }
@@ -422,14 +380,14 @@ fn audit_policy(audited: &[String]) -> String {
 async fn config(kubeconfig: &str, user: &str) -> Result<Config, Error> {
     let options = KubeConfigOptions { context: Some(user.to_owned()), ..KubeConfigOptions::default() };
     let mut config = Config::from_custom_kubeconfig(Kubeconfig::from_yaml(kubeconfig)?, &options).await?;
-    // A proxy meant for the outside world cannot reach our loopback.
+    // A proxy cannot reach this machine's loopback address.
     config.proxy_url = None;
     Ok(config)
 }
 
 async fn is_ready(client: &Client) -> bool {
     let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else { return false };
-    client.request_text(request).await.is_ok_and(|answer| answer == "ok")
+    client.request_text(request).await.is_ok_and(|body| body == "ok")
 }
 
 fn tail(text: &str, lines: usize) -> String {
@@ -442,7 +400,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_is_the_last_lines() {
+    fn tail_returns_the_last_lines() {
         assert_eq!(tail("a\nb\nc", 2), "b\nc");
         assert_eq!(tail("a", 2), "a");
         assert_eq!(tail("", 2), "");

@@ -1,4 +1,4 @@
-//! Who may talk to the control plane, and the kubeconfig that lets them.
+//! The users of the control plane, and their kubeconfig.
 
 use std::{fmt, fmt::Write as _};
 
@@ -7,7 +7,7 @@ use rand::RngCore as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-/// The user every control plane has, in group `system:masters`.
+/// The user of every control plane, in the group `system:masters`.
 pub const ADMIN: &str = "admin";
 
 /// A user with a static token.
@@ -19,14 +19,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A user in `groups`, with a fresh random token. Quotes and commas have no place in the names.
+    /// A user in `groups` with a random token. The names must not contain quotes or commas.
     #[must_use]
     pub fn new(name: impl Into<String>, groups: &[&str]) -> Self {
         let groups = groups.iter().map(ToString::to_string).collect();
         Self { name: name.into(), groups, token: random_hex(32).into() }
     }
 
-    /// The user name the API server sees.
+    /// The user name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -47,7 +47,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The API server's token file: token, name, uid, groups.
+/// The token file of the API server. Each line has token, name, uid and groups.
 pub fn token_file(identities: &[Identity]) -> String {
     identities.iter().fold(String::new(), |mut text, Identity { name, groups, token }| {
         // Writing to a String cannot fail.
@@ -56,7 +56,7 @@ pub fn token_file(identities: &[Identity]) -> String {
     })
 }
 
-/// One context a user, named like the user; the first one is current.
+/// One context per user, of the user's name. The first one is current.
 pub fn kubeconfig(server: &str, certificate_authority: &[u8], identities: &[Identity]) -> Value {
     let authority = STANDARD.encode(certificate_authority);
     let user =
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_shows_in_the_files_and_nowhere_else() {
+    fn token_appears_only_in_the_files() {
         let alice = Identity::new("alice", &["developers", "on-call"]);
         let token = alice.token.expose_secret().to_owned();
         assert_eq!(token_file(std::slice::from_ref(&alice)), format!("{token},alice,alice,\"developers,on-call\"\n"));

@@ -1,13 +1,12 @@
-//! The demonstration: a real API server on this machine, and what runs on it.
+//! Developer tools: a control plane on this machine for the tests and the tour, and the reference generator.
 
 pub mod control_plane;
 
 mod apply;
 mod assets;
-mod guardian;
 mod identity;
+mod process_reaper;
 mod reference;
-mod signing_key;
 mod table;
 mod tour;
 

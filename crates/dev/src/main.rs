@@ -1,4 +1,4 @@
-//! `amigo-dev`: the tour and the API reference. For developers of this repository; never shipped.
+//! `amigo-dev`: the tour and the reference generator, for developers of this repository. No release contains it.
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -16,9 +16,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Take the tour: a real API server, the sandbox, the operator and the examples on this machine.
+    /// Run the operator against a local API server and the sandbox, and watch a grant expire.
     Tour(TourOptions),
-    /// Print the reference of all fields and reasons as Markdown.
+    /// Print the reference of all fields and reasons as Markdown (docs/reference.md).
     Reference,
 }
 
@@ -39,7 +39,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Tour(options) => {
-            // The tour prints what matters; while the API server starts, the client logs failed connections.
+            // While the API server starts, the client logs failed connections.
             let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,kube_client=off".to_owned());
             logs::init(LogFormat::Text, &filter)?;
             Ok(tour(options, SystemClock::shared()).await?)

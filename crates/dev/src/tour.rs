@@ -1,8 +1,10 @@
-//! `amigo-operator demo`: a real API server, the sandbox, the operator, and the examples, on this machine.
+//! `amigo-dev tour`: a local API server, the sandbox, the operator and the examples, in one process.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
-    path::PathBuf,
+    borrow::Cow,
+    env,
+    io::Write as _,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -16,122 +18,129 @@ use amigo_sandbox::{Change, Sandbox, Seed, SeedError};
 use clap::Args;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt as _, api::ListParams, runtime::wait};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Assets, AssetsError, ControlPlane,
     apply::{ApplyError, apply},
     control_plane,
-    table::table,
+    table::LiveTable,
 };
 
 const OPERATOR_NAMESPACE: &str = "amigo-system";
 const NAMESPACE: &str = "default";
+const FIELD_MANAGER: &str = "amigo-dev";
 const ORGANIZATION: &str = include_str!("../../../examples/organization.yaml");
 const ROLE: &str = include_str!("../../../examples/role-conversation-reviewer.yaml");
 const ASSIGNMENT: &str = include_str!("../../../examples/role-assignment.yaml");
 const GRANT: &str = include_str!("../../../examples/grant-conversation.yaml");
 const GRANT_NAME: &str = "conversation-abc123";
+const EXAMPLES: &str = "\
+[4/5] Applying four objects from examples/:
+        Organization              acme                   connects the operator to the sandbox
+        Role                      conversation-reviewer  creates the role in the sandbox
+        RoleAssignment            colleague              gives the role to colleague@example.com
+        TemporaryPermissionGrant  conversation-abc123    gives eng@example.com access for one minute";
+/// A conversation request needs three permissions: conversation, messages and insights.
+const GRANTED_PERMISSIONS: usize = 3;
 
-/// A minute of access, the time around it, and a slow machine.
-const PATIENCE: Duration = Duration::from_mins(4);
-const DRAIN: Duration = Duration::from_secs(30);
-const READY_WITHIN: Duration = Duration::from_mins(1);
+/// Enough for a grant of one minute on a slow machine.
+const TIMEOUT: Duration = Duration::from_mins(4);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+const CRD_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What `amigo-operator demo` is told.
 #[derive(Args)]
 pub struct TourOptions {
-    /// End when the grant has expired, with exit code 0 if all went as it should.
+    /// Exit after the grant expires. The exit code is 0 if the tour ran as expected.
     #[arg(long)]
     once: bool,
 
-    /// The script that builds kube-apiserver and etcd where KUBEBUILDER_ASSETS names no folder.
+    /// Script that builds etcd, kube-apiserver and kubectl if KUBEBUILDER_ASSETS is not set.
     #[arg(long, value_name = "FILE", default_value = "tests/control-plane/build.sh")]
     build_script: PathBuf,
 }
 
-/// Why the tour ended early.
+/// A failure of the tour.
 #[derive(Debug, thiserror::Error)]
 pub enum TourError {
-    /// There is no kube-apiserver to start.
     #[error(transparent)]
     Assets(#[from] AssetsError),
-    /// The control plane does not start.
     #[error(transparent)]
     ControlPlane(#[from] control_plane::Error),
-    /// A manifest cannot be applied.
     #[error("cannot apply an example: {0}")]
     Apply(#[from] ApplyError),
-    /// The Kubernetes API does not do as asked.
-    #[error("the Kubernetes API: {0}")]
+    #[error("Kubernetes API request failed: {0}")]
     Kubernetes(#[from] kube::Error),
-    /// The sandbox's seed is wrong.
     #[error(transparent)]
     Seed(#[from] SeedError),
-    /// The operator cannot reach anything.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The operator does not run.
     #[error(transparent)]
     Operator(#[from] RunError),
-    /// A definition cannot be written.
-    #[error("cannot write a definition: {0}")]
-    Definition(#[from] serde_saphyr::ser::Error),
-    /// Something else of this machine.
+    #[error("cannot render a CRD as YAML: {0}")]
+    Crd(#[from] serde_saphyr::ser::Error),
     #[error(transparent)]
-    Machine(#[from] std::io::Error),
-    /// What should have happened did not.
+    Io(#[from] std::io::Error),
     #[error("{0}")]
-    Disappointed(String),
+    Unexpected(String),
 }
 
-/// Takes the tour; ends by itself with `--once`, else when interrupted.
+/// Runs the tour until the grant expires (`--once`) or until an interrupt.
 ///
 /// # Errors
 /// [`TourError`].
 pub async fn tour(options: TourOptions, clock: SharedClock) -> Result<(), TourError> {
-    say("1/5  starting etcd and kube-apiserver")?;
+    print("[1/5] Starting a local control plane: etcd and kube-apiserver.")?;
     let plane = ControlPlane::start(Assets::find(&options.build_script).await?).await?;
     let client = plane.client().await?;
-    say("2/5  starting the sandbox: an embedded Amigo API, nothing of it is real")?;
-    let (sandbox, address) = serve_sandbox(clock.clone()).await?;
-    say("3/5  installing the CRDs and starting the operator")?;
+    print("[2/5] Starting the sandbox: a test implementation of the Amigo API. All its data is fictional.")?;
+    let sandbox = Sandbox::new(Seed::example()?, clock.clone(), rand::random())?;
+    let address = sandbox.spawn().await?;
+    print("[3/5] Installing the CRDs and starting the operator.")?;
     install(&client).await?;
     let stop = CancellationToken::new();
     let operator = tokio::spawn(controller::run(environment(&plane, clock.clone()).await?, stop.clone()));
-    say("4/5  applying an Organization, a Role, a RoleAssignment and a grant of one minute")?;
+    print(EXAMPLES)?;
     apply_examples(&client, &format!("http://{address}")).await?;
-    say(&format!(
-        "5/5  watching. In another shell:\n       export KUBECONFIG={}\n       {} get amigo -A",
-        plane.kubeconfig_path().display(),
-        plane.kubectl().display()
+    print(&format!(
+        "[5/5] Watching the grant until it expires. To inspect the cluster, run in another shell:{}",
+        shell_commands(&plane)
     ))?;
     let watched = tokio::select! {
         watched = watch(&client, &sandbox, &clock, options.once) => watched,
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
     stop.cancel();
-    match tokio::time::timeout(DRAIN, operator).await {
-        Ok(Ok(ended)) => ended?,
-        Ok(Err(panicked)) => return Err(TourError::Disappointed(format!("the operator ended badly: {panicked}"))),
-        Err(_) => return Err(TourError::Disappointed(format!("the operator did not end within {DRAIN:?}"))),
+    match tokio::time::timeout(SHUTDOWN_TIMEOUT, operator).await {
+        Ok(Ok(result)) => result?,
+        Ok(Err(panic)) => return Err(TourError::Unexpected(format!("the operator panicked: {panic}"))),
+        Err(_) => {
+            return Err(TourError::Unexpected(format!("the operator did not stop within {SHUTDOWN_TIMEOUT:?}")));
+        }
     }
     plane.stop()?;
     watched
 }
 
-async fn serve_sandbox(clock: SharedClock) -> Result<(Sandbox, std::net::SocketAddr), TourError> {
-    let sandbox = Sandbox::new(Seed::example()?, clock, rand::random())?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let served = sandbox.clone();
-    tokio::spawn(async move {
-        if let Err(error) = served.serve(listener, std::future::pending()).await {
-            tracing::error!(%error, "the sandbox ended");
-        }
-    });
-    Ok((sandbox, address))
+/// The kubectl of the control plane, and the plugin beside this program.
+fn shell_commands(plane: &ControlPlane) -> String {
+    let kubectl = plane.kubectl();
+    let plugin = env::current_exe().ok();
+    let programs = [Some(kubectl.as_path()), plugin.as_deref()];
+    let folders = programs.into_iter().flatten().filter_map(Path::parent).map(Path::to_string_lossy);
+    let path: Vec<_> = folders.chain([Cow::from("$PATH")]).collect();
+    let path = path.join(":");
+    let kubeconfig = plane.kubeconfig_path();
+    format!(
+        "
+        export KUBECONFIG={}
+        export PATH=\"{path}\"
+        kubectl get amigo --all-namespaces
+        kubectl amigo status {GRANT_NAME}
+",
+        kubeconfig.display()
+    )
 }
 
 async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environment, TourError> {
@@ -140,14 +149,14 @@ async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environ
         allow_plain_http: true,
         allowed_hosts: vec!["127.0.0.1".to_owned()],
         sweep_interval: Duration::from_secs(30),
-        ..Settings::new(OPERATOR_NAMESPACE, controller::leader::unique_identity("demo"))
+        ..Settings::new(OPERATOR_NAMESPACE, controller::leader::unique_identity("tour"))
     };
     Ok(Environment {
         client_no_retry: client_no_retry(config.clone(), Duration::from_secs(10))?,
         client: Client::try_from(config)?,
         transport: Transport::new(&TransportOptions::default())?,
         settings,
-        // The audit lines would tear the table.
+        // Audit lines would break the table.
         audit: Audit::to(std::io::sink()),
         metrics: Metrics::new(),
         health: Health::new(clock.clone(), Duration::from_secs(30)),
@@ -156,13 +165,14 @@ async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environ
 }
 
 async fn install(client: &Client) -> Result<(), TourError> {
-    let definitions: Api<_> = Api::all(client.clone());
-    for definition in amigo_api::all() {
-        apply(client, NAMESPACE, "demo", &amigo_api::manifest(&definition)?.1).await?;
-        let name = definition.name_any();
-        let established = wait::await_condition(definitions.clone(), &name, wait::conditions::is_crd_established());
-        let late = || TourError::Disappointed(format!("{name} is not established"));
-        tokio::time::timeout(READY_WITHIN, established).await.map_err(|_| late())?.map_err(|_| late())?;
+    let crds: Api<_> = Api::all(client.clone());
+    for crd in amigo_api::all() {
+        apply(client, NAMESPACE, FIELD_MANAGER, &amigo_api::manifest(&crd)?.1).await?;
+        let name = crd.name_any();
+        let established = wait::await_condition(crds.clone(), &name, wait::conditions::is_crd_established());
+        let not_established = || TourError::Unexpected(format!("CRD {name} is not established after {CRD_TIMEOUT:?}"));
+        let result = tokio::time::timeout(CRD_TIMEOUT, established).await;
+        result.map_err(|_| not_established())?.map_err(|_| not_established())?;
     }
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some(OPERATOR_NAMESPACE.to_owned());
@@ -170,54 +180,54 @@ async fn install(client: &Client) -> Result<(), TourError> {
     Ok(())
 }
 
-/// The files of `examples/`, pointed to the sandbox, with a grant that ends soon.
+/// Applies files of `examples/`, with the URL of the sandbox and a duration of one minute.
 async fn apply_examples(client: &Client, url: &str) -> Result<(), TourError> {
     let organization = ORGANIZATION.replace("https://api.amigo.ai\n", &format!("{url}\n"));
     let grant = GRANT.replace("spec:\n", "spec:\n  duration: PT1M\n");
     for manifest in [organization.as_str(), ROLE, ASSIGNMENT, grant.as_str()] {
-        apply(client, NAMESPACE, "demo", manifest).await?;
+        apply(client, NAMESPACE, FIELD_MANAGER, manifest).await?;
     }
     Ok(())
 }
 
-/// Shows the grants until the tour's own has come and gone; goes on if it is not `once`.
+/// Shows the grants until the tour's grant expires; afterwards too, unless `once` is set.
 async fn watch(client: &Client, sandbox: &Sandbox, clock: &SharedClock, once: bool) -> Result<(), TourError> {
     let api: Api<TemporaryPermissionGrant> = Api::all(client.clone());
-    let (began, mut seen, mut told) = (Instant::now(), Seen::default(), false);
-    let mut screen = Screen::default();
+    let (start, mut observed, mut is_summarized) = (Instant::now(), Observed::default(), false);
+    let mut table = LiveTable::default();
     loop {
         let grants = api.list(&ListParams::default()).await?.items;
-        seen.look(client, &grants).await?;
-        screen.draw(&table(&grants, clock.now()))?;
-        let over = seen.grant && !grants.iter().any(|grant| grant.name_any() == GRANT_NAME);
-        if over && !told {
-            told = true;
-            say(&conclusion(sandbox, &seen)?)?;
-            screen = Screen::default();
+        observed.update(client, &grants).await?;
+        table.draw(&grants, clock.now())?;
+        let is_over = observed.grant && !grants.iter().any(|grant| grant.name_any() == GRANT_NAME);
+        if is_over && !is_summarized {
+            is_summarized = true;
+            print(&summary(sandbox, &observed)?)?;
+            table = LiveTable::default();
             if once {
                 return Ok(());
             }
-            say("Apply what you like; Ctrl-C ends everything.")?;
+            print("The operator keeps running: apply your own objects. Press Ctrl-C to stop and remove everything.\n")?;
         }
-        if once && began.elapsed() > PATIENCE {
-            return Err(TourError::Disappointed(format!(
-                "the grant did not come and go within {PATIENCE:?}: {seen:?}"
+        if once && start.elapsed() > TIMEOUT {
+            return Err(TourError::Unexpected(format!(
+                "the grant did not become Ready and expire within {TIMEOUT:?}; objects that became Ready: {observed:?}"
             )));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-/// What was seen to become Ready.
+/// The objects that became Ready.
 #[derive(Debug, Default)]
-struct Seen {
+struct Observed {
     role: bool,
     assignment: bool,
     grant: bool,
 }
 
-impl Seen {
-    async fn look(&mut self, client: &Client, grants: &[TemporaryPermissionGrant]) -> Result<(), kube::Error> {
+impl Observed {
+    async fn update(&mut self, client: &Client, grants: &[TemporaryPermissionGrant]) -> Result<(), kube::Error> {
         let ready = |status: Option<&Vec<_>>| status.is_some_and(|list| conditions::holds(list, condition::READY));
         self.grant |= grants.iter().any(|grant| {
             grant.name_any() == GRANT_NAME && ready(grant.status.as_ref().map(|status| &status.conditions))
@@ -236,51 +246,28 @@ impl Seen {
     }
 }
 
-/// What the other side says: its journal is the truth.
-fn conclusion(sandbox: &Sandbox, seen: &Seen) -> Result<String, TourError> {
+/// Compares the sandbox's journal with the expected commits.
+fn summary(sandbox: &Sandbox, observed: &Observed) -> Result<String, TourError> {
     let journal = sandbox.journal();
-    let count = |of: fn(&Change) -> bool| journal.iter().filter(|commit| of(&commit.change)).count();
+    let count = |is_counted: fn(&Change) -> bool| journal.iter().filter(|commit| is_counted(&commit.change)).count();
     let roles = count(|change| matches!(change, Change::RoleCreated { .. }));
     let assignments = count(|change| matches!(change, Change::RoleAssigned { .. }));
     let grants = count(|change| matches!(change, Change::GrantCreated(_)));
-    let live = sandbox.live_grants("acme").len();
-    let story = format!(
-        "The sandbox's journal: {roles} role created, {assignments} role assigned, {grants} grants issued; {live} live now.\n\
-         The grant expired on the server and its object was deleted."
+    let active = sandbox.live_grants("acme").len();
+    let commits = format!(
+        "Roles created: {roles}. Roles assigned: {assignments}. Temporary permissions granted: {grants}, still active: {active}."
     );
-    let right = seen.role && seen.assignment && (roles, assignments, grants, live) == (1, 1, 3, 0);
-    if right { Ok(story) } else { Err(TourError::Disappointed(format!("not as it should be: {story} {seen:?}"))) }
-}
-
-/// Redraws on a terminal; elsewhere prints what changed besides the countdown.
-#[derive(Default)]
-struct Screen {
-    lines: usize,
-    last: String,
-}
-
-impl Screen {
-    fn draw(&mut self, table: &str) -> std::io::Result<()> {
-        let mut out = std::io::stdout();
-        if out.is_terminal() {
-            if self.lines > 0 {
-                // Up to the table's first line, and clear from there.
-                write!(out, "\x1b[{}A\x1b[J", self.lines)?;
-            }
-            self.lines = table.lines().count();
-            write!(out, "{table}")?;
-        } else {
-            let still: String =
-                table.lines().map(|line| line.rsplit_once(' ').map_or(line, |(rest, _)| rest)).collect();
-            if still != self.last {
-                self.last = still;
-                write!(out, "{table}")?;
-            }
-        }
-        out.flush()
+    let is_expected =
+        observed.role && observed.assignment && (roles, assignments, grants, active) == (1, 1, GRANTED_PERMISSIONS, 0);
+    if is_expected {
+        Ok(format!("\nThe access expired, and the operator deleted the request.\nThe sandbox recorded: {commits}"))
+    } else {
+        Err(TourError::Unexpected(format!(
+            "the sandbox recorded unexpected commits: {commits} Objects that became Ready: {observed:?}"
+        )))
     }
 }
 
-fn say(text: &str) -> std::io::Result<()> {
+fn print(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
 }

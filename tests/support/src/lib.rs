@@ -153,7 +153,7 @@ impl Cluster {
     /// What the API server says of the first object it refuses.
     pub async fn apply(&self, yaml: &str) -> kube::Result<Vec<DynamicObject>> {
         match amigo_dev::apply(&self.client, &self.namespace, FIELD_MANAGER, yaml).await {
-            Err(ApplyError::Refused(refused)) => Err(refused),
+            Err(ApplyError::Kubernetes(error)) => Err(error),
             applied => Ok(applied.expect("objects as YAML")),
         }
     }
