@@ -1,31 +1,88 @@
-//! The forms in which commands print objects.
+//! Output formats: one type behind `-o`, and one printer.
 
-use clap::ValueEnum;
+use clap::{
+    Arg, Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Failure;
 
-/// `-o`.
+/// The formats behind `-o`; each command accepts some of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Columns for people.
+pub enum OutputFormat {
+    /// Text for people.
     #[default]
+    #[value(alias = "text")]
     Table,
-    /// JSON, indented.
+    /// The same with more columns.
+    Wide,
     Json,
-    /// YAML.
     Yaml,
-    /// `resource/name`, a line each.
+    /// `resource.group/name`, one a line.
     Name,
+    /// `JUnit` XML.
+    Junit,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Workflow commands of GitHub Actions.
+    Github,
+}
+
+/// `-o` and `--json`. A command names the formats it accepts with [`formats`].
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct OutputOptions {
+    #[arg(long, short, value_name = "FORMAT", conflicts_with = "json")]
+    output: Option<OutputFormat>,
+    /// Same as `-o json`
+    #[arg(long)]
+    json: bool,
+}
+
+impl OutputOptions {
+    /// The format that the user named, if any.
+    pub fn chosen(self) -> Option<OutputFormat> {
+        if self.json { Some(OutputFormat::Json) } else { self.output }
+    }
+
+    /// The format that the user named, or text for people.
+    pub fn format(self) -> OutputFormat {
+        self.chosen().unwrap_or_default()
+    }
+}
+
+/// Restricts `-o` to the formats of one command; the first is its default.
+pub fn formats(accepted: &[OutputFormat]) -> impl FnOnce(Arg) -> Arg + use<> {
+    let values: Vec<_> = accepted.iter().filter_map(OutputFormat::to_possible_value).collect();
+    let default = values.first().map_or("", |value| value.get_name()).to_owned();
+    // Every accepted value is the name of a format.
+    let parser = PossibleValuesParser::new(values).map(|name| OutputFormat::from_str(&name, false).unwrap_or_default());
+    move |argument| argument.value_parser(parser).help(format!("Output format [default: {default}]"))
+}
+
+/// The value as JSON or YAML, else as the text of the command.
+///
+/// # Errors
+/// When JSON or YAML cannot represent the value.
+pub fn render<T: Serialize + ?Sized>(
+    value: &T,
+    format: OutputFormat,
+    text: impl FnOnce(&T) -> String,
+) -> Result<String, Failure> {
+    match format {
+        OutputFormat::Json => json(value),
+        OutputFormat::Yaml => yaml(value),
+        _ => Ok(text(value)),
+    }
 }
 
 /// Indented JSON with a line end.
 ///
 /// # Errors
-/// When the value has no form in JSON.
-pub fn json(value: &impl Serialize) -> Result<String, Failure> {
+/// When JSON cannot represent the value.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::failed(format!("cannot print as JSON: {error}")))?;
     Ok(text + "\n")
@@ -34,8 +91,8 @@ pub fn json(value: &impl Serialize) -> Result<String, Failure> {
 /// YAML.
 ///
 /// # Errors
-/// When the value has no form in YAML.
-pub fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+/// When YAML cannot represent the value.
+pub fn yaml<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
     serde_saphyr::to_string(value).map_err(|error| Failure::failed(format!("cannot print as YAML: {error}")))
 }
 
@@ -45,37 +102,16 @@ pub fn name<K: Resource<DynamicType = ()>>(object: &K) -> String {
     format!("{}.{}/{}", K::kind(&()).to_lowercase(), K::group(&()), object.name_any())
 }
 
-/// A Kubernetes object as kubectl prints it: without `managedFields`, which are nobody's to read. A table has no form
-/// that all kinds share: it is the name here.
+/// A Kubernetes object as kubectl prints it: without `managedFields`, and by its name where the format is not JSON or
+/// YAML.
 ///
 /// # Errors
-/// When the object has no such form.
-pub fn object<K>(object: &K, format: Format) -> Result<String, Failure>
+/// When JSON or YAML cannot represent the object.
+pub fn object<K>(object: &K, format: OutputFormat) -> Result<String, Failure>
 where
     K: Resource<DynamicType = ()> + Clone + Serialize,
 {
-    match format {
-        Format::Json => json(&without_managed_fields(object)),
-        Format::Yaml => yaml(&without_managed_fields(object)),
-        Format::Name | Format::Table => Ok(name(object) + "\n"),
-    }
-}
-
-/// Kubernetes objects as kubectl prints several: a List, or a name a line. A table has no form that all kinds share.
-///
-/// # Errors
-/// When an object has no such form.
-pub fn list<K>(objects: &[K], format: Format) -> Result<String, Failure>
-where
-    K: Resource<DynamicType = ()> + Clone + Serialize,
-{
-    let items: Vec<K> = objects.iter().map(without_managed_fields).collect();
-    let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items});
-    match format {
-        Format::Json => json(&list),
-        Format::Yaml => yaml(&list),
-        Format::Name | Format::Table => Ok(objects.iter().map(|object| name(object) + "\n").collect()),
-    }
+    render(&without_managed_fields(object), format, |object| name(object) + "\n")
 }
 
 fn without_managed_fields<K: Resource + Clone>(object: &K) -> K {

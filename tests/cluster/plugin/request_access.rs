@@ -76,12 +76,12 @@ async fn the_request_says_who_asked_for_whom() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_format_names_the_same_grants() {
     let stage = stage("formats").await;
-    let summary = parsed(&request(&stage, ID, &["--json", "--name", "one"]));
+    let object = parsed(&request(&stage, ID, &["--json", "--name", "one"]));
     let issued = stage.issued();
-    let row = &summary["grants"][0];
-    let told = issued.iter().find(|grant| row["grantId"] == grant.id.as_str()).expect("a grant of this id");
-    assert_eq!((&summary["name"], &row["permission"]), (&json!("one"), &json!(told.permission_name)));
-    assert_eq!(summary["conversationOwnerUserId"], "user-owner-7f3a");
+    let row = &object["status"]["grants"][0];
+    let grant = issued.iter().find(|grant| row["id"] == grant.id.as_str()).expect("a grant of this id");
+    assert_eq!((&object["metadata"]["name"], &row["permissionName"]), (&json!("one"), &json!(grant.permission_name)));
+    assert_eq!(object["status"]["conversationOwnerUserId"], "user-owner-7f3a");
     let yaml = request(&stage, ID, &["-o", "yaml", "--name", "two"]).stdout;
     assert!(yaml.starts_with("apiVersion: permissions.amigo.ai/v1alpha1\nkind: TemporaryPermissionGrant\n"), "{yaml}");
     let name = request(&stage, ID, &["-o", "name", "--name", "three"]).stdout;

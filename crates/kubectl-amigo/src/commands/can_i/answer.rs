@@ -5,14 +5,13 @@ use amigo_permissions::{Action, Attributes, Caller, Value, attributes::ORGANIZAT
 use serde::Serialize;
 
 use super::{
-    Output,
     subject::{Subject, UNKNOWN_USER},
     whoever::whoever,
 };
 use crate::{
     Console, Exit, Failure,
     console::{BAD, GOOD},
-    output::json,
+    output::{OutputFormat, render},
     verdict::{Question, Reason, Verdict, quoted, resolved},
 };
 
@@ -110,14 +109,11 @@ impl<'a> Answer<'a> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn print(&self, output: Output, console: &mut Console) -> Result<Exit, Failure> {
+    pub fn print(&self, output: OutputFormat, console: &mut Console) -> Result<Exit, Failure> {
         for note in &self.notes {
             console.warn(note);
         }
-        match output {
-            Output::Table => console.data(&self.told())?,
-            Output::Json => console.data(&json(self)?)?,
-        }
+        console.data(&render(self, output, Self::told)?)?;
         Ok(if self.verdict.allowed { Exit::Granted } else { Exit::Failed })
     }
 

@@ -8,13 +8,18 @@ mod world;
 
 use amigo_api::UserReference;
 use amigo_permissions::Value;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::subject::{Subject, Wish, choose};
-use crate::{Exit, Failure, Session, manifests::FileOptions};
+use crate::{
+    Exit, Failure, Session,
+    manifests::FileOptions,
+    output::{OutputFormat, OutputOptions, formats},
+};
 
 /// Check whether a user may do something, and say why
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json])))]
 #[command(after_help = "\
 Examples:
   # May I read messages of this user's conversations?
@@ -58,19 +63,8 @@ pub struct Arguments {
     /// The Organization, where there are several.
     #[arg(long = "env", short = 'e', value_name = "NAME")]
     pub environment: Option<String>,
-    /// The form of the answer.
-    #[arg(long, short, value_enum, default_value_t)]
-    pub output: Output,
-}
-
-/// `-o`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// Lines for people.
-    #[default]
-    Table,
-    /// JSON, indented.
-    Json,
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 /// Runs the command.
@@ -89,7 +83,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
         Subject::new(&world, &wish, &choice, organization)
     };
     let answer = answer::Answer::new(&subject, &permission, &arguments.attributes)?;
-    answer.print(arguments.output, &mut session.console)
+    answer.print(arguments.output.format(), &mut session.console)
 }
 
 async fn live(arguments: &Arguments, session: &Session) -> Result<Subject, Failure> {

@@ -15,7 +15,13 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::{Exit, Failure, Session, kubernetes::Kubernetes, output, table::countdown, wait_option};
+use crate::{
+    Exit, Failure, Session,
+    kubernetes::Kubernetes,
+    output::{self, OutputFormat, OutputOptions, formats},
+    table::countdown,
+    wait_option,
+};
 
 use super::status::request_name;
 
@@ -27,6 +33,7 @@ const ATTEMPTS: usize = 10;
 /// The API of Amigo cannot take back what it issued: access goes on to its end, which is printed. A request with
 /// revokeWithin is served as short leases, and ends with the last of them.
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml])))]
 #[command(after_help = "Examples:
   kubectl amigo revoke eng-abc123
   kubectl amigo revoke eng-abc123 -n team-a --wait
@@ -44,9 +51,8 @@ pub struct Arguments {
     /// How long to wait at most, such as 10m.
     #[arg(long, value_name = "TIME", requires = "wait", value_parser = wait_option)]
     timeout: Option<Duration>,
-    /// Print as JSON what was deleted and until when access goes on.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Runs the command.
@@ -54,13 +60,20 @@ pub struct Arguments {
 /// # Errors
 /// What the user must know.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
-    let Arguments { name, wait, timeout, json } = arguments;
+    let Arguments { name, wait, timeout, output } = arguments;
     let name = request_name(&name)?;
     let kubernetes = session.kubernetes().await?;
     let remaining_access = delete(&kubernetes, name, session).await?;
     session.heed();
-    let text = if json { told_as_json(&kubernetes, name, remaining_access)? } else { told_as_kubectl(name) };
-    session.console.data(&text)?;
+    let document = json!({
+        "name": name,
+        "namespace": kubernetes.namespace,
+        "access": remaining_access.word(),
+        "accessUntil": remaining_access.over_at(),
+    });
+    // In the words of `kubectl delete`.
+    let text = |_: &_| format!("temporarypermissiongrant.{GROUP} \"{name}\" deleted\n");
+    session.console.data(&output::render(&document, output.format(), text)?)?;
     session.console.tell(&told(remaining_access, session.clock.now()));
     if wait { until_over(remaining_access, timeout, session).await } else { Ok(Exit::Granted) }
 }
@@ -99,19 +112,6 @@ impl Kubernetes {
             )
         })
     }
-}
-
-fn told_as_kubectl(name: &str) -> String {
-    format!("temporarypermissiongrant.{GROUP} \"{name}\" deleted\n")
-}
-
-fn told_as_json(kubernetes: &Kubernetes, name: &str, remaining_access: RemainingAccess) -> Result<String, Failure> {
-    output::json(&json!({
-        "name": name,
-        "namespace": kubernetes.namespace,
-        "access": remaining_access.word(),
-        "accessUntil": remaining_access.over_at(),
-    }))
 }
 
 async fn until_over(

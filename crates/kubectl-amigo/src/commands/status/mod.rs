@@ -12,7 +12,7 @@ use kube::{Api, Resource, ResourceExt as _, api::ListParams};
 use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
-    output::{self, Format},
+    output::{self, OutputFormat, OutputOptions, formats},
 };
 pub use others::request_name;
 use story::{Read, Story, happened, of_request};
@@ -21,6 +21,7 @@ use story::{Read, Story, happened, of_request};
 ///
 /// Tells the same, shorter, of an organization, role or roleassignment: TYPE/NAME.
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name])))]
 #[command(after_help = "Examples:
   kubectl amigo explain eng-abc123
   kubectl amigo explain eng-abc123 -n team-a -o json
@@ -32,9 +33,8 @@ Exit codes: 0 told, 1 no such object, 3 not permitted.")]
 pub struct Arguments {
     /// The name of the request, or TYPE/NAME.
     name: String,
-    /// Print as text for people, or the story as JSON or YAML.
-    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Runs the command.
@@ -47,12 +47,12 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
         (others::Kind::Request, name) => request(&kubernetes, name, session).await?,
         (kind, name) => others::story(kind, &kubernetes, name, session).await?,
     };
-    let text = match arguments.output {
-        Format::Table => page::page(&story, session.clock.now()),
-        Format::Json => output::json(&story)?,
-        Format::Yaml => output::yaml(&story)?,
-        Format::Name => format!("{}\n", story.object),
+    let format = arguments.output.format();
+    let text = |story: &Story| match format {
+        OutputFormat::Name => format!("{}\n", story.object),
+        _ => page::page(story, session.clock.now()),
     };
+    let text = output::render(&story, format, text)?;
     session.console.data(&text)?;
     Ok(Exit::Granted)
 }

@@ -5,7 +5,7 @@ mod format;
 mod junit;
 mod report;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 pub use self::format::{AccessTest, KIND};
 use self::{
@@ -15,6 +15,7 @@ use self::{
 use crate::{
     Exit, Failure, Session,
     manifests::{FileOptions, Manifests, Problem, complaint},
+    output::{OutputFormat, OutputOptions, formats, render},
 };
 
 /// The ending of the names of files with access tests.
@@ -22,6 +23,7 @@ const ENDING: &str = ".test.yaml";
 
 /// Run the access tests of `*.test.yaml` files over manifests
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json, OutputFormat::Junit])))]
 #[command(after_help = "\
 Examples:
   # All tests of a folder, such as in a CI job
@@ -62,21 +64,8 @@ pub struct Arguments {
     /// Run only cases with this text in `TEST: CASE`.
     #[arg(long, value_name = "TEXT")]
     pub run: Option<String>,
-    /// The form of the report.
-    #[arg(long, short, value_enum, default_value_t)]
-    pub output: Output,
-}
-
-/// `-o`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// A line a case.
-    #[default]
-    Table,
-    /// JSON, indented.
-    Json,
-    /// JUnit XML, as CI systems read it.
-    Junit,
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 /// Runs the command.
@@ -95,10 +84,9 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
         return Err(none(&arguments));
     }
     let report = Report::new(outcomes);
-    session.console.data(&match arguments.output {
-        Output::Table => report.table(),
-        Output::Json => report.json()?,
-        Output::Junit => report.junit()?,
+    session.console.data(&match arguments.output.format() {
+        OutputFormat::Junit => report.junit()?,
+        format => render(&report, format, Report::table)?,
     })?;
     Ok(if report.failed == 0 { Exit::Granted } else { Exit::Failed })
 }

@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::case::Outcome;
 use crate::{
-    Failure,
     console::{BAD, GOOD},
-    output::json,
     verdict::quoted,
 };
 
@@ -45,14 +43,6 @@ impl Report {
         let style = if self.failed == 0 { GOOD } else { BAD };
         let _ = writeln!(text, "{style}{} passed, {} failed{style:#}", self.passed, self.failed);
         text
-    }
-
-    /// The report as JSON.
-    ///
-    /// # Errors
-    /// Never; the output of all commands goes this way.
-    pub fn json(&self) -> Result<String, Failure> {
-        json(self)
     }
 }
 

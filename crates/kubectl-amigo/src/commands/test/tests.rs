@@ -161,7 +161,7 @@ fn the_report_tells_why_a_case_failed() {
 #[test]
 fn the_report_has_forms_for_programs() {
     let report = Report::new(run(&case("Denied", OWN)).unwrap());
-    let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&crate::output::json(&report).unwrap()).unwrap();
     assert_eq!((&json["failed"], &json["cases"][0]["place"]["line"]), (&1.into(), &7.into()));
     let xml = report.junit().unwrap();
     for part in [r#"tests="1""#, r#"failures="1""#, r#"file="viewer.test.yaml""#, "expected Denied, got Allowed"] {

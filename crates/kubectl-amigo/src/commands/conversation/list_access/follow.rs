@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        conversation::list_access::rows::Source,
+        commands::conversation::list_access::rows::Source,
         fixtures::{at, issued, request, say},
     };
 

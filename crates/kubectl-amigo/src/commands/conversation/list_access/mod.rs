@@ -7,7 +7,7 @@ mod table;
 mod watch;
 
 use amigo_api::{Organization, TemporaryPermissionGrant};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::{Api, ResourceExt as _, api::ListParams};
 use rows::{Row, Selection, hint};
 use table::Shape;
@@ -15,8 +15,11 @@ use table::Shape;
 use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
-    output::{self, Format},
+    output::{self, OutputFormat, OutputOptions, formats},
 };
+
+const FORMATS: &[OutputFormat] =
+    &[OutputFormat::Table, OutputFormat::Wide, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name];
 
 /// List temporary access
 ///
@@ -24,6 +27,7 @@ use crate::{
 /// Amigo itself lists is added, where you may read the Secret of the Organization.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option")]
+#[command(mut_arg("output", formats(FORMATS)))]
 #[command(after_help = "Examples:
   kubectl amigo conversation list-access -e production
   kubectl amigo conversation list-access -e production --all --show-expired
@@ -43,41 +47,14 @@ pub struct Arguments {
     /// Access that has ended as well: of requests that are still kept, and what Amigo keeps longer.
     #[arg(long)]
     show_expired: bool,
-    /// Print as JSON, one element a record.
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
     /// Go on and print what changes, until Ctrl-C.
     #[arg(long, short)]
     watch: bool,
     /// The requests of all namespaces, whatever namespace is named.
     #[arg(long, short = 'A')]
     all_namespaces: bool,
-    /// Print as a table, or the requests as Kubernetes objects.
-    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
-    output: ListFormat,
-}
-
-/// `-o` of a listing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
-    /// Columns for people.
-    Table,
-    /// The same with the justification.
-    Wide,
-    /// The requests as JSON.
-    Json,
-    /// The requests as YAML.
-    Yaml,
-    /// The requests as `resource/name`, a line each.
-    Name,
-}
-
-/// How the listing is printed.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Table(Shape),
-    Json,
-    Objects(Format),
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// What was asked for, settled.
@@ -87,7 +64,8 @@ struct Listing {
     organization: Option<Organization>,
     /// Whether what Amigo itself lists is wanted.
     beyond: bool,
-    form: Form,
+    format: OutputFormat,
+    shape: Shape,
     api: Api<TemporaryPermissionGrant>,
     /// Where requests are looked for, in words.
     place: String,
@@ -106,9 +84,10 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     let listed = listing.api.list(&ListParams::default()).await;
     let objects = listed.map_err(|error| Failure::of_kube("list requests for access", &error))?.items;
     let found = listing.selection.of(&objects);
-    if let Form::Objects(format) = listing.form {
-        let listed = found.into_iter().filter(|object| listing.selection.lists(object)).cloned().collect::<Vec<_>>();
-        session.console.data(&output::list(&listed, format)?)?;
+    if listing.format == OutputFormat::Name {
+        let listed = found.into_iter().filter(|object| listing.selection.lists(object));
+        let names: String = listed.map(|object| output::name(object) + "\n").collect();
+        session.console.data(&names)?;
         return Ok(Exit::Granted);
     }
     let mut rows = listing.selection.rows(&found, session.clock.now());
@@ -121,23 +100,18 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
 }
 
 async fn settle(arguments: &Arguments, kubernetes: &Kubernetes, session: &mut Session) -> Result<Listing, Failure> {
-    let &Arguments { ref env, all, show_expired, json, watch: _, all_namespaces, output } = arguments;
+    let &Arguments { ref env, all, show_expired, watch: _, all_namespaces, output } = arguments;
+    let format = output.format();
     let (organization, read) = organization(env.as_deref(), kubernetes, session).await?;
     let email = if all { None } else { Some(own_email(kubernetes).await?) };
     let beyond = all || show_expired;
-    let shape = Shape { namespace: all_namespaces, source: beyond, wide: output == ListFormat::Wide };
-    let form = match output {
-        _ if json => Form::Json,
-        ListFormat::Table | ListFormat::Wide => Form::Table(shape),
-        ListFormat::Json => Form::Objects(Format::Json),
-        ListFormat::Yaml => Form::Objects(Format::Yaml),
-        ListFormat::Name => Form::Objects(Format::Name),
-    };
+    let shape = Shape { namespace: all_namespaces, source: beyond, wide: format == OutputFormat::Wide };
     Ok(Listing {
         selection: Selection { organization, email, expired: show_expired },
         organization: read,
         beyond,
-        form,
+        format,
+        shape,
         api: if all_namespaces { Api::all(kubernetes.client.clone()) } else { kubernetes.api() },
         place: if all_namespaces { "any namespace".to_owned() } else { format!("namespace {}", kubernetes.namespace) },
     })
@@ -178,12 +152,17 @@ impl Listing {
     fn print(&self, rows: &mut [Row], session: &mut Session) -> Result<(), Failure> {
         let now = session.clock.now();
         rows::sort(rows, now);
-        match self.form {
-            Form::Table(_) if rows.is_empty() => session.console.tell(&self.nothing()),
-            Form::Table(shape) => session.console.data(&table::table(rows, shape, now))?,
-            Form::Json | Form::Objects(_) => session.console.data(&table::json(rows, now)?)?,
+        if rows.is_empty() && self.is_table() {
+            session.console.tell(&self.nothing());
+            return Ok(());
         }
-        Ok(())
+        let records: Vec<_> = rows.iter().map(|row| row.record(now)).collect();
+        let text = output::render(&records, self.format, |_| table::table(rows, self.shape, now))?;
+        Ok(session.console.data(&text)?)
+    }
+
+    fn is_table(&self) -> bool {
+        matches!(self.format, OutputFormat::Table | OutputFormat::Wide)
     }
 
     /// What an empty table means.

@@ -1,4 +1,4 @@
-//! The guide's table of access, and the same as JSON: pure.
+//! The guide's table of access, and its rows as JSON and YAML: pure.
 
 use amigo_api::conditions::whole_second;
 use jiff::Timestamp;
@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::rows::{Row, Source};
 use crate::{
-    Failure, output,
+    Failure,
+    output::{self, OutputFormat},
     table::{Columns, countdown, one_line},
 };
 
@@ -42,12 +43,18 @@ impl State {
     }
 }
 
-/// `--json`: one line of it.
+/// A row as JSON and YAML have it.
 #[derive(Serialize)]
-struct Line<'a> {
+pub struct Record<'a> {
     #[serde(flatten)]
     row: &'a Row,
     expired: bool,
+}
+
+impl Row {
+    pub fn record(&self, now: Timestamp) -> Record<'_> {
+        Record { row: self, expired: self.has_ended(now) }
+    }
 }
 
 impl Shape {
@@ -99,32 +106,23 @@ pub fn table(rows: &[Row], shape: Shape, now: Timestamp) -> String {
     columns.head() + &columns.body(&cells)
 }
 
-/// `--json`: the lines as an array.
+/// One record of a watch: a line of JSON, or a document of YAML.
 ///
 /// # Errors
-/// None in practice: every member has a form in JSON.
-pub fn json(rows: &[Row], now: Timestamp) -> Result<String, Failure> {
-    output::json(&rows.iter().map(|row| line(row, now)).collect::<Vec<_>>())
-}
-
-/// `--json --watch`: one line of text a record.
-///
-/// # Errors
-/// None in practice: every member has a form in JSON.
-pub fn json_line(row: &Row, now: Timestamp) -> Result<String, Failure> {
-    let text = serde_json::to_string(&line(row, now));
+/// When JSON or YAML cannot represent the row.
+pub fn record(row: &Row, format: OutputFormat, now: Timestamp) -> Result<String, Failure> {
+    if format == OutputFormat::Yaml {
+        return Ok(format!("---\n{}", output::yaml(&row.record(now))?));
+    }
+    let text = serde_json::to_string(&row.record(now));
     text.map(|text| text + "\n").map_err(|error| Failure::failed(format!("cannot print as JSON: {error}")))
-}
-
-fn line(row: &Row, now: Timestamp) -> Line<'_> {
-    Line { row, expired: row.has_ended(now) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        conversation::list_access::rows::rows_of,
+        commands::conversation::list_access::rows::rows_of,
         fixtures::{at, issued, request},
     };
 
@@ -164,7 +162,8 @@ eng@example.com   Conversation:GetMessage        grant-1-900    1970-01-01T00:15
 
     #[test]
     fn json_has_a_member_for_each_column() {
-        let line: serde_json::Value = serde_json::from_str(&json_line(&rows()[1], at(1000)).unwrap()).unwrap();
+        let line: serde_json::Value =
+            serde_json::from_str(&record(&rows()[1], OutputFormat::Json, at(1000)).unwrap()).unwrap();
         let expected = serde_json::json!({
             "user": "eng@example.com", "permission": "Conversation:GetMessage", "grantId": "grant-1-900",
             "expires": "1970-01-01T00:15:00Z", "expired": true, "name": "one",

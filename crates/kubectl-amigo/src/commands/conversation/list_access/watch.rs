@@ -13,14 +13,14 @@ use kube::{
 };
 
 use super::{
-    Form, Listing,
+    Listing,
     follow::{Follow, key},
-    table::json_line,
+    table::record,
 };
 use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
-    output::{self, Format},
+    output::{self, OutputFormat},
     table::Columns,
 };
 
@@ -100,9 +100,9 @@ impl Screen<'_> {
             }
         }
         let objects = self.follow.objects();
-        if let Form::Objects(format) = self.listing.form {
+        if self.listing.format == OutputFormat::Name {
             for object in self.listing.selection.of(&objects) {
-                self.show_object(object, format, session)?;
+                self.show_name(object, session)?;
             }
             return Ok(());
         }
@@ -141,24 +141,19 @@ impl Screen<'_> {
                 Some(object)
             }
         };
-        match (changed, self.listing.form) {
-            (Some(object), Form::Objects(format)) => self.show_object(&object, format, session),
+        match changed {
+            Some(object) if self.listing.format == OutputFormat::Name => self.show_name(&object, session),
             _ => Ok(()),
         }
     }
 
-    fn show_object(
-        &self,
-        object: &TemporaryPermissionGrant,
-        format: Format,
-        session: &mut Session,
-    ) -> Result<(), Failure> {
+    fn show_name(&self, object: &TemporaryPermissionGrant, session: &mut Session) -> Result<(), Failure> {
         let mut all = self.follow.objects();
         all.retain(|other| key(other) != key(object));
         all.push(object.clone());
         let own = self.listing.selection.of(&all).iter().any(|own| key(own) == key(object));
         if own && self.listing.selection.lists(object) {
-            session.console.data(&output::object(object, format)?)?;
+            session.console.line(&output::name(object))?;
         }
         Ok(())
     }
@@ -167,14 +162,14 @@ impl Screen<'_> {
     fn show(&mut self, session: &mut Session) -> Result<(), Failure> {
         let now = session.clock.now();
         let changes = self.follow.changes(now);
-        match self.listing.form {
-            Form::Objects(_) => return Ok(()),
-            Form::Json => {
+        match (self.listing.format, self.listing.shape) {
+            (OutputFormat::Name, _) => return Ok(()),
+            (format @ (OutputFormat::Json | OutputFormat::Yaml), _) => {
                 for (row, _) in &changes {
-                    session.console.data(&json_line(row, now)?)?;
+                    session.console.data(&record(row, format, now)?)?;
                 }
             }
-            Form::Table(shape) => {
+            (_, shape) => {
                 let cells: Vec<_> = changes.iter().map(|(row, state)| shape.cells(row, *state, now)).collect();
                 let titled = self.columns.is_some();
                 let columns = self.columns.get_or_insert_with(|| shape.columns());

@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::values::{self, Conversation};
-use crate::{output::Format, wait_option};
+use crate::{
+    output::{OutputFormat, OutputOptions, formats},
+    wait_option,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,6 +35,7 @@ answer, 124 not granted within --timeout, 130 Ctrl-C. Whatever ends the wait, th
 
 /// Ask for temporary access to the conversations of one owner.
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name])))]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// The conversation's page in the console, or its id of 24 hexadecimal digits.
@@ -89,13 +93,8 @@ pub struct Arguments {
     #[arg(long, value_name = "MODE", value_enum, default_value_t, hide_possible_values = true)]
     pub dry_run: DryRun,
 
-    /// Print JSON: the request and its grants.
-    #[arg(long, conflicts_with = "output")]
-    pub json: bool,
-
-    /// Print as table, json, yaml or name; json and yaml are the Kubernetes object.
-    #[arg(long, short, value_name = "FORMAT", value_enum, hide_possible_values = true)]
-    pub output: Option<Format>,
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 impl Arguments {

@@ -14,7 +14,7 @@ pub use self::arguments::Arguments;
 use amigo_api::{Organization, TemporaryPermissionGrant};
 
 use self::{arguments::DryRun, manifest::Wish, report::Report, values::Conversation, wait::Waiting};
-use crate::{Exit, Failure, Session, failure::lacks_right, kubernetes::Kubernetes, output::Format};
+use crate::{Exit, Failure, Session, failure::lacks_right, kubernetes::Kubernetes, output::OutputFormat};
 
 /// Runs the command.
 ///
@@ -46,17 +46,17 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     }
     if !arguments.waits() {
         session.console.tell(&report.created());
-        report.requested(&created, &arguments, &mut session.console)?;
+        report::print(&created, arguments.output.format(), &mut session.console)?;
         return Ok(Exit::Granted);
     }
     let waiting = Waiting { kubernetes: &kubernetes, timeout: arguments.timeout, report: &report };
     match waiting.run(created, session).await {
         (grant, Ok(())) => {
-            report.granted(&grant, &arguments, session)?;
+            report.granted(&grant, arguments.output.format(), session)?;
             Ok(Exit::Granted)
         }
         (grant, Err(obstacle)) => {
-            report.partial(&grant, &arguments, &mut session.console)?;
+            report.partial(&grant, arguments.output.format(), &mut session.console)?;
             Err(report.failure(&obstacle))
         }
     }
@@ -90,9 +90,8 @@ async fn print_manifest(
 }
 
 /// How a dry run shows the object: it has no grants for a table.
-fn shown(arguments: &Arguments) -> Format {
-    let default = if arguments.json { Format::Json } else { Format::Yaml };
-    arguments.output.unwrap_or(default)
+fn shown(arguments: &Arguments) -> OutputFormat {
+    arguments.output.chosen().unwrap_or(OutputFormat::Yaml)
 }
 
 /// The Organization named, else the one whose console the page belongs to, else the only one there is.

@@ -5,16 +5,12 @@ use amigo_api::{
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use serde::Serialize;
 
-use super::{
-    arguments::Arguments,
-    wait::{FIRST_LOOK, Obstacle},
-};
+use super::wait::{FIRST_LOOK, Obstacle};
 use crate::{
     Console, Exit, Failure, Session,
     console::GOOD,
-    output::{self, Format},
+    output::{self, OutputFormat},
     table::{columns, countdown},
 };
 
@@ -27,36 +23,6 @@ pub struct Report {
     revoke_within: Option<String>,
     /// `-n NAMESPACE`, where the user named one and must do so again.
     place: String,
-}
-
-/// `--json`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    organization: &'a str,
-    user: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    conversation_owner_user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<Timestamp>,
-    grants: Vec<Row<'a>>,
-}
-
-/// One row of the guide's table.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row<'a> {
-    permission: &'a str,
-    grant_id: &'a str,
-    expires: Timestamp,
-}
-
-impl<'a> Row<'a> {
-    fn of(grant: &'a IssuedGrant) -> Self {
-        Self { permission: &grant.permission_name, grant_id: &grant.id, expires: grant.expires_at }
-    }
 }
 
 impl Report {
@@ -79,73 +45,30 @@ impl Report {
         format!("Request {} created in namespace {}.", self.name, self.namespace)
     }
 
-    /// Prints what `--no-wait` leaves: the request's name.
-    pub fn requested(
-        &self,
-        grant: &TemporaryPermissionGrant,
-        arguments: &Arguments,
-        console: &mut Console,
-    ) -> Result<(), Failure> {
-        if arguments.json {
-            return self.summary(grant, console);
-        }
-        let format = arguments.output.filter(|format| *format != Format::Table).unwrap_or(Format::Name);
-        print(grant, format, console)
-    }
-
     /// Says what is open and how to end it, then prints the grants.
     pub fn granted(
         &self,
         grant: &TemporaryPermissionGrant,
-        arguments: &Arguments,
+        format: OutputFormat,
         session: &mut Session,
     ) -> Result<(), Failure> {
         session.console.tell(&self.opened(grant, session.clock.now()));
         session.console.tell(&self.ending());
-        self.grants(grant, arguments, &mut session.console)
+        grants(grant, format, &mut session.console)
     }
 
     /// Prints the grants of a request that was not served whole, if there are any.
     pub fn partial(
         &self,
         grant: &TemporaryPermissionGrant,
-        arguments: &Arguments,
+        format: OutputFormat,
         console: &mut Console,
     ) -> Result<(), Failure> {
         if issued(grant).is_none_or(|status| status.grants.is_empty()) {
             return Ok(());
         }
         console.warn(&format!("a part of the access is live. {}", self.ending()));
-        self.grants(grant, arguments, console)
-    }
-
-    fn grants(
-        &self,
-        grant: &TemporaryPermissionGrant,
-        arguments: &Arguments,
-        console: &mut Console,
-    ) -> Result<(), Failure> {
-        if arguments.json {
-            return self.summary(grant, console);
-        }
-        match arguments.output.unwrap_or_default() {
-            Format::Table => Ok(console.data(&table(grant))?),
-            format => print(grant, format, console),
-        }
-    }
-
-    fn summary(&self, grant: &TemporaryPermissionGrant, console: &mut Console) -> Result<(), Failure> {
-        let status = issued(grant);
-        let summary = Summary {
-            name: &self.name,
-            namespace: &self.namespace,
-            organization: &self.organization,
-            user: grant.spec.user.label(),
-            conversation_owner_user_id: status.and_then(|status| status.conversation_owner_user_id.as_deref()),
-            expires: status.and_then(|status| status.expires_at),
-            grants: rows(grant),
-        };
-        Ok(console.data(&output::json(&summary)?)?)
+        grants(grant, format, console)
     }
 
     fn opened(&self, grant: &TemporaryPermissionGrant, now: Timestamp) -> String {
@@ -213,25 +136,28 @@ impl Report {
     }
 }
 
-/// Prints the Kubernetes object.
-pub fn print(grant: &TemporaryPermissionGrant, format: Format, console: &mut Console) -> Result<(), Failure> {
+/// Prints the Kubernetes object, by its name unless JSON or YAML is wanted.
+pub fn print(grant: &TemporaryPermissionGrant, format: OutputFormat, console: &mut Console) -> Result<(), Failure> {
     Ok(console.data(&output::object(grant, format)?)?)
+}
+
+fn grants(grant: &TemporaryPermissionGrant, format: OutputFormat, console: &mut Console) -> Result<(), Failure> {
+    match format {
+        OutputFormat::Table => Ok(console.data(&table(grant))?),
+        format => print(grant, format, console),
+    }
 }
 
 fn issued(grant: &TemporaryPermissionGrant) -> Option<&TemporaryPermissionGrantStatus> {
     grant.status.as_ref()
 }
 
-/// What is issued, in the order of the guide's permissions.
-fn rows(grant: &TemporaryPermissionGrant) -> Vec<Row<'_>> {
+/// The guide's table: what is issued, in the order of the guide's permissions.
+fn table(grant: &TemporaryPermissionGrant) -> String {
     let mut grants: Vec<_> = issued(grant).into_iter().flat_map(|status| &status.grants).collect();
     grants.sort_by_key(|grant| (grant.slot, grant.lease));
-    grants.into_iter().map(Row::of).collect()
-}
-
-/// The guide's table.
-fn table(grant: &TemporaryPermissionGrant) -> String {
-    let cells =
-        |row: Row<'_>| [row.permission.to_owned(), row.grant_id.to_owned(), whole_second(row.expires).to_string()];
-    columns(["PERMISSION", "GRANT ID", "EXPIRES"], &rows(grant).into_iter().map(cells).collect::<Vec<_>>())
+    let cells = |grant: &IssuedGrant| {
+        [grant.permission_name.clone(), grant.id.clone(), whole_second(grant.expires_at).to_string()]
+    };
+    columns(["PERMISSION", "GRANT ID", "EXPIRES"], &grants.into_iter().map(cells).collect::<Vec<_>>())
 }

@@ -7,9 +7,8 @@ mod told;
 use std::collections::BTreeMap;
 
 use amigo_api::{Organization, Role};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::{Api, ResourceExt as _};
-use serde::Serialize;
 
 use self::{
     change::{Change, Setting},
@@ -19,7 +18,7 @@ use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
     manifests::{FileOptions, Manifests},
-    output,
+    output::{OutputFormat, OutputOptions, formats, render},
 };
 
 /// Show what a role in the cluster asks for at Amigo, or what applying files would change.
@@ -28,6 +27,7 @@ use crate::{
 /// With -f: what differs from the object in the cluster, whether that makes a new role document at Amigo, and what the
 /// role would newly allow or no longer allow.
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json])))]
 #[command(after_help = "Examples:
   # is the role at Amigo as its object says?
   kubectl amigo role diff content-moderator
@@ -43,19 +43,9 @@ pub struct Arguments {
     name: Option<String>,
     #[command(flatten)]
     files: FileOptions,
-    /// The form.
-    #[arg(long, short, value_enum, default_value_t)]
-    output: Form,
-}
-
-/// `-o`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people.
-    #[default]
-    Text,
-    /// JSON: an object for a NAME, a list for files.
-    Json,
+    /// JSON is an object for a NAME and a list for files.
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Runs the command.
@@ -63,9 +53,10 @@ enum Form {
 /// # Errors
 /// What the user must know. As 1 says that something differs, trouble is 2.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
+    let format = arguments.output.format();
     let compared = match &arguments.name {
-        Some(name) => of_object(name, arguments.output, session).await,
-        None => of_files(&arguments.files, arguments.output, session).await,
+        Some(name) => of_object(name, format, session).await,
+        None => of_files(&arguments.files, format, session).await,
     };
     compared.map_err(|failure| match failure.exit {
         Exit::Failed => Failure { exit: Exit::Usage, ..failure },
@@ -73,17 +64,17 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     })
 }
 
-async fn of_object(name: &str, form: Form, session: &mut Session) -> Result<Exit, Failure> {
+async fn of_object(name: &str, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
     let kubernetes = session.kubernetes().await?;
     let doing = format!("read Role {name}");
     let role = kubernetes.api::<Role>().get(name).await.map_err(|error| Failure::of_kube(&doing, &error))?;
     let setting = Settings::default().of(&role, &kubernetes, session).await?;
     let live = Live::of(&role, &setting);
-    session.console.data(&printed(&live, form, Live::told)?)?;
+    session.console.data(&render(&live, format, Live::told)?)?;
     Ok(if live.standing.in_sync { Exit::Granted } else { Exit::Failed })
 }
 
-async fn of_files(files: &FileOptions, form: Form, session: &mut Session) -> Result<Exit, Failure> {
+async fn of_files(files: &FileOptions, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
     let manifests = Manifests::read(files)?;
     if manifests.roles.is_empty() {
         return Err(Failure::usage("there is no Role in these files").advise("-R looks into folders of folders too"));
@@ -101,15 +92,8 @@ async fn of_files(files: &FileOptions, form: Form, session: &mut Session) -> Res
         changes.push(Change::between(before.as_ref(), &after, &setting));
     }
     let told = |changes: &Vec<Change>| changes.iter().map(Change::told).collect();
-    session.console.data(&printed(&changes, form, told)?)?;
+    session.console.data(&render(&changes, format, told)?)?;
     Ok(if changes.iter().any(Change::differs) { Exit::Failed } else { Exit::Granted })
-}
-
-fn printed<T: Serialize>(value: &T, form: Form, told: impl Fn(&T) -> String) -> Result<String, Failure> {
-    match form {
-        Form::Text => Ok(told(value)),
-        Form::Json => output::json(value),
-    }
 }
 
 /// The Role in the namespace where it would be applied.

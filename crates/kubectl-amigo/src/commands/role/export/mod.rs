@@ -4,12 +4,16 @@ mod manifest;
 
 use amigo_api::{Organization, PermissionModelChoice};
 use amigo_client::{PermissionModel, RemoteRole, permission_model};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use self::manifest::{Exported, Names, export};
-use crate::{Exit, Failure, Session, output, remote};
+use crate::{
+    Exit, Failure, Session,
+    output::{self, OutputFormat, OutputOptions, formats},
+    remote,
+};
 
 /// Print roles that are at Amigo as manifests ready for adoption.
 ///
@@ -17,6 +21,7 @@ use crate::{Exit, Failure, Session, output, remote};
 /// are left out. This asks Amigo itself, with the API key of the Organization: it needs `get` on its Secret in the
 /// operator's namespace.
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Yaml, OutputFormat::Json])))]
 #[command(after_help = "Examples:
   # all roles of an organization, one document each
   kubectl amigo role export -e acme > roles.yaml
@@ -31,19 +36,9 @@ pub struct Arguments {
     /// The Organization.
     #[arg(long, short, value_name = "ENV")]
     env: String,
-    /// The form.
-    #[arg(long, short, value_enum, default_value_t)]
-    output: Form,
-}
-
-/// `-o`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// One YAML document a role.
-    #[default]
-    Yaml,
-    /// One object, or a List.
-    Json,
+    /// YAML has one document for each role, JSON an object or a List.
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Runs the command.
@@ -78,7 +73,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     if own > 0 {
         session.console.tell(&format!("{own} of Amigo's own roles, named Default*, are left out"));
     }
-    session.console.data(&text(&printed, arguments.output, arguments.role.is_some())?)?;
+    session.console.data(&text(&printed, arguments.output.format(), arguments.role.is_some())?)?;
     Ok(if failed == 0 { Exit::Granted } else { Exit::Failed })
 }
 
@@ -129,11 +124,11 @@ fn told(exported: Exported, session: &mut Session) -> Value {
     exported.manifest
 }
 
-fn text(manifests: &[Value], form: Form, single: bool) -> Result<String, Failure> {
-    match (form, manifests) {
-        (Form::Json, [only]) if single => output::json(only),
-        (Form::Json, all) => output::json(&json!({ "apiVersion": "v1", "kind": "List", "items": all })),
-        (Form::Yaml, all) => Ok(all.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?.join("---\n")),
+fn text(manifests: &[Value], format: OutputFormat, single: bool) -> Result<String, Failure> {
+    match (format, manifests) {
+        (OutputFormat::Json, [only]) if single => output::json(only),
+        (OutputFormat::Json, all) => output::json(&json!({ "apiVersion": "v1", "kind": "List", "items": all })),
+        (_, all) => Ok(all.iter().map(output::yaml).collect::<Result<Vec<_>, _>>()?.join("---\n")),
     }
 }
 

@@ -26,7 +26,7 @@ fn place(model: PermissionModel) -> Place {
 
 fn manifest(role: &RemoteRole, model: PermissionModel) -> String {
     let exported = export(role, &place(model), &mut Names::default()).unwrap();
-    text(&[exported.manifest], Form::Yaml, true).unwrap()
+    text(&[exported.manifest], OutputFormat::Yaml, true).unwrap()
 }
 
 fn refusal(change: impl FnOnce(&mut RemoteRole)) -> String {

@@ -7,16 +7,21 @@ mod text;
 
 use amigo_api::Role;
 use amigo_permissions::lint::Severity;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::Api;
 
 use self::remark::{Remark, of_files, of_role};
-use crate::{Exit, Failure, Session, manifests::FileOptions, output};
+use crate::{
+    Exit, Failure, Session,
+    manifests::FileOptions,
+    output::{self, OutputFormat, OutputOptions, formats},
+};
 
 /// Check roles against best practices and known traps.
 ///
 /// Errors cannot work or surely are not meant, warnings are risks, notes are style. With -f no cluster is asked.
 #[derive(Args, Debug)]
+#[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json, OutputFormat::Sarif, OutputFormat::Github])))]
 #[command(after_help = "Examples:
   # every role in a folder and below
   kubectl amigo role lint -R -f roles/
@@ -37,23 +42,8 @@ pub struct Arguments {
     /// Let warnings count as errors do.
     #[arg(long)]
     strict: bool,
-    /// The form.
-    #[arg(long, short, value_enum, default_value_t)]
-    output: Form,
-}
-
-/// `-o`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people.
-    #[default]
-    Text,
-    /// A list of objects.
-    Json,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// Commands of a GitHub workflow, which shows them beside the lines.
-    Github,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Runs the command.
@@ -66,7 +56,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     } else {
         of_cluster(&arguments.name, session).await?
     };
-    session.console.data(&printed(&remarks, arguments.output)?)?;
+    session.console.data(&printed(&remarks, arguments.output.format())?)?;
     session.console.tell(&text::summary(roles, &remarks));
     let counts = |severity| severity == Severity::Error || (arguments.strict && severity == Severity::Warning);
     let clean = !remarks.iter().any(|remark| counts(remark.severity));
@@ -88,12 +78,11 @@ async fn of_cluster(names: &[String], session: &Session) -> Result<(usize, Vec<R
     Ok((names.len(), remarks))
 }
 
-fn printed(remarks: &[Remark], form: Form) -> Result<String, Failure> {
-    match form {
-        Form::Text => Ok(remarks.iter().map(text::remark).collect()),
-        Form::Json => output::json(&remarks),
-        Form::Sarif => output::json(&sarif::log(remarks)),
-        Form::Github => Ok(remarks.iter().map(github::command).collect()),
+fn printed(remarks: &[Remark], format: OutputFormat) -> Result<String, Failure> {
+    match format {
+        OutputFormat::Sarif => output::json(&sarif::log(remarks)),
+        OutputFormat::Github => Ok(remarks.iter().map(github::command).collect()),
+        format => output::render(remarks, format, |remarks| remarks.iter().map(text::remark).collect()),
     }
 }
 

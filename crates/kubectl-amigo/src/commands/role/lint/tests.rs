@@ -35,7 +35,7 @@ fn a_remark_names_the_line_and_the_place() {
     let line = remark.line.clone().expect("a line").to_string();
     assert_eq!((line.as_str(), remark.severity), ("my roles/viewer.yaml:11", Severity::Error));
     assert_eq!(remark.place, "spec.permissionGrants[0].conditions.org_id");
-    let text = printed(&[remark], Form::Text).unwrap();
+    let text = printed(&[remark], OutputFormat::Table).unwrap();
     assert!(text.contains("my roles/viewer.yaml:11: ") && text.contains("UnknownVariable: "), "{text}");
 }
 
@@ -56,7 +56,7 @@ fn a_file_that_cannot_be_read_is_a_finding() {
 
 #[test]
 fn json_has_the_line_and_stable_codes() {
-    let printed: Value = serde_json::from_str(&printed(&[variable()], Form::Json).unwrap()).unwrap();
+    let printed: Value = serde_json::from_str(&printed(&[variable()], OutputFormat::Json).unwrap()).unwrap();
     let part = ["file", "line", "role", "severity", "code"].map(|member| printed[0][member].clone());
     assert_eq!(json!(part), json!(["my roles/viewer.yaml", 11, "viewer", "error", "UnknownVariable"]));
 }
