@@ -6,7 +6,6 @@ use clap::{
 };
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
-use serde_json::json;
 
 use super::Failure;
 
@@ -93,7 +92,7 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
 /// # Errors
 /// When YAML cannot represent the value.
 pub fn yaml<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
-    serde_saphyr::to_string(value).map_err(|error| Failure::failed(format!("cannot print as YAML: {error}")))
+    serde_saphyr::to_string(&value).map_err(|error| Failure::failed(format!("cannot print as YAML: {error}")))
 }
 
 /// `resource.group/name`, as kubectl names an object.
