@@ -52,9 +52,12 @@ impl Context {
             last_sweep_at: status.and_then(|status| status.last_sweep_time),
             ..OrganizationCensus::default()
         };
-        let link = self.links.get(&census.name).filter(|link| organization.metadata.uid.as_ref() == Some(&link.uid));
-        let Some(link) = link else { return census };
-        let known = link.facts.known();
+        let connection = self
+            .connections
+            .get(&census.name)
+            .filter(|connection| organization.metadata.uid.as_ref() == Some(&connection.uid));
+        let Some(connection) = connection else { return census };
+        let known = connection.observed.snapshot();
         let key = known.api_key.as_ref();
         let budget = |(endpoint, usage): (Endpoint, Usage)| BudgetCensus {
             operation: endpoint.as_str(),
@@ -68,7 +71,7 @@ impl Context {
             grants: known.sweep.as_ref().map(tally),
             // The status outlives this process, and is written a moment after the sweep.
             last_sweep_at: known.sweep.as_ref().map(|sweep| sweep.at).or(census.last_sweep_at),
-            budgets: link.usages().map(budget).collect(),
+            budgets: connection.usages().map(budget).collect(),
             ..census
         }
     }

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
-    connection::{Link, Links},
+    connection::{Connection, ConnectionRegistry},
     events::Announcer,
-    questions::Questions,
+    lookup_limiter::LookupLimiter,
     settings::Settings,
     triggers::Triggers,
     watch::Filled,
@@ -44,7 +44,7 @@ pub struct Context {
     /// The identity of this cluster: the uid of `kube-system`, 32 hexadecimal digits.
     pub cluster: String,
     /// The connections to Amigo.
-    pub links: Links,
+    pub connections: ConnectionRegistry,
     /// Reasons to look again.
     pub triggers: Arc<Triggers>,
     /// Where audit lines go.
@@ -52,7 +52,7 @@ pub struct Context {
     /// Kubernetes Events.
     pub announcer: Announcer,
     /// How many passes may wait for Amigo at a time.
-    pub questions: Questions,
+    pub lookup_limiter: LookupLimiter,
     /// Every object of every kind.
     pub stores: Stores,
     /// Whether the first list of Organizations is there.
@@ -109,7 +109,7 @@ impl ReconcileError {
         Self::Kubernetes {
             verb,
             kind: K::kind(&()).into_owned(),
-            name: super::seniority::label(object),
+            name: super::ownership::object_name(object),
             source: Box::new(source),
         }
     }
@@ -130,13 +130,14 @@ pub fn is_status(error: &kube::Error, code: u16) -> bool {
 impl Context {
     /// What is known of an Organization. Waits for the first list of Organizations, so that a start does not
     /// take all of them for missing. A connection whose object went is not used any more, whoever made it.
-    pub async fn organization(&self, name: &str) -> Named {
+    pub async fn organization(&self, name: &str) -> Lookup {
         if !self.organizations_filled.wait().await {
-            return Named::Coming;
+            return Lookup::NotReady;
         }
-        let Some(object) = self.stores.organizations.get(&ObjectRef::new(name)) else { return Named::Nowhere };
-        let link = self.links.get(name).filter(|link| object.metadata.uid.as_ref() == Some(&link.uid));
-        link.map_or(Named::Coming, Named::Here)
+        let Some(object) = self.stores.organizations.get(&ObjectRef::new(name)) else { return Lookup::Missing };
+        let connection =
+            self.connections.get(name).filter(|connection| object.metadata.uid.as_ref() == Some(&connection.uid));
+        connection.map_or(Lookup::NotReady, Lookup::Found)
     }
 
     /// A scoped API for the object's kind and namespace.
@@ -168,32 +169,34 @@ impl Context {
 
 /// Says whether a pass may still send what it decided: its connection is the one that it began with, neither suspended
 /// nor edited since, and the object was neither edited nor deleted.
-pub fn holds<K>(context: &SharedContext, link: Option<&Arc<Link>>, object: &K, store: &Store<K>) -> Holds
+pub fn holds<K>(context: &SharedContext, connection: Option<&Arc<Connection>>, object: &K, store: &Store<K>) -> Holds
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
-    let (context, link, store) = (Arc::clone(context), link.cloned(), store.clone());
+    let (context, connection, store) = (Arc::clone(context), connection.cloned(), store.clone());
     let reference = ObjectRef::from_obj(object);
     let then = (object.uid(), object.meta().generation);
     Arc::new(move || {
-        let is_same = |link: &Arc<Link>| context.links.get(&link.name).is_some_and(|now| Arc::ptr_eq(&now, link));
+        let is_same = |connection: &Arc<Connection>| {
+            context.connections.get(&connection.name).is_some_and(|now| Arc::ptr_eq(&now, connection))
+        };
         let now = store.get(&reference);
-        link.as_ref().is_some_and(is_same) && now.is_some_and(|now| (now.uid(), now.meta().generation) == then)
+        connection.as_ref().is_some_and(is_same) && now.is_some_and(|now| (now.uid(), now.meta().generation) == then)
     })
 }
 
 /// What is known of an Organization that an object names.
-pub enum Named {
+pub enum Lookup {
     /// It is there.
-    Here(Arc<Link>),
+    Found(Arc<Connection>),
     /// Its object is there, and was not looked at yet.
-    Coming,
+    NotReady,
     /// There is no such object.
-    Nowhere,
+    Missing,
 }
 
 /// How long an Organization that was not looked at yet is waited for; its first look is announced earlier.
-pub const COMING: Duration = Duration::from_secs(1);
+pub const NOT_READY_RETRY: Duration = Duration::from_secs(1);
 
 /// Shared by all reconcilers.
 pub type SharedContext = Arc<Context>;

@@ -20,7 +20,7 @@ pub fn has<K: Resource>(object: &K, finalizer: &str) -> bool {
 }
 
 /// Whether somebody set the annotation that lets the object go as it is.
-pub fn is_escaped<K: Resource>(object: &K, annotation: &str) -> bool {
+pub fn has_skip_annotation<K: Resource>(object: &K, annotation: &str) -> bool {
     object.annotations().get(annotation).is_some_and(|value| value == "true")
 }
 
@@ -28,7 +28,7 @@ pub fn is_escaped<K: Resource>(object: &K, annotation: &str) -> bool {
 ///
 /// # Errors
 /// Those of the Kubernetes API.
-pub async fn keep_in_step<K>(
+pub async fn ensure_finalizer<K>(
     object: Arc<K>,
     (finalizer, wanted): (&str, bool),
     kind: Kind,
@@ -69,7 +69,7 @@ where
 }
 
 /// The failure that holds an object back, with the way out.
-pub fn held_back(what: &str, annotation: &str, failure: &Failure) -> Failure {
+pub fn cleanup_blocked(what: &str, annotation: &str, failure: &Failure) -> Failure {
     let message = format!("{what}: {}; annotation {annotation}=true lets the object go as it is", failure.message);
     Failure { message, ..failure.clone() }
 }

@@ -1,5 +1,6 @@
 //! The controllers, and who of several replicas runs them.
 
+mod announce;
 pub mod audit;
 mod census;
 mod connection;
@@ -7,14 +8,14 @@ mod context;
 mod events;
 mod finalizers;
 pub mod leader;
+mod lookup_limiter;
 mod organization;
-mod questions;
+mod ownership;
+mod readiness;
 mod role;
 mod role_assignment;
 mod run;
-mod seniority;
 mod settings;
-mod standing;
 mod temporary_grant;
 mod triggers;
 mod watch;

@@ -44,15 +44,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
-    connection::Links,
+    connection::ConnectionRegistry,
     context::{Context, ReconcileError, SharedContext, Stores},
     events, jitter,
+    lookup_limiter::LookupLimiter,
     organization::{self, SecretWatches},
-    questions::Questions,
+    ownership::object_name,
     role, role_assignment,
-    seniority::label,
     settings::Settings,
-    temporary_grant::{self, Memories},
+    temporary_grant::{self, LocalState},
     triggers::Trigger,
     watch::{self, Filled},
 };
@@ -98,7 +98,7 @@ pub enum RunError {
 pub async fn run(environment: Environment, stop: CancellationToken) -> Result<(), RunError> {
     let Environment { client, client_no_retry, clock, transport, settings, audit, metrics, health } = environment;
     let cluster = cluster_identity(&client_no_retry).await?;
-    let memories = Arc::new(Memories::default());
+    let local_state = Arc::new(LocalState::default());
     let gone = Gone::default();
     let (organizations, organizations_filled, organization_stream) =
         watch::objects(client.clone(), gone.then(organization::gone));
@@ -106,7 +106,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         watch::objects(client.clone(), gone.then(|_: &Role, context| context.triggers.roles.pull()));
     let (assignments, assignments_filled, assignment_stream) =
         watch::objects(client.clone(), gone.then(|_: &RoleAssignment, context| context.triggers.assignments.pull()));
-    let (forget, remembered) = (Arc::clone(&memories), Arc::clone(&memories));
+    let (forget, remembered) = (Arc::clone(&local_state), Arc::clone(&local_state));
     let (grants, grants_filled, grant_stream) =
         watch::objects(client.clone(), gone.then(move |grant, context| temporary_grant::gone(grant, &forget, context)));
     let reporter = Reporter { controller: "amigo-operator".into(), instance: Some(settings.identity.clone()) };
@@ -115,8 +115,8 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let publishing = tokio::spawn(publisher.publish(ended.clone()));
     let context = Arc::new(Context {
         announcer,
-        questions: Questions::of(settings.concurrency),
-        links: Links::new(transport, clock.clone(), Arc::new(Observer(metrics.clone()))),
+        lookup_limiter: LookupLimiter::of(settings.concurrency),
+        connections: ConnectionRegistry::new(transport, clock.clone(), Arc::new(Observer(metrics.clone()))),
         stores: Stores { organizations, roles, assignments, grants },
         organizations_filled: organizations_filled.clone(),
         roles_filled: roles_filled.clone(),
@@ -158,7 +158,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         (grant_stream, stores.grants),
         &triggers.grants,
         Kind::TemporaryPermissionGrant,
-        move |grant, context| temporary_grant::reconcile(grant, context, Arc::clone(&memories)),
+        move |grant, context| temporary_grant::reconcile(grant, context, Arc::clone(&local_state)),
     );
     tokio::join!(
         Box::pin(organizations),
@@ -166,7 +166,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         Box::pin(assignments),
         Box::pin(grants),
         stop.run_until_cancelled(tell_readiness(&filled, &health)),
-        stop.run_until_cancelled(keep_house(&context, &remembered, &health)),
+        stop.run_until_cancelled(housekeeping(&context, &remembered, &health)),
     );
     ended.cancel();
     if let Err(error) = publishing.await {
@@ -198,14 +198,14 @@ impl Desk<'_> {
         let settings = &self.context.settings;
         let config = controller::Config::default().concurrency(settings.concurrency);
         let pass = move |object: Arc<K>, context: SharedContext| {
-            let name = label(&*object);
-            timed((kind, name), reconcile(object, Arc::clone(&context)), context)
+            let name = object_name(&*object);
+            with_deadline((kind, name), reconcile(object, Arc::clone(&context)), context)
         };
         let controller = Controller::for_stream(stream, store)
             .with_config(config)
             .reconcile_all_on(trigger.pulls())
             .graceful_shutdown_on(self.context.stop.clone().cancelled_owned())
-            .run(pass, again, Arc::clone(self.context))
+            .run(pass, error_policy, Arc::clone(self.context))
             .for_each(|ended| async move {
                 match ended {
                     Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
@@ -233,7 +233,7 @@ impl Desk<'_> {
 const DRAINED: Duration = Duration::from_millis(500);
 
 /// No pass takes for ever, and every pass is counted.
-async fn timed(
+async fn with_deadline(
     (kind, name): (Kind, String),
     pass: impl Future<Output = Result<(Action, Outcome), ReconcileError>>,
     context: SharedContext,
@@ -261,7 +261,7 @@ async fn timed(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the controller's")]
-fn again<K>(_: Arc<K>, error: &ReconcileError, context: SharedContext) -> Action {
+fn error_policy<K>(_: Arc<K>, error: &ReconcileError, context: SharedContext) -> Action {
     // A conflict is over as soon as the watch has shown the other write.
     let wait = if error.is_conflict() { Duration::from_millis(200) } else { context.settings.timing.tick };
     Action::requeue(jitter(wait))
@@ -307,7 +307,7 @@ async fn tell_filled(filled: &Filled, flag: ReadyFlag) {
 const PRUNE_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The heartbeat, and the watches of the Secrets that are named now.
-async fn keep_house(context: &SharedContext, memories: &Memories, health: &Health) {
+async fn housekeeping(context: &SharedContext, local_state: &LocalState, health: &Health) {
     let namespace = context.settings.namespace.clone();
     let secrets = SecretWatches::new(context.client.clone(), namespace, Arc::clone(&context.triggers));
     let mut pruned_at = context.clock.boot();
@@ -317,7 +317,7 @@ async fn keep_house(context: &SharedContext, memories: &Memories, health: &Healt
         organization::prune(context);
         if context.clock.boot().saturating_sub(pruned_at) > PRUNE_INTERVAL {
             pruned_at = context.clock.boot();
-            memories.prune(&context.stores.grants.state());
+            local_state.prune(&context.stores.grants.state());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -1,9 +1,9 @@
 //! The connections to Amigo organizations that the controllers use.
 
-pub mod budgets;
-pub mod directory;
-pub mod facts;
-pub mod listing;
+pub mod observed_state;
+pub mod rate_limiters;
+pub mod role_cache;
+pub mod user_cache;
 
 use std::{
     collections::HashMap,
@@ -19,15 +19,15 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 
 use self::{
-    budgets::{Ledger, Place},
-    directory::Directory,
-    facts::Facts,
-    listing::RoleListing,
+    observed_state::ObservedState,
+    rate_limiters::{ApiEndpoint, RateLimiters},
+    role_cache::RoleCache,
+    user_cache::UserCache,
 };
 
 /// One Organization as other objects see it: may they use it, and how.
 #[derive(Clone)]
-pub struct Link {
+pub struct Connection {
     /// The object's name.
     pub name: String,
     /// The object's uid: one that is made anew under the same name is another.
@@ -39,15 +39,15 @@ pub struct Link {
     /// Why nothing may be asked of it at present.
     pub closed: Option<Failure>,
     /// The one listing of roles that serves every Role and RoleAssignment.
-    pub listing: Arc<RoleListing>,
+    pub role_cache: Arc<RoleCache>,
     /// The users whose roles are watched over.
-    pub directory: Arc<Directory>,
+    pub user_cache: Arc<UserCache>,
     /// What was learned about the organization.
-    pub facts: Arc<Facts>,
+    pub observed: Arc<ObservedState>,
     credentials: Option<Arc<Credentials>>,
 }
 
-impl Link {
+impl Connection {
     /// Whether objects of this namespace may use the Organization.
     #[must_use]
     pub fn admits(&self, namespace: &str) -> bool {
@@ -118,8 +118,8 @@ impl Link {
 ///
 /// # Errors
 /// When there is none.
-pub fn existing<'a>(link: Option<&'a Link>, name: &str) -> Result<&'a Link, Failure> {
-    link.ok_or_else(|| {
+pub fn existing<'a>(connection: Option<&'a Connection>, name: &str) -> Result<&'a Connection, Failure> {
+    connection.ok_or_else(|| {
         let message = format!("Organization {name} does not exist: `kubectl get organizations` lists those that do");
         Failure::new(reasons::ORGANIZATION_NOT_FOUND, RetryClass::Persistent, message)
     })
@@ -138,102 +138,107 @@ pub struct Parts {
 }
 
 /// All connections. Shared by all controllers. Whether an Organization exists is the store's to say.
-pub struct Links {
-    by_name: RwLock<HashMap<String, Arc<Link>>>,
-    ledger: Ledger,
+pub struct ConnectionRegistry {
+    by_name: RwLock<HashMap<String, Arc<Connection>>>,
+    rate_limiters: RateLimiters,
     transport: Transport,
     clock: SharedClock,
 }
 
-impl Links {
+impl ConnectionRegistry {
     /// No connections yet.
     #[must_use]
     pub fn new(transport: Transport, clock: SharedClock, observer: Arc<dyn Observe>) -> Self {
-        Self { by_name: RwLock::default(), ledger: Ledger::new(clock.clone(), observer), transport, clock }
+        Self { by_name: RwLock::default(), rate_limiters: RateLimiters::new(clock.clone(), observer), transport, clock }
     }
 
     /// The connection of an Organization.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<Arc<Link>> {
+    pub fn get(&self, name: &str) -> Option<Arc<Connection>> {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All connections there are.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Link>> {
+    pub fn all(&self) -> Vec<Arc<Connection>> {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Forgets an Organization that is gone, but not the one made anew under its name.
     pub fn remove(&self, name: &str, uid: &str) {
-        let mut links = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        if links.get(name).is_some_and(|link| link.uid == uid) {
-            links.remove(name);
+        let mut connections = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        if connections.get(name).is_some_and(|connection| connection.uid == uid) {
+            connections.remove(name);
         }
     }
 
     /// Makes or renews a connection; says whether anything changed. Token, budgets and listing survive whatever
     /// does not concern them.
-    pub fn renew(&self, parts: Parts) -> (Arc<Link>, bool) {
+    pub fn renew(&self, parts: Parts) -> (Arc<Connection>, bool) {
         let before = self.get(&parts.name);
         // On every pass: the last one over an object that went may have set the limits of its successor back.
         let budgets = parts.access.as_ref().ok().map(|(address, _)| {
-            let place = Place::new(address, &parts.spec.organization);
-            self.ledger.budgets(place, parts.spec.rate_limit.as_ref())
+            let place = ApiEndpoint::new(address, &parts.spec.organization);
+            self.rate_limiters.budgets(place, parts.spec.rate_limit.as_ref())
         });
-        if let Some(link) = before.as_ref().filter(|link| link.is_made_of(&parts)) {
-            return (Arc::clone(link), false);
+        if let Some(connection) = before.as_ref().filter(|connection| connection.is_made_of(&parts)) {
+            return (Arc::clone(connection), false);
         }
-        let link = Arc::new(self.make(parts, before.as_deref(), budgets));
-        self.replace(&link);
-        (link, true)
+        let connection = Arc::new(self.make(parts, before.as_deref(), budgets));
+        self.replace(&connection);
+        (connection, true)
     }
 
     /// Closes or opens a connection after what a call said of it; says whether that is news.
-    pub fn judge(&self, link: &Arc<Link>, closed: Option<Failure>) -> (Arc<Link>, bool) {
-        if link.closed == closed {
-            return (Arc::clone(link), false);
+    pub fn judge(&self, connection: &Arc<Connection>, closed: Option<Failure>) -> (Arc<Connection>, bool) {
+        if connection.closed == closed {
+            return (Arc::clone(connection), false);
         }
-        let judged = Arc::new(Link { closed, ..Link::clone(link) });
+        let judged = Arc::new(Connection { closed, ..Connection::clone(connection) });
         self.replace(&judged);
         (judged, true)
     }
 
-    fn replace(&self, link: &Arc<Link>) {
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(link.name.clone(), Arc::clone(link));
+    fn replace(&self, connection: &Arc<Connection>) {
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(connection.name.clone(), Arc::clone(connection));
     }
 
     /// Forgets budgets that nobody needs any more.
     pub fn prune_budgets(&self) {
-        self.ledger.prune();
+        self.rate_limiters.prune();
     }
 
-    fn make(&self, parts: Parts, before: Option<&Link>, budgets: Option<Arc<Budgets>>) -> Link {
+    fn make(&self, parts: Parts, before: Option<&Connection>, budgets: Option<Arc<Budgets>>) -> Connection {
         let Parts { name, uid, spec, access } = parts;
-        let place = Place::of(&spec);
+        let place = ApiEndpoint::of(&spec);
         let same_place =
-            before.filter(|before| before.uid == uid && place.is_some() && Place::of(&before.spec) == place);
-        let (listing, directory, facts) = same_place
-            .map(|before| (Arc::clone(&before.listing), Arc::clone(&before.directory), Arc::clone(&before.facts)))
+            before.filter(|before| before.uid == uid && place.is_some() && ApiEndpoint::of(&before.spec) == place);
+        let (role_cache, user_cache, observed) = same_place
+            .map(|before| {
+                (Arc::clone(&before.role_cache), Arc::clone(&before.user_cache), Arc::clone(&before.observed))
+            })
             .unwrap_or_default();
         let same_user = same_place.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
         // The token and what was said of it go with the client.
         if let Some(before) = same_user {
-            return Link { spec, ..before.clone() };
+            return Connection { spec, ..before.clone() };
         }
-        facts.forget_user();
+        observed.forget_user();
         let credentials = access.as_ref().ok().map(|(_, credentials)| Arc::new(credentials.clone()));
         let closed = access.as_ref().err().cloned();
         let client = access.ok().zip(budgets).map(|((base_url, credentials), budgets)| {
             let connection = ApiAddress { base_url, organization: spec.organization.clone() };
             Client::new(self.transport.clone(), connection, credentials, budgets, self.clock.clone())
         });
-        facts.learn(|known| known.failure = None);
-        Link { name, uid, spec, client, closed, listing, directory, facts, credentials }
+        observed.update(|known| known.failure = None);
+        Connection { name, uid, spec, client, closed, role_cache, user_cache, observed, credentials }
     }
 }
 
-impl Link {
+impl Connection {
     /// The credentials as they were last read, where the same object still names the same Secret.
     pub(super) fn credentials_for(&self, uid: &str, secret_name: &str) -> Option<Credentials> {
         let same = self.uid == uid && self.spec.credentials_secret_ref.name == secret_name;
@@ -266,9 +271,9 @@ mod tests {
 
     use super::*;
 
-    fn links() -> Links {
+    fn connections() -> ConnectionRegistry {
         let transport = Transport::new(&TransportOptions::default()).unwrap();
-        Links::new(transport, SystemClock::shared(), Arc::new(Unobserved))
+        ConnectionRegistry::new(transport, SystemClock::shared(), Arc::new(Unobserved))
     }
 
     fn parts(change: impl FnOnce(&mut OrganizationSpec, &mut Credentials)) -> Parts {
@@ -290,22 +295,23 @@ mod tests {
     }
 
     /// Requests for grants: allowed in a minute, and booked.
-    fn posts(link: &Link) -> (usize, usize) {
-        let (_, usage) = link.usages().find(|(endpoint, _)| *endpoint == Endpoint::CreateGrant).unwrap();
+    fn posts(connection: &Connection) -> (usize, usize) {
+        let (_, usage) = connection.usages().find(|(endpoint, _)| *endpoint == Endpoint::CreateGrant).unwrap();
         (usage.allowed, usage.waiting)
     }
 
     /// What the second connection has of the first: its client, what was learned of the place, the key's end.
     fn kept(second: Parts) -> (bool, bool, bool) {
-        let links = links();
-        let (first, _) = links.renew(parts(|_, _| ()));
-        first.facts.learn(|known| known.keys_due = Some(std::time::Duration::MAX));
-        let (second, renewed) = links.renew(second);
+        let connections = connections();
+        let (first, _) = connections.renew(parts(|_, _| ()));
+        first.observed.update(|known| known.keys_due = Some(std::time::Duration::MAX));
+        let (second, renewed) = connections.renew(second);
         assert!(renewed);
         let clients = first.client.as_ref().zip(second.client.as_ref());
         let same_client = clients.is_some_and(|(first, second)| first.is_clone_of(second));
-        let same_place = Arc::ptr_eq(&first.facts, &second.facts) && Arc::ptr_eq(&first.listing, &second.listing);
-        (same_client, same_place, second.facts.known().keys_due.is_some())
+        let same_place =
+            Arc::ptr_eq(&first.observed, &second.observed) && Arc::ptr_eq(&first.role_cache, &second.role_cache);
+        (same_client, same_place, second.observed.snapshot().keys_due.is_some())
     }
 
     #[test]
@@ -318,26 +324,26 @@ mod tests {
 
     #[test]
     fn calls_are_counted_together_whatever_is_edited_or_made_anew() {
-        let links = links();
-        let (first, _) = links.renew(parts(|_, _| ()));
+        let connections = connections();
+        let (first, _) = connections.renew(parts(|_, _| ()));
         let booked = first.client.as_ref().unwrap().reserve_grant_posts(7);
         let another = || Parts { name: "another".to_owned(), uid: "2".to_owned(), ..limited(50) };
         for next in [limited(50), Parts { uid: "2".to_owned(), ..limited(50) }, another()] {
-            assert_eq!(posts(&links.renew(next).0), (50, 7));
+            assert_eq!(posts(&connections.renew(next).0), (50, 7));
         }
         drop(booked);
     }
 
     #[test]
     fn an_object_that_is_not_in_charge_changes_no_limits_and_has_none() {
-        let links = links();
-        let (senior, _) = links.renew(parts(|_, _| ()));
+        let connections = connections();
+        let (senior, _) = connections.renew(parts(|_, _| ()));
         let waiting = Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, "there is an older one"));
-        let (junior, _) = links.renew(Parts { name: "junior".to_owned(), access: waiting, ..limited(50) });
+        let (junior, _) = connections.renew(Parts { name: "junior".to_owned(), access: waiting, ..limited(50) });
         assert_eq!((posts(&senior).0, junior.usages().count()), (80, 0));
-        links.renew(limited(50));
-        links.renew(Parts { name: "junior".to_owned(), ..parts(|_, _| ()) });
-        links.renew(limited(50));
+        connections.renew(limited(50));
+        connections.renew(Parts { name: "junior".to_owned(), ..parts(|_, _| ()) });
+        connections.renew(limited(50));
         assert_eq!(posts(&senior).0, 50, "who is in charge sets the limits on every pass");
     }
 
@@ -356,18 +362,21 @@ mod tests {
 
     #[test]
     fn only_the_object_that_went_is_forgotten() {
-        let links = links();
-        links.renew(parts(|_, _| ()));
-        links.remove("acme", "another");
-        assert!(links.get("acme").is_some());
-        links.remove("acme", "1");
-        assert!(links.get("acme").is_none());
+        let connections = connections();
+        connections.renew(parts(|_, _| ()));
+        connections.remove("acme", "another");
+        assert!(connections.get("acme").is_some());
+        connections.remove("acme", "1");
+        assert!(connections.get("acme").is_none());
     }
 
     #[test]
     fn credentials_are_kept_for_the_same_secret_of_the_same_object() {
-        let (link, _) = links().renew(parts(|spec, _| spec.credentials_secret_ref.name = "secret".to_owned()));
-        assert!(link.credentials_for("1", "secret").is_some());
-        assert!(link.credentials_for("1", "another").is_none() && link.credentials_for("2", "secret").is_none());
+        let (connection, _) =
+            connections().renew(parts(|spec, _| spec.credentials_secret_ref.name = "secret".to_owned()));
+        assert!(connection.credentials_for("1", "secret").is_some());
+        assert!(
+            connection.credentials_for("1", "another").is_none() && connection.credentials_for("2", "secret").is_none()
+        );
     }
 }

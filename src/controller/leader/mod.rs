@@ -1,4 +1,4 @@
-//! Which of several replicas works: a `coordination.k8s.io/v1` Lease, held by one of them.
+//! Which of several replicas works: a `coordination.k8s.io/v1` Lease, entry by one of them.
 //!
 //! # Expected flow
 //! Every replica starts an [`Election`]. Each `retry_period` it reads the lease, decides, and if it may lead replaces

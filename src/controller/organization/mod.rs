@@ -19,10 +19,10 @@ use kube::{
 };
 
 use super::{
-    connection::{Link, Parts, budgets::Place},
+    connection::{Connection, Parts, rate_limiters::ApiEndpoint},
     context::{Announcement, Context, ReconcileError, SharedContext, is_status},
     jitter,
-    seniority::senior_to,
+    ownership::older_owner,
 };
 pub use secret::SecretWatches;
 
@@ -44,22 +44,23 @@ pub async fn reconcile(
 ) -> Result<(Action, Outcome), ReconcileError> {
     let secret = observe_secret(&organization, &context).await;
     let unread = secret.as_ref().err().cloned();
-    let (link, renewed) = context.links.renew(parts(&organization, &secret, &context));
-    let outcome = look(&link, &context).await;
-    let (link, judged) = context.links.judge(&link, outcome.as_ref().err().filter(|failure| closes(failure)).cloned());
+    let (connection, renewed) = context.connections.renew(parts(&organization, &secret, &context));
+    let outcome = look(&connection, &context).await;
+    let (connection, judged) =
+        context.connections.judge(&connection, outcome.as_ref().err().filter(|failure| closes(failure)).cloned());
     if renewed || judged {
         context.triggers.organization_changed();
     }
-    let swept_in = start_sweep_if_due(&link, &context);
-    report(&organization, &link, (&outcome, unread.as_ref()), &context).await?;
+    let swept_in = start_sweep_if_due(&connection, &context);
+    report(&organization, &connection, (&outcome, unread.as_ref()), &context).await?;
     let told = match &outcome {
         Ok(()) => Outcome::Done,
         Err(failure) if failure.class == RetryClass::Transient => Outcome::Failed,
         Err(_) => Outcome::Refused,
     };
-    let mut rest = next_look(&link, &outcome, &context).min(swept_in);
+    let mut rest = next_look(&connection, &outcome, &context).min(swept_in);
     if let Some(unread) = &unread {
-        rest = rest.min(rest_after(unread, &context));
+        rest = rest.min(requeue_after(unread, &context));
     }
     Ok((Action::requeue(rest), told))
 }
@@ -74,7 +75,8 @@ fn parts(organization: &Organization, secret: &Result<Option<Secret>, Failure>, 
             Ok(secret) => access::credentials(secret.as_ref(), secret_name, &context.settings.namespace)?,
             // What was read before stands until the Secret can be read again.
             Err(unread) => {
-                let known = context.links.get(&name).and_then(|link| link.credentials_for(&uid, secret_name));
+                let known =
+                    context.connections.get(&name).and_then(|connection| connection.credentials_for(&uid, secret_name));
                 known.ok_or_else(|| unread.clone())?
             }
         };
@@ -91,17 +93,17 @@ pub fn gone(organization: &Organization, context: &Context) {
 /// Forgets connections that have no object, since a pass that was under way when its object went makes one last, and
 /// budgets of places that nobody calls any more.
 pub fn prune(context: &Context) {
-    for link in context.links.all() {
-        let object = context.stores.organizations.get(&ObjectRef::new(&link.name));
-        if object.is_none_or(|object| object.metadata.uid.as_ref() != Some(&link.uid)) {
-            forget(&link.name, &link.uid, context);
+    for connection in context.connections.all() {
+        let object = context.stores.organizations.get(&ObjectRef::new(&connection.name));
+        if object.is_none_or(|object| object.metadata.uid.as_ref() != Some(&connection.uid)) {
+            forget(&connection.name, &connection.uid, context);
         }
     }
-    context.links.prune_budgets();
+    context.connections.prune_budgets();
 }
 
 fn forget(name: &str, uid: &str, context: &Context) {
-    context.links.remove(name, uid);
+    context.connections.remove(name, uid);
     context.triggers.organizations.pull();
     context.triggers.organization_changed();
 }
@@ -121,11 +123,11 @@ fn closes(failure: &Failure) -> bool {
 
 /// The rate limits are the remote organization's: two objects for one would use them twice.
 fn alone(organization: &Organization, context: &Context) -> Result<(), Failure> {
-    let Some(place) = Place::of(&organization.spec) else { return Ok(()) };
+    let Some(place) = ApiEndpoint::of(&organization.spec) else { return Ok(()) };
     let organizations = context.stores.organizations.state();
-    let at_the_place = |rival: &&Organization| Place::of(&rival.spec).as_ref() == Some(&place);
+    let at_the_place = |rival: &&Organization| ApiEndpoint::of(&rival.spec).as_ref() == Some(&place);
     let rivals = organizations.iter().map(AsRef::as_ref).filter(at_the_place);
-    match senior_to(organization, rivals) {
+    match older_owner(organization, rivals) {
         None => Ok(()),
         Some(senior) => {
             let message = format!(
@@ -155,19 +157,19 @@ async fn observe_secret(organization: &Organization, context: &Context) -> Resul
 }
 
 /// Asks Amigo, unless it is too early after a failure: whatever else makes a pass must not make a call.
-async fn look(link: &Arc<Link>, context: &SharedContext) -> Result<(), Failure> {
+async fn look(connection: &Arc<Connection>, context: &SharedContext) -> Result<(), Failure> {
     let now = context.clock.boot();
-    if let Some((failure, _)) = link.facts.known().failure.filter(|(_, until)| now < *until) {
+    if let Some((failure, _)) = connection.observed.snapshot().failure.filter(|(_, until)| now < *until) {
         return Err(failure);
     }
-    let outcome = connect(link, context).await;
-    let asks_again_at = |failure: &Failure| context.clock.boot() + rest_after(failure, context);
+    let outcome = connect(connection, context).await;
+    let asks_again_at = |failure: &Failure| context.clock.boot() + requeue_after(failure, context);
     let failure = outcome.as_ref().err().map(|failure| (failure.clone(), asks_again_at(failure)));
-    link.facts.learn(|known| known.failure = failure);
+    connection.observed.update(|known| known.failure = failure);
     outcome
 }
 
-fn rest_after(failure: &Failure, context: &Context) -> Duration {
+fn requeue_after(failure: &Failure, context: &Context) -> Duration {
     // Amigo is not asked again for that, and no watch shows when the Secret can be read.
     let costs_nothing = failure.reason == reasons::SECRET_UNREADABLE;
     let rest = if closes(failure) && !costs_nothing {
@@ -179,28 +181,28 @@ fn rest_after(failure: &Failure, context: &Context) -> Duration {
 }
 
 /// Signs in and learns what is due: nothing, on most passes.
-async fn connect(link: &Arc<Link>, context: &SharedContext) -> Result<(), Failure> {
-    let Some(client) = &link.client else {
-        return Err(link.closed.clone().unwrap_or_else(|| unreachable_without_client(link)));
+async fn connect(connection: &Arc<Connection>, context: &SharedContext) -> Result<(), Failure> {
+    let Some(client) = &connection.client else {
+        return Err(connection.closed.clone().unwrap_or_else(|| unreachable_without_client(connection)));
     };
-    sign_in(link, client).await.map_err(|failure| with_remedy(failure, link, context))?;
-    if link.facts.known().info.is_none() {
+    sign_in(connection, client).await.map_err(|failure| with_remedy(failure, connection, context))?;
+    if connection.observed.snapshot().info.is_none() {
         let info = client.organization_info().await.map_err(|error| Failure::from(&error))?;
-        link.facts.learn(|known| known.info = Some(info));
+        connection.observed.update(|known| known.info = Some(info));
     }
-    let age = link.resync_interval().mul_f64(0.9);
-    link.listing.get(client, &context.clock, age).await.map_err(|error| Failure::from(&error))?;
-    learn_key_end(link, client, context).await;
+    let age = connection.resync_interval().mul_f64(0.9);
+    connection.role_cache.get(client, &context.clock, age).await.map_err(|error| Failure::from(&error))?;
+    learn_key_end(connection, client, context).await;
     Ok(())
 }
 
 /// What to change, where it is the Organization or its Secret.
-fn with_remedy(failure: Failure, link: &Link, context: &Context) -> Failure {
-    // While calls are held back the client only says so; the answer that was the cause says more.
-    if let Some(closed) = link.closed.as_ref().filter(|closed| closed.reason == failure.reason) {
+fn with_remedy(failure: Failure, connection: &Connection, context: &Context) -> Failure {
+    // While calls are entry back the client only says so; the answer that was the cause says more.
+    if let Some(closed) = connection.closed.as_ref().filter(|closed| closed.reason == failure.reason) {
         return closed.clone();
     }
-    let spec = &link.spec;
+    let spec = &connection.spec;
     let remedy = match failure.reason {
         reasons::CREDENTIALS_REJECTED => {
             format!("put a valid key into Secret {}/{}", context.settings.namespace, spec.credentials_secret_ref.name)
@@ -211,80 +213,84 @@ fn with_remedy(failure: Failure, link: &Link, context: &Context) -> Failure {
     Failure { message: format!("{}; {remedy}", failure.message.trim_end_matches('.')), ..failure }
 }
 
-fn unreachable_without_client(link: &Link) -> Failure {
-    Failure::new(reasons::PENDING, RetryClass::Transient, format!("Organization {} has no connection yet", link.name))
+fn unreachable_without_client(connection: &Connection) -> Failure {
+    Failure::new(
+        reasons::PENDING,
+        RetryClass::Transient,
+        format!("Organization {} has no connection yet", connection.name),
+    )
 }
 
 /// A cached token costs no call. Credentials known to be refused are tried again: looks at them are far apart.
-async fn sign_in(link: &Link, client: &Client) -> Result<(), Failure> {
-    let refused = link.closed.as_ref().is_some_and(|closed| closed.reason == reasons::CREDENTIALS_REJECTED);
+async fn sign_in(connection: &Connection, client: &Client) -> Result<(), Failure> {
+    let refused = connection.closed.as_ref().is_some_and(|closed| closed.reason == reasons::CREDENTIALS_REJECTED);
     let signed_in = if refused { client.probe().await } else { client.sign_in().await };
     signed_in.map_err(|error| Failure::from(&error))
 }
 
 /// The key's end, where the operator's user may see it. Not seeing it is no fault.
-async fn learn_key_end(link: &Link, client: &Client, context: &Context) {
+async fn learn_key_end(connection: &Connection, client: &Client, context: &Context) {
     let now = context.clock.boot();
-    if link.facts.known().keys_due.is_some_and(|due| now < due) {
+    if connection.observed.snapshot().keys_due.is_some_and(|due| now < due) {
         return;
     }
     // Until the answer is there: a pass that is cut off must not ask again at once.
-    link.facts.learn(|known| known.keys_due = Some(now + KEYS_RETRY));
+    connection.observed.update(|known| known.keys_due = Some(now + KEYS_RETRY));
     match client.api_keys().await {
         Ok(keys) => {
-            let own = keys.into_iter().find(|key| Some(&key.key_id) == link.api_key_id());
-            link.facts.learn(|known| {
+            let own = keys.into_iter().find(|key| Some(&key.key_id) == connection.api_key_id());
+            connection.observed.update(|known| {
                 known.api_key = own;
                 known.keys_due = Some(now + KEYS_INTERVAL);
             });
         }
-        Err(error) => tracing::debug!(%error, organization = link.name, "the API keys cannot be listed"),
+        Err(error) => tracing::debug!(%error, organization = connection.name, "the API keys cannot be listed"),
     }
 }
 
 /// Starts the sweep when it is due and none is under way; says when the next one is.
-fn start_sweep_if_due(link: &Arc<Link>, context: &SharedContext) -> Duration {
+fn start_sweep_if_due(connection: &Arc<Connection>, context: &SharedContext) -> Duration {
     let interval = context.settings.sweep_interval;
-    if link.client.is_none() || link.closed.is_some() {
+    if connection.client.is_none() || connection.closed.is_some() {
         return interval;
     }
     let now = context.clock.boot();
     let mut due = now;
-    link.facts.learn(|known| due = *known.sweep_due.get_or_insert(now + interval / 10));
+    connection.observed.update(|known| due = *known.sweep_due.get_or_insert(now + interval / 10));
     if due > now {
         return due.saturating_sub(now);
     }
     // Of thousands of records a listing takes longer than the interval.
-    let Some(alone) = link.facts.begin_sweep() else { return interval };
-    let (link, context) = (Arc::clone(link), Arc::clone(context));
+    let Some(alone) = connection.observed.begin_sweep() else { return interval };
+    let (connection, context) = (Arc::clone(connection), Arc::clone(context));
     tokio::spawn(async move {
-        sweep::run(&link, &context).await;
-        link.facts.learn(|known| known.sweep_due = Some(context.clock.boot() + interval));
+        sweep::run(&connection, &context).await;
+        connection.observed.update(|known| known.sweep_due = Some(context.clock.boot() + interval));
         drop(alone);
     });
     interval
 }
 
-fn next_look(link: &Link, outcome: &Result<(), Failure>, context: &Context) -> Duration {
-    let until = link.facts.known().failure.map(|(_, until)| until.saturating_sub(context.clock.boot()));
+fn next_look(connection: &Connection, outcome: &Result<(), Failure>, context: &Context) -> Duration {
+    let until = connection.observed.snapshot().failure.map(|(_, until)| until.saturating_sub(context.clock.boot()));
     match (outcome, until) {
         // A millisecond more: a timer that fires early would find it too early to ask.
         (Err(_), Some(wait)) => wait + Duration::from_millis(1),
-        _ => jitter(link.resync_interval()),
+        _ => jitter(connection.resync_interval()),
     }
 }
 
 /// Writes the status if it says anything new, and tells of a changed readiness.
 async fn report(
     organization: &Organization,
-    link: &Link,
+    connection: &Connection,
     (outcome, unread): (&Result<(), Failure>, Option<&Failure>),
     context: &Context,
 ) -> Result<(), ReconcileError> {
     let before = organization.status.clone().unwrap_or_default();
     let mut after = before.clone();
-    describe(link, &mut after, context).await;
-    status::conclude(organization, &mut after, (outcome, unread), context.clock.now());
+    describe(connection, &mut after, context).await;
+    status::set_ready(organization, &mut after, (outcome, unread), context.clock.now());
     if after == before {
         return Ok(());
     }
@@ -307,25 +313,30 @@ async fn report(
     Ok(())
 }
 
-async fn describe(link: &Link, status: &mut OrganizationStatus, context: &Context) {
-    let known = link.facts.known();
+async fn describe(connection: &Connection, status: &mut OrganizationStatus, context: &Context) {
+    let known = connection.observed.snapshot();
     if let Some(info) = known.info {
         status.org_id = Some(info.org_id);
         status.org_name = Some(info.org_name);
     }
-    status.service_user_id = link.client.as_ref().map(|client| client.service_user_id().to_owned());
+    status.service_user_id = connection.client.as_ref().map(|client| client.service_user_id().to_owned());
     status.api_key_expires_at = known.api_key.map(|key| key.expires_at);
     if let Some(sweep) = known.sweep {
         status.grants = Some(sweep.counts);
         status.last_sweep_time = Some(conditions::whole_second(sweep.at));
     }
-    if let Some(roles) = link.listing.last().await {
-        status.permission_model = Some(match roles.model(link.spec.permission_model) {
+    if let Some(roles) = connection.role_cache.last().await {
+        status.permission_model = Some(match roles.model(connection.spec.permission_model) {
             PermissionModel::AllowDeny => PermissionModelStatus::AllowDeny,
             PermissionModel::AllowOnly => PermissionModelStatus::AllowOnly,
         });
-        let managed =
-            context.stores.roles.state().iter().filter(|role| role.spec.organization_ref.name == link.name).count();
+        let managed = context
+            .stores
+            .roles
+            .state()
+            .iter()
+            .filter(|role| role.spec.organization_ref.name == connection.name)
+            .count();
         status.roles = Some(RoleCounts {
             visible: u32::try_from(roles.listed.len()).unwrap_or(u32::MAX),
             managed: u32::try_from(managed).unwrap_or(u32::MAX),

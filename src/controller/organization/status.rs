@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 const WARNING: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Sets the conditions from what the connection came to, and from why the Secret could not be read, if it could not.
-pub fn conclude(
+pub fn set_ready(
     organization: &Organization,
     status: &mut OrganizationStatus,
     (outcome, unread): (&Result<(), Failure>, Option<&Failure>),

@@ -26,7 +26,7 @@ use amigo_runtime::clock::Clock;
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::controller::connection::Link;
+use crate::controller::connection::Connection;
 use crate::{
     controller::{
         context::{Announcement, SharedContext},
@@ -42,36 +42,37 @@ const SHARE: u32 = 20;
 const MOST_NAMES: usize = 10;
 
 /// Sweeps, unless a stop comes first or the Organization goes or moves elsewhere.
-pub async fn run(link: &Arc<Link>, context: &SharedContext) {
+pub async fn run(connection: &Arc<Connection>, context: &SharedContext) {
     let swept = tokio::select! {
-        swept = sweep(link, context) => swept,
+        swept = sweep(connection, context) => swept,
         () = context.stop.cancelled() => return,
-        () = until_moved(link, context) => return,
+        () = until_moved(connection, context) => return,
     };
     if let Err(error) = swept {
-        tracing::warn!(%error, organization = link.name, "the sweep could not be finished and concludes nothing");
+        tracing::warn!(%error, organization = connection.name, "the sweep could not be finished and concludes nothing");
     }
 }
 
-async fn until_moved(link: &Link, context: &SharedContext) {
-    while context.links.get(&link.name).is_some_and(|now| Arc::ptr_eq(&now.facts, &link.facts)) {
+async fn until_moved(connection: &Connection, context: &SharedContext) {
+    while context.connections.get(&connection.name).is_some_and(|now| Arc::ptr_eq(&now.observed, &connection.observed))
+    {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
 /// # Errors
 /// Those of the listing; nothing is concluded then.
-async fn sweep(link: &Arc<Link>, context: &SharedContext) -> Result<(), Error> {
-    let Some(client) = link.client.as_ref().filter(|_| link.closed.is_none()) else { return Ok(()) };
+async fn sweep(connection: &Arc<Connection>, context: &SharedContext) -> Result<(), Error> {
+    let Some(client) = connection.client.as_ref().filter(|_| connection.closed.is_none()) else { return Ok(()) };
     let objects = (&context.grants_filled, || context.stores.grants.state());
-    let (name, organization, cluster) = (&*link.name, &*link.spec.organization, &*context.cluster);
+    let (name, organization, cluster) = (&*connection.name, &*connection.spec.organization, &*context.cluster);
     let timing = context.settings.timing;
     let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
     let Some(report) = survey(client, &*context.clock, listing, objects).await? else { return Ok(()) };
-    tell(link, context, &report);
-    let before = link.facts.known().sweep;
-    link.facts.learn(|known| known.sweep = Some(report.clone()));
-    announce(link, context, before.as_ref(), &report);
+    tell(connection, context, &report);
+    let before = connection.observed.snapshot().sweep;
+    connection.observed.update(|known| known.sweep = Some(report.clone()));
+    announce(connection, context, before.as_ref(), &report);
     context.triggers.organizations.pull();
     Ok(())
 }
@@ -97,8 +98,8 @@ async fn survey<'a>(
 }
 
 /// Events about what somebody should look at, once a change.
-fn announce(link: &Link, context: &SharedContext, before: Option<&SweepReport>, after: &SweepReport) {
-    let Some(object) = context.stores.organizations.get(&ObjectRef::new(&link.name)) else { return };
+fn announce(connection: &Connection, context: &SharedContext, before: Option<&SweepReport>, after: &SweepReport) {
+    let Some(object) = context.stores.organizations.get(&ObjectRef::new(&connection.name)) else { return };
     // After a restart the status still says what was told.
     let told = object.status.as_ref().and_then(|status| status.grants.as_ref()).map(|counts| counts.orphaned);
     let orphaned = before.map(|before| before.counts.orphaned).or(told).unwrap_or_default();
@@ -142,7 +143,7 @@ fn some_of(names: &BTreeSet<String>) -> String {
     }
 }
 
-fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
+fn tell(connection: &Connection, context: &SharedContext, report: &SweepReport) {
     let SweepReport { counts, duplicates, orphaned, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
     let violations = [
         (*late, Assumption::CommitsInTime),
@@ -154,7 +155,7 @@ fn tell(link: &Link, context: &SharedContext, report: &SweepReport) {
         context.metrics.assumption_violated(assumption);
     }
     tracing::info!(
-        organization = link.name, managed = counts.managed, orphaned = counts.orphaned, unmanaged = counts.unmanaged,
+        organization = connection.name, managed = counts.managed, orphaned = counts.orphaned, unmanaged = counts.unmanaged,
         duplicates = ?duplicates, over_granted = ?over_granted, orphaned_of = ?orphaned, late, overdue, unlisted, retagged,
         "swept the live grants"
     );

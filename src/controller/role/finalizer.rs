@@ -8,9 +8,10 @@ use kube::runtime::controller::Action;
 use super::{Pass, usable};
 use crate::{
     controller::{
-        connection::Link,
+        announce,
+        connection::Connection,
         context::{Announcement, Context, ReconcileError},
-        finalizers, jitter, standing,
+        finalizers, jitter, readiness,
     },
     telemetry::labels::{Kind, Outcome},
 };
@@ -19,28 +20,28 @@ use crate::{
 pub const NAME: &str = "permissions.amigo.ai/disable-role";
 
 /// Lets an object go although its role could not be emptied.
-const ESCAPE: &str = "permissions.amigo.ai/skip-disable";
+const SKIP_ANNOTATION: &str = "permissions.amigo.ai/skip-disable";
 
 /// Empties the role's grants, where that is wanted, and lets the object go.
-pub async fn let_go(
+pub async fn cleanup(
     role: &Role,
-    (link, holds): (Option<&Link>, Holds),
+    (connection, holds): (Option<&Connection>, Holds),
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(role, NAME) {
         return Ok((Action::await_change(), Outcome::Done));
     }
-    match disable(role, (link, holds), context).await {
+    match disable(role, (connection, holds), context).await {
         Ok(told) => {
             if let Some(announcement) = told {
-                standing::tell(role, announcement, super::pass::about(role), context);
+                announce::emit(role, announcement, super::pass::about(role), context);
             }
             finalizers::set(role, (NAME, false), Kind::Role, context).await?;
             Ok((Action::await_change(), Outcome::Done))
         }
         Err(failure) => {
-            let (wait, outcome) = standing::rest_after(Err(&failure), link, context);
-            let failure = finalizers::held_back("the role could not be emptied", ESCAPE, &failure);
+            let (wait, outcome) = readiness::requeue_after(Err(&failure), connection, context);
+            let failure = finalizers::cleanup_blocked("the role could not be emptied", SKIP_ANNOTATION, &failure);
             Pass::new(role, context).report(Err(failure)).await?;
             Ok((Action::requeue(jitter(wait)), outcome))
         }
@@ -50,14 +51,14 @@ pub async fn let_go(
 /// What is to be told of a role that was emptied; `None` where there was nothing to empty.
 async fn disable(
     role: &Role,
-    (link, holds): (Option<&Link>, Holds),
+    (connection, holds): (Option<&Connection>, Holds),
     context: &Context,
 ) -> Result<Option<Announcement>, Failure> {
     let status = role.status.clone().unwrap_or_default();
-    if (status.role_id.is_none() && !status.creating) || finalizers::is_escaped(role, ESCAPE) {
+    if (status.role_id.is_none() && !status.creating) || finalizers::has_skip_annotation(role, SKIP_ANNOTATION) {
         return Ok(None);
     }
-    let (link, client) = match usable(role, link, context) {
+    let (connection, client) = match usable(role, connection, context) {
         // The role is another object's, which goes on managing it.
         Err(failure) if failure.reason == reasons::CONFLICT => return Ok(None),
         usable => usable?,
@@ -67,14 +68,14 @@ async fn disable(
         // Its role is in another organization, which this connection does not reach.
         return Ok(None);
     }
-    if role.spec.suspend || link.spec.suspend {
-        let what = if role.spec.suspend { "the Role".to_owned() } else { format!("Organization {}", link.name) };
+    if role.spec.suspend || connection.spec.suspend {
+        let what = if role.spec.suspend { "the Role".to_owned() } else { format!("Organization {}", connection.name) };
         return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, format!("{what} is suspended")));
     }
     let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
     let emptied = client.modify_role(&role.remote_name(), &change).await;
     if emptied.as_ref().map_or_else(amigo_client::Error::ambiguous, |_| true) {
-        link.listing.forget().await;
+        connection.role_cache.forget().await;
     }
     match emptied {
         Ok(_) => {

@@ -13,11 +13,11 @@ use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use self::pass::Pass;
 use super::{
-    connection::{Link, existing},
-    context::{COMING, Context, Named, ReconcileError, SharedContext, holds},
+    connection::{Connection, existing},
+    context::{Context, Lookup, NOT_READY_RETRY, ReconcileError, SharedContext, holds},
     finalizers, jitter,
-    seniority::{label, senior_to},
-    standing::rest_after,
+    ownership::{object_name, older_owner},
+    readiness::requeue_after,
 };
 use crate::telemetry::labels::{Kind, Outcome};
 
@@ -26,43 +26,48 @@ use crate::telemetry::labels::{Kind, Outcome};
 /// # Errors
 /// Those of the Kubernetes API; whatever Amigo says goes into the status.
 pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Action, Outcome), ReconcileError> {
-    let link = match context.organization(&role.spec.organization_ref.name).await {
-        Named::Here(link) => Some(link),
-        Named::Nowhere => None,
-        Named::Coming => return Ok((Action::requeue(COMING), Outcome::Waiting)),
+    let connection = match context.organization(&role.spec.organization_ref.name).await {
+        Lookup::Found(connection) => Some(connection),
+        Lookup::Missing => None,
+        Lookup::NotReady => return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting)),
     };
-    let holds = holds(&context, link.as_ref(), role.as_ref(), &context.stores.roles);
+    let holds = holds(&context, connection.as_ref(), role.as_ref(), &context.stores.roles);
     if role.meta().deletion_timestamp.is_some() {
-        return finalizer::let_go(&role, (link.as_deref(), holds), &context).await;
+        return finalizer::cleanup(&role, (connection.as_deref(), holds), &context).await;
     }
     let wanted = role.spec.deletion_policy == DeletionPolicy::Disable;
-    let role = finalizers::keep_in_step(role, (finalizer::NAME, wanted), Kind::Role, &context).await?;
+    let role = finalizers::ensure_finalizer(role, (finalizer::NAME, wanted), Kind::Role, &context).await?;
     let mut pass = Pass::new(&role, &context);
-    let result = match usable(&role, link.as_deref(), &context) {
-        Ok((link, client)) => pass.pursue(link, &client.only_while(holds)).await?,
+    let result = match usable(&role, connection.as_deref(), &context) {
+        Ok((connection, client)) => pass.pursue(connection, &client.only_while(holds)).await?,
         Err(failure) => Err(failure),
     };
-    let (wait, outcome) = rest_after(result.as_ref().map(drop), link.as_deref(), &context);
+    let (wait, outcome) = requeue_after(result.as_ref().map(drop), connection.as_deref(), &context);
     pass.report(result).await?;
     Ok((Action::requeue(jitter(wait)), outcome))
 }
 
 /// What must hold before Amigo is asked anything.
-fn usable<'a>(role: &Role, link: Option<&'a Link>, context: &Context) -> Result<(&'a Link, Client), Failure> {
-    let link = existing(link, &role.spec.organization_ref.name)?;
-    let client = link.client_for(&role.namespace().unwrap_or_default())?.clone();
+fn usable<'a>(
+    role: &Role,
+    connection: Option<&'a Connection>,
+    context: &Context,
+) -> Result<(&'a Connection, Client), Failure> {
+    let connection = existing(connection, &role.spec.organization_ref.name)?;
+    let client = connection.client_for(&role.namespace().unwrap_or_default())?.clone();
     let name = role.remote_name();
     let roles = context.stores.roles.state();
     let rivals = roles
         .iter()
         .map(AsRef::as_ref)
-        .filter(|rival: &&Role| rival.remote_name() == name && rival.spec.organization_ref.name == link.name)
+        .filter(|rival: &&Role| rival.remote_name() == name && rival.spec.organization_ref.name == connection.name)
         // Who may not use the Organization manages nothing there.
-        .filter(|rival| link.admits(&rival.namespace().unwrap_or_default()));
-    match senior_to(role, rivals) {
-        None => Ok((link, client)),
+        .filter(|rival| connection.admits(&rival.namespace().unwrap_or_default()));
+    match older_owner(role, rivals) {
+        None => Ok((connection, client)),
         Some(senior) => {
-            let message = format!("role {name} is managed by the older Role {}: delete one of the two", label(senior));
+            let message =
+                format!("role {name} is managed by the older Role {}: delete one of the two", object_name(senior));
             Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, message))
         }
     }

@@ -17,10 +17,11 @@ use kube::ResourceExt as _;
 use super::advice;
 use crate::{
     controller::{
+        announce,
         audit::AuditLine,
-        connection::{Link, listing::Roles},
+        connection::{Connection, role_cache::Roles},
         context::{Announcement, Context, ReconcileError},
-        standing,
+        readiness,
     },
     telemetry::labels::Kind,
 };
@@ -57,7 +58,7 @@ impl<'a> Pass<'a> {
     ///
     /// # Errors
     /// Those of the Kubernetes API, before anything was sent.
-    pub async fn pursue(&mut self, link: &Link, client: &Client) -> Result<Came, ReconcileError> {
+    pub async fn pursue(&mut self, connection: &Connection, client: &Client) -> Result<Came, ReconcileError> {
         if self.status.organization.as_deref() != Some(client.organization_id()) {
             // Ids, marks and digests were another organization's.
             let conditions = std::mem::take(&mut self.status.conditions);
@@ -66,24 +67,25 @@ impl<'a> Pass<'a> {
         }
         let known = self.status.clone();
         let name = self.role.remote_name();
-        let interval = link.resync_interval().mul_f64(0.9);
-        let mut decided = self.decide((&name, &known), (link, client), interval).await;
+        let interval = connection.resync_interval().mul_f64(0.9);
+        let mut decided = self.decide((&name, &known), (connection, client), interval).await;
         if decided.as_ref().is_ok_and(|(desired, plan, _)| desired.deny_record(plan).is_some()) {
             // What was true an interval ago is not enough to send a Deny.
-            decided = self.decide((&name, &known), (link, client), EVIDENCE).await;
+            decided = self.decide((&name, &known), (connection, client), EVIDENCE).await;
         }
         match decided {
             Ok((desired, plan, observed)) => {
                 let sends = matches!(plan, Plan::Create(_) | Plan::Change { .. });
                 let change = format!("role {name} {}", desired.digest());
                 // A refusal stands for a while: whatever else wakes the object must make neither call nor mark.
-                if let Some(refusal) = link.facts.refusal(&change, self.context.clock.boot()).filter(|_| sends) {
+                if let Some(refusal) = connection.observed.refusal(&change, self.context.clock.boot()).filter(|_| sends)
+                {
                     return Ok(Err(refusal));
                 }
-                let came = self.carry_out(&desired, plan, observed, (link, client)).await?;
+                let came = self.carry_out(&desired, plan, observed, (connection, client)).await?;
                 if let Some(failure) = came.as_ref().err().filter(|_| sends) {
                     let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
-                    link.facts.refused(change, failure, until);
+                    connection.observed.refused(change, failure, until);
                 }
                 Ok(came)
             }
@@ -95,34 +97,35 @@ impl<'a> Pass<'a> {
     async fn decide<'d>(
         &self,
         (name, status): (&'d str, &'d RoleStatus),
-        (link, client): (&Link, &Client),
+        (connection, client): (&Connection, &Client),
         age: Duration,
     ) -> Result<(Desired<'d>, Plan, Option<String>), Failure>
     where
         'a: 'd,
     {
-        let roles = link.listing.get(client, &self.context.clock, age).await.map_err(|error| Failure::from(&error))?;
-        let desired = self.desired(name, status, link, &roles);
+        let roles =
+            connection.role_cache.get(client, &self.context.clock, age).await.map_err(|error| Failure::from(&error))?;
+        let desired = self.desired(name, status, connection, &roles);
         let observed = present(&roles.listed, name, status.role_id.as_deref());
         let plan = plan(&desired, observed);
         Ok((desired, plan, observed.map(|role| role.id.clone())))
     }
 
-    fn desired<'d>(&self, name: &'d str, status: &'d RoleStatus, link: &Link, roles: &Roles) -> Desired<'d>
+    fn desired<'d>(&self, name: &'d str, status: &'d RoleStatus, connection: &Connection, roles: &Roles) -> Desired<'d>
     where
         'a: 'd,
     {
         let spec = &self.role.spec;
-        let model = roles.model(link.spec.permission_model);
+        let model = roles.model(connection.spec.permission_model);
         Desired {
             name,
             spec,
             model,
             wanted: role::wanted(spec, model),
             deny_shown: roles.detected == amigo_client::PermissionModel::AllowDeny,
-            drift_policy: spec.drift_policy.unwrap_or_else(|| link.drift_policy()),
+            drift_policy: spec.drift_policy.unwrap_or_else(|| connection.drift_policy()),
             status,
-            suspended: spec.suspend || link.spec.suspend,
+            suspended: spec.suspend || connection.spec.suspend,
         }
     }
 
@@ -131,10 +134,9 @@ impl<'a> Pass<'a> {
         desired: &Desired<'_>,
         plan: Plan,
         observed: Option<String>,
-        (link, client): (&Link, &Client),
+        (connection, client): (&Connection, &Client),
     ) -> Result<Came, ReconcileError> {
         let deny = desired.deny_record(&plan);
-        let connection = (link, client);
         Ok(match plan {
             Plan::Keep { id } => {
                 self.settle(desired, id);
@@ -151,7 +153,7 @@ impl<'a> Pass<'a> {
                 }
                 Err(failure)
             }
-            Plan::Empty => Err(self.empty(desired, connection).await),
+            Plan::Empty => Err(self.empty(desired, (connection, client)).await),
             Plan::Create(new) => {
                 self.write_ahead(true, deny).await?;
                 let answer = client.create_role(&new).await;
@@ -160,9 +162,9 @@ impl<'a> Pass<'a> {
                 }
                 if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
                     self.unsent(desired);
-                    return Ok(Err(self.name_taken(desired.name, (link, client)).await));
+                    return Ok(Err(self.name_taken(desired.name, (connection, client)).await));
                 }
-                self.applied(answer, desired, "created", (link, client)).await
+                self.applied(answer, desired, "created", (connection, client)).await
             }
             Plan::Change { change, differs } => {
                 // What is taken over is this object's to empty, even if the answer is lost.
@@ -171,7 +173,7 @@ impl<'a> Pass<'a> {
                 }
                 self.write_ahead(desired.status.creating, deny).await?;
                 let answer = client.modify_role(desired.name, &change).await;
-                self.applied(answer, desired, &format!("changed in {}", differs.join(", ")), (link, client)).await
+                self.applied(answer, desired, &format!("changed in {}", differs.join(", ")), (connection, client)).await
             }
         })
     }
@@ -206,7 +208,7 @@ impl<'a> Pass<'a> {
         answer: Result<String, Error>,
         desired: &Desired<'_>,
         what: &str,
-        (link, client): (&Link, &Client),
+        (connection, client): (&Connection, &Client),
     ) -> Came {
         let id = match answer {
             Ok(id) => id,
@@ -216,7 +218,7 @@ impl<'a> Pass<'a> {
                 }
                 // What was listed is no longer true, or never was: look again before the next attempt.
                 if error.ambiguous() || error.kind() == ErrorKind::NotFound {
-                    link.listing.forget().await;
+                    connection.role_cache.forget().await;
                 }
                 return Err(Failure::from(&error));
             }
@@ -226,9 +228,9 @@ impl<'a> Pass<'a> {
         let message = format!("role {} was {what} at Amigo", desired.name);
         self.tell(reasons::APPLIED, &message);
         if self.status.deny.is_some() {
-            self.verify(desired, &id, (link, client)).await?;
+            self.verify(desired, &id, (connection, client)).await?;
         } else {
-            link.listing.put(plan::after(desired, id.clone())).await;
+            connection.role_cache.put(plan::after(desired, id.clone())).await;
         }
         self.settle(desired, id);
         Ok((reasons::APPLIED, message))
@@ -239,17 +241,17 @@ impl<'a> Pass<'a> {
         &mut self,
         desired: &Desired<'_>,
         id: &str,
-        (link, client): (&Link, &Client),
+        (connection, client): (&Connection, &Client),
     ) -> Result<(), Failure> {
-        link.listing.forget().await;
-        let roles = link.listing.get(client, &self.context.clock, EVIDENCE).await.map_err(|error| {
+        connection.role_cache.forget().await;
+        let roles = connection.role_cache.get(client, &self.context.clock, EVIDENCE).await.map_err(|error| {
             let failure = Failure::from(&error);
             let message =
                 format!("role {} was sent with a Deny that is still to be seen: {}", desired.name, failure.message);
             Failure { message, ..failure }
         })?;
         let Some(there) = roles.listed.iter().find(|role| role.id == id) else {
-            link.listing.forget().await;
+            connection.role_cache.forget().await;
             let message = format!("role {} was sent with a Deny, and Amigo does not list it yet", desired.name);
             return Err(Failure::new(reasons::PENDING, RetryClass::Transient, message));
         };
@@ -258,11 +260,11 @@ impl<'a> Pass<'a> {
             return Err(plan::unreadable(desired.name, reason));
         }
         let dropped = Desired::has_dropped(&role::as_written(desired.spec).denied_digests(), there);
-        if dropped { Err(self.empty(desired, (link, client)).await) } else { Ok(()) }
+        if dropped { Err(self.empty(desired, (connection, client)).await) } else { Ok(()) }
     }
 
     /// Takes away what a Deny that became an Allow gives.
-    async fn empty(&mut self, desired: &Desired<'_>, (link, client): (&Link, &Client)) -> Failure {
+    async fn empty(&mut self, desired: &Desired<'_>, (connection, client): (&Connection, &Client)) -> Failure {
         self.status.deny = Some(DenyRecord { digest: desired.written_digest(), dropped: true });
         let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
         match client.modify_role(desired.name, &change).await {
@@ -270,11 +272,11 @@ impl<'a> Pass<'a> {
                 self.status.role_id = Some(id.clone());
                 self.status.denied_digests.clear();
                 let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..plan::after(desired, id) };
-                link.listing.put(emptied).await;
+                connection.role_cache.put(emptied).await;
                 plan::deny_dropped(desired.name)
             }
             Err(error) => {
-                link.listing.forget().await;
+                connection.role_cache.forget().await;
                 let failure = Failure::from(&error);
                 let message = format!(
                     "Amigo made Allows of the Deny grants of role {}, and the role could not be emptied: {}",
@@ -286,8 +288,8 @@ impl<'a> Pass<'a> {
     }
 
     /// The name is taken, and the listing that was planned with does not show by whom.
-    async fn name_taken(&self, name: &str, (link, client): (&Link, &Client)) -> Failure {
-        let roles = match link.listing.get(client, &self.context.clock, LISTING_OF_THE_TAKEN).await {
+    async fn name_taken(&self, name: &str, (connection, client): (&Connection, &Client)) -> Failure {
+        let roles = match connection.role_cache.get(client, &self.context.clock, LISTING_OF_THE_TAKEN).await {
             Ok(roles) => roles,
             Err(error) => return Failure::from(&error),
         };
@@ -329,7 +331,7 @@ impl<'a> Pass<'a> {
             Err(_) => false,
         };
         let result = came.as_ref().map(|_| (reasons::READY, ready(&name, self.compiled_away)));
-        standing::conclude(&mut self.status.conditions, result, stamp);
+        readiness::set_ready(&mut self.status.conditions, result, stamp);
         advice::set(self.role, &mut self.status.conditions, stamp);
         self.status.observed_generation = self.role.metadata.generation;
         self.status.role_name = Some(name);
@@ -341,15 +343,17 @@ impl<'a> Pass<'a> {
         if conditions::holds(before, condition::READY) != conditions::holds(&self.status.conditions, condition::READY) {
             self.context.triggers.assignments.pull();
         }
-        if let Some(news) = standing::news(before, &self.status.conditions).filter(|news| !told || news.warning) {
-            standing::tell(self.role, news, about(self.role), self.context);
+        if let Some(news) =
+            readiness::readiness_event(before, &self.status.conditions).filter(|news| !told || news.warning)
+        {
+            announce::emit(self.role, news, about(self.role), self.context);
         }
         Ok(())
     }
 
     fn tell(&self, reason: &'static str, message: &str) {
         let announcement = Announcement { reason, message: message.to_owned(), warning: false };
-        standing::tell(self.role, announcement, about(self.role), self.context);
+        announce::emit(self.role, announcement, about(self.role), self.context);
     }
 
     async fn write(&mut self) -> Result<(), ReconcileError> {

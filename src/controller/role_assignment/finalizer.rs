@@ -8,9 +8,10 @@ use kube::runtime::controller::Action;
 use super::{Came, Desk, RECENT, about, report, usable};
 use crate::{
     controller::{
-        connection::Link,
+        announce,
+        connection::Connection,
         context::{Announcement, Context, ReconcileError},
-        finalizers, jitter, standing,
+        finalizers, jitter, readiness,
     },
     telemetry::labels::{Kind, Outcome},
 };
@@ -19,31 +20,31 @@ use crate::{
 pub const NAME: &str = "permissions.amigo.ai/assign-fallback-role";
 
 /// Lets an object go although the fallback role could not be assigned.
-const ESCAPE: &str = "permissions.amigo.ai/skip-fallback";
+const SKIP_ANNOTATION: &str = "permissions.amigo.ai/skip-fallback";
 
 /// Gives the user the fallback role, where that is wanted, and lets the object go.
-pub async fn let_go(
+pub async fn cleanup(
     assignment: &RoleAssignment,
-    (link, holds): (Option<&Link>, Holds),
+    (connection, holds): (Option<&Connection>, Holds),
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(assignment, NAME) {
         return Ok((Action::await_change(), Outcome::Done));
     }
-    match fall_back(assignment, (link, holds), context).await {
+    match fall_back(assignment, (connection, holds), context).await {
         Ok(told) => {
             if let Some(announcement) = told {
                 let status = assignment.status.clone().unwrap_or_default();
-                standing::tell(assignment, announcement, about(assignment, &status), context);
+                announce::emit(assignment, announcement, about(assignment, &status), context);
             }
             finalizers::set(assignment, (NAME, false), Kind::RoleAssignment, context).await?;
             Ok((Action::await_change(), Outcome::Done))
         }
         Err(failure) => {
-            let (wait, outcome) = standing::rest_after(Err(&failure), link, context);
+            let (wait, outcome) = readiness::requeue_after(Err(&failure), connection, context);
             let fallback = assignment.spec.fallback_role_name.as_deref().unwrap_or_default();
             let what = format!("the fallback role {fallback} could not be assigned");
-            let failure = finalizers::held_back(&what, ESCAPE, &failure);
+            let failure = finalizers::cleanup_blocked(&what, SKIP_ANNOTATION, &failure);
             report(assignment, Came::default(), &Err(failure), context).await?;
             Ok((Action::requeue(jitter(wait)), outcome))
         }
@@ -53,24 +54,26 @@ pub async fn let_go(
 /// What is to be told of a user whose role may have been changed; `None` where this object never gave one.
 async fn fall_back(
     assignment: &RoleAssignment,
-    (link, holds): (Option<&Link>, Holds),
+    (connection, holds): (Option<&Connection>, Holds),
     context: &Context,
 ) -> Result<Option<Announcement>, Failure> {
     let status = assignment.status.clone().unwrap_or_default();
     // Either may be the user's role by this object: the answer to an assignment may have been lost.
     let given: Vec<&String> = status.assigning.iter().chain(&status.role_name).collect();
-    let (Some(fallback), Some(role_name), false) =
-        (&assignment.spec.fallback_role_name, given.first(), finalizers::is_escaped(assignment, ESCAPE))
-    else {
+    let (Some(fallback), Some(role_name), false) = (
+        &assignment.spec.fallback_role_name,
+        given.first(),
+        finalizers::has_skip_annotation(assignment, SKIP_ANNOTATION),
+    ) else {
         return Ok(None);
     };
-    let (link, client) = usable(assignment, link)?;
+    let (connection, client) = usable(assignment, connection)?;
     let client = client.only_while(holds);
     if status.organization.as_deref() != Some(client.organization_id()) {
         // The user it gave a role is in another organization, which this connection does not reach.
         return Ok(None);
     }
-    let desk = Desk { assignment, link, client: &client, context };
+    let desk = Desk { assignment, connection, client: &client, context };
     let user = desk.user(RECENT).await?;
     if let Err(conflict) = desk.yield_to_senior(&user) {
         return Ok(Some(released(&conflict.message)));
@@ -86,8 +89,8 @@ async fn fall_back(
         let message = format!("user {} has another role than {role_name} by now", user.user_id);
         return Ok(Some(released(&message)));
     }
-    if link.spec.suspend {
-        let message = format!("Organization {} is suspended", link.name);
+    if connection.spec.suspend {
+        let message = format!("Organization {} is suspended", connection.name);
         return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
     }
     desk.send(&user.user_id, fallback).await.map_err(|error| Failure::from(&error))?;

@@ -14,10 +14,11 @@ use kube::{
 };
 
 use super::{
+    announce,
     audit::AuditLine,
-    connection::{Link, existing},
-    context::{Announcement, COMING, Context, Named, ReconcileError, SharedContext, holds},
-    finalizers, jitter, standing,
+    connection::{Connection, existing},
+    context::{Announcement, Context, Lookup, NOT_READY_RETRY, ReconcileError, SharedContext, holds},
+    finalizers, jitter, readiness,
 };
 use crate::telemetry::labels::{Kind, Outcome};
 
@@ -42,7 +43,7 @@ struct Came {
 #[derive(Clone, Copy)]
 struct Desk<'a> {
     assignment: &'a RoleAssignment,
-    link: &'a Link,
+    connection: &'a Connection,
     client: &'a Client,
     context: &'a Context,
 }
@@ -55,40 +56,43 @@ pub async fn reconcile(
     assignment: Arc<RoleAssignment>,
     context: SharedContext,
 ) -> Result<(Action, Outcome), ReconcileError> {
-    let link = match context.organization(&assignment.spec.organization_ref.name).await {
-        Named::Here(link) => Some(link),
-        Named::Nowhere => None,
-        Named::Coming => return Ok((Action::requeue(COMING), Outcome::Waiting)),
+    let connection = match context.organization(&assignment.spec.organization_ref.name).await {
+        Lookup::Found(connection) => Some(connection),
+        Lookup::Missing => None,
+        Lookup::NotReady => return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting)),
     };
-    let holds = holds(&context, link.as_ref(), assignment.as_ref(), &context.stores.assignments);
+    let holds = holds(&context, connection.as_ref(), assignment.as_ref(), &context.stores.assignments);
     if assignment.meta().deletion_timestamp.is_some() {
-        return finalizer::let_go(&assignment, (link.as_deref(), holds), &context).await;
+        return finalizer::cleanup(&assignment, (connection.as_deref(), holds), &context).await;
     }
     // A start must not take all Roles for missing.
     if assignment.spec.role_ref.is_some() && !context.roles_filled.wait().await {
-        return Ok((Action::requeue(COMING), Outcome::Waiting));
+        return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting));
     }
     let wanted = assignment.spec.fallback_role_name.is_some();
-    let kept = finalizers::keep_in_step(assignment, (finalizer::NAME, wanted), Kind::RoleAssignment, &context);
+    let kept = finalizers::ensure_finalizer(assignment, (finalizer::NAME, wanted), Kind::RoleAssignment, &context);
     let assignment = kept.await?;
     let mut came = Came::default();
-    let result = match usable(&assignment, link.as_deref()) {
-        Ok((link, client)) => {
+    let result = match usable(&assignment, connection.as_deref()) {
+        Ok((connection, client)) => {
             let client = client.only_while(holds);
-            pursue(Desk { assignment: &assignment, link, client: &client, context: &context }, &mut came).await?
+            pursue(Desk { assignment: &assignment, connection, client: &client, context: &context }, &mut came).await?
         }
         Err(failure) => Err(failure),
     };
-    let (wait, outcome) = standing::rest_after(result.as_ref().copied(), link.as_deref(), &context);
+    let (wait, outcome) = readiness::requeue_after(result.as_ref().copied(), connection.as_deref(), &context);
     let assignment = came.written.take().map_or(assignment, Arc::new);
     report(&assignment, came, &result, &context).await?;
     Ok((Action::requeue(jitter(wait)), outcome))
 }
 
-fn usable<'a>(assignment: &RoleAssignment, link: Option<&'a Link>) -> Result<(&'a Link, Client), Failure> {
-    let link = existing(link, &assignment.spec.organization_ref.name)?;
-    let client = link.client_for(&assignment.namespace().unwrap_or_default())?.clone();
-    Ok((link, client))
+fn usable<'a>(
+    assignment: &RoleAssignment,
+    connection: Option<&'a Connection>,
+) -> Result<(&'a Connection, Client), Failure> {
+    let connection = existing(connection, &assignment.spec.organization_ref.name)?;
+    let client = connection.client_for(&assignment.namespace().unwrap_or_default())?.clone();
+    Ok((connection, client))
 }
 
 /// Makes the user's role the one the object says. The outer error is the Kubernetes API's, before anything was sent.
@@ -113,11 +117,11 @@ async fn pursue(desk: Desk<'_>, came: &mut Came) -> Result<Result<(), Failure>, 
 async fn look(desk: Desk<'_>, came: &mut Came) -> Result<Option<(RemoteUser, String)>, Failure> {
     came.organization = Some(desk.client.organization_id().to_owned());
     let role_name = wanted_role(desk.assignment, desk.context)?;
-    let interval = desk.link.resync_interval().mul_f64(0.9);
+    let interval = desk.connection.resync_interval().mul_f64(0.9);
     let user = desk.user(interval).await?;
     came.user_id = Some(user.user_id.clone());
     desk.yield_to_senior(&user)?;
-    let (user, has_role) = if desk.link.spec.suspend {
+    let (user, has_role) = if desk.connection.spec.suspend {
         // Nothing is changed: what was read for all is enough to say so, and rest asks nothing more.
         let has_role = desk.documents(&role_name, interval).await?.iter().any(|role| role.id == user.role_id);
         (user, has_role)
@@ -136,7 +140,7 @@ impl Desk<'_> {
     /// anew since: "no" is said only after another look at both.
     async fn compare(&self, user: RemoteUser, role_name: &str) -> Result<(RemoteUser, bool), Failure> {
         let has = |documents: &[RemoteRole], user: &RemoteUser| documents.iter().any(|role| role.id == user.role_id);
-        let interval = self.link.resync_interval().mul_f64(0.9);
+        let interval = self.connection.resync_interval().mul_f64(0.9);
         let documents = self.documents(role_name, interval).await?;
         if has(&documents, &user) {
             return Ok((user, true));
@@ -157,19 +161,19 @@ impl Desk<'_> {
     /// Whether the last listing has a role of this id, under that name or, without one, under whatever name.
     async fn is_listed_as(&self, role_id: &str, name: Option<&str>) -> bool {
         let same = |role: &RemoteRole| role.id == role_id && name.is_none_or(|name| role.name == name);
-        self.link.listing.last().await.is_some_and(|roles| roles.listed.iter().any(same))
+        self.connection.role_cache.last().await.is_some_and(|roles| roles.listed.iter().any(same))
     }
 
     /// Whether the role may be assigned now. A refusal stands for a while: roles and Organizations wake all assignments.
     fn may_assign(&self, user: &RemoteUser, role_name: &str) -> Result<(), Failure> {
-        if self.link.spec.suspend {
+        if self.connection.spec.suspend {
             let message = format!(
                 "user {} has another role, and nothing is changed while Organization {} is suspended",
-                user.user_id, self.link.name
+                user.user_id, self.connection.name
             );
             return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
         }
-        let refusal = self.link.facts.refusal(&change(&user.user_id, role_name), self.context.clock.boot());
+        let refusal = self.connection.observed.refusal(&change(&user.user_id, role_name), self.context.clock.boot());
         refusal.map_or(Ok(()), Err)
     }
 
@@ -200,7 +204,7 @@ impl Desk<'_> {
     async fn assign(&self, user: RemoteUser, role_name: &str) -> Result<String, Failure> {
         let role_id = self.change(&user.user_id, role_name).await?;
         let told = format!("user {} was given role {role_name}", user.user_id);
-        self.link.directory.put(RemoteUser { role_id, ..user }, &self.context.clock).await;
+        self.connection.user_cache.put(RemoteUser { role_id, ..user }, &self.context.clock).await;
         Ok(told)
     }
 
@@ -214,7 +218,7 @@ impl Desk<'_> {
         let message = format!("cannot assign role {role_name} to user {user_id}: {}", failure.message);
         let failure = Failure { message, ..failure };
         let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
-        self.link.facts.refused(change(user_id, role_name), &failure, until);
+        self.connection.observed.refused(change(user_id, role_name), &failure, until);
         Err(failure)
     }
 
@@ -222,7 +226,7 @@ impl Desk<'_> {
     async fn send(&self, user_id: &str, role_name: &str) -> Result<String, Error> {
         let answer = self.client.assign_role(role_name, user_id).await;
         if answer.as_ref().is_err_and(Error::ambiguous) {
-            self.link.directory.forget(user_id).await;
+            self.connection.user_cache.forget(user_id).await;
         }
         answer
     }
@@ -230,7 +234,7 @@ impl Desk<'_> {
     /// The role's documents: more than one of a name may be listed for a day after a change.
     async fn documents(&self, name: &str, age: Duration) -> Result<Vec<RemoteRole>, Failure> {
         for age in [age, age.min(RECENT_LISTING)] {
-            let roles = self.link.listing.get(self.client, &self.context.clock, age).await;
+            let roles = self.connection.role_cache.get(self.client, &self.context.clock, age).await;
             let roles = roles.map_err(|error| Failure::from(&error))?;
             let named: Vec<RemoteRole> = roles.listed.iter().filter(|role| role.name == name).cloned().collect();
             if !named.is_empty() {
@@ -303,20 +307,21 @@ async fn report(
     let role_name = after.role_name.clone().unwrap_or_default();
     let message = format!("user {} has role {role_name}", assignment.spec.user.label());
     let stamp = (assignment.metadata.generation.unwrap_or_default(), context.clock.now());
-    standing::conclude(&mut after.conditions, result.as_ref().map(|()| (reasons::READY, message)), stamp);
+    readiness::set_ready(&mut after.conditions, result.as_ref().map(|()| (reasons::READY, message)), stamp);
     let told = came.assigned.map(|message| Announcement { reason: reasons::ASSIGNED, message, warning: false });
-    let news = standing::news(&before.conditions, &after.conditions).filter(|news| told.is_none() || news.warning);
+    let news =
+        readiness::readiness_event(&before.conditions, &after.conditions).filter(|news| told.is_none() || news.warning);
     let about = about(assignment, &after);
     // What was done is told even if the status cannot be written: the next pass finds it done.
     if let Some(told) = told {
-        standing::tell(assignment, told, about.clone(), context);
+        announce::emit(assignment, told, about.clone(), context);
     }
     if after != before {
         let object = RoleAssignment { status: Some(after), ..assignment.clone() };
         context.write_status(&context.api_of(assignment), &object, Kind::RoleAssignment).await?;
     }
     if let Some(news) = news {
-        standing::tell(assignment, news, about, context);
+        announce::emit(assignment, news, about, context);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
 use super::Desk;
-use crate::controller::seniority::{label, senior_to};
+use crate::controller::ownership::{object_name, older_owner};
 
 impl Desk<'_> {
     /// The user: by the known or given id, and by e-mail where there is none or it is not to be seen any more. Who
@@ -36,7 +36,7 @@ impl Desk<'_> {
     /// Whether the object may use the same Organization.
     fn is_companion(&self, other: &RoleAssignment) -> bool {
         other.spec.organization_ref == self.assignment.spec.organization_ref
-            && self.link.admits(&other.namespace().unwrap_or_default())
+            && self.connection.admits(&other.namespace().unwrap_or_default())
     }
 
     /// The user as Amigo has it, read together with all others that are assigned roles.
@@ -46,7 +46,7 @@ impl Desk<'_> {
             let companions = assignments.iter().filter(|other| self.is_companion(other));
             companions.filter_map(|other: &Arc<RoleAssignment>| self.known_id(other)).collect()
         };
-        let observed = self.link.directory.get((self.client, &self.context.clock), user_id, age, others).await;
+        let observed = self.connection.user_cache.get((self.client, &self.context.clock), user_id, age, others).await;
         observed.map_err(|error| Failure::from(&error))
     }
 
@@ -66,11 +66,11 @@ impl Desk<'_> {
             self.is_companion(rival) && (by_id || by_email)
         };
         let rivals = assignments.iter().map(AsRef::as_ref).filter(same_user);
-        let Some(senior) = senior_to(self.assignment, rivals) else { return Ok(()) };
+        let Some(senior) = older_owner(self.assignment, rivals) else { return Ok(()) };
         let message = format!(
             "the role of user {} is set by the older RoleAssignment {}: delete one of the two",
             user.user_id,
-            label(senior)
+            object_name(senior)
         );
         Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, message))
     }

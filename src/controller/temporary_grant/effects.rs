@@ -16,12 +16,12 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::Held;
+use super::LocalEntry;
 use crate::{
     controller::{
-        connection::Link,
+        connection::Connection,
         context::{Context, ReconcileError, is_status},
-        seniority::label,
+        ownership::object_name,
     },
     telemetry::labels::{Assumption, Kind, Verb},
 };
@@ -41,7 +41,7 @@ pub enum Performed {
     Gone,
     /// The Organization, or what the object is, changed since the pass began.
     Overtaken,
-    /// The operator stops, and this was only a question: the next process asks it again.
+    /// The operator stops, and this was only a permit: the next process asks it again.
     Stopped,
 }
 
@@ -54,16 +54,16 @@ pub struct Pass<'a> {
     /// The connection, where there is one and the namespace may use it.
     pub client: Option<Client>,
     /// The Organization as it was when the pass began.
-    pub link: Option<Arc<Link>>,
+    pub connection: Option<Arc<Connection>>,
     /// What this process remembers of the object.
-    pub held: Held,
+    pub entry: LocalEntry,
 }
 
 impl Pass<'_> {
     /// Whether the Organization is another than when the pass began: what it admits must be judged anew.
     pub fn is_overtaken(&self) -> bool {
-        let now = self.context.links.get(&self.object.spec.organization_ref.name);
-        match (&self.link, &now) {
+        let now = self.context.connections.get(&self.object.spec.organization_ref.name);
+        match (&self.connection, &now) {
             (Some(then), Some(now)) => !Arc::ptr_eq(then, now),
             (then, now) => then.is_some() != now.is_some(),
         }
@@ -71,18 +71,18 @@ impl Pass<'_> {
 
     /// Asks within bounds: a pass that waits for Amigo must not keep others from expiring in time, nor those of another
     /// Organization from asking.
-    async fn asked<T>(&self, question: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn asked<T>(&self, permit: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let put_off = |why| Failure::new(reasons::QUEUED, RetryClass::Transient, why);
-        let Some(_place) = self.context.questions.ask(self.link_uid()) else {
+        let Some(_place) = self.context.lookup_limiter.ask(self.link_uid()) else {
             return Err(put_off("waits until Amigo has answered earlier look-ups"));
         };
         let within = self.context.settings.call_deadline + LONGEST_QUEUE;
-        let answer = tokio::time::timeout(within, question).await;
+        let answer = tokio::time::timeout(within, permit).await;
         answer.unwrap_or_else(|_| Err(put_off("waits for its turn under Amigo's rate limit")))
     }
 
     fn link_uid(&self) -> &str {
-        self.link.as_ref().map_or("", |link| &link.uid)
+        self.connection.as_ref().map_or("", |connection| &connection.uid)
     }
 
     /// The user's id, and the conversation's owner.
@@ -133,7 +133,7 @@ impl Pass<'_> {
     /// Reserves the budget of the bundle, one call each so that they can leave together.
     pub fn reserve(&mut self, posts: u32) -> Result<(), jiff::Timestamp> {
         let Some(client) = &self.client else { return Ok(()) };
-        let reservations = &mut self.held.reservations;
+        let reservations = &mut self.entry.reservations;
         let wanted = usize::try_from(posts).unwrap_or(usize::MAX);
         reservations.retain(|reservation| reservation.remaining() > 0);
         reservations.truncate(wanted);
@@ -196,9 +196,9 @@ impl Pass<'_> {
         match deleted {
             Ok(answer) => match answer.left().filter(|object| !object.finalizers().is_empty()) {
                 // Somebody's finalizer holds it: the next pass sees it being deleted, and writes down its end.
-                Some(mut held) => {
-                    held.managed_fields_mut().clear();
-                    self.object = held;
+                Some(mut entry) => {
+                    entry.managed_fields_mut().clear();
+                    self.object = entry;
                     Performed::Overtaken
                 }
                 None => Performed::Gone,
@@ -220,8 +220,8 @@ impl Pass<'_> {
 
     /// Sends each request at most once, and none after the window has closed.
     pub async fn post(&mut self, posts: Vec<Post>, window_closes: Duration) -> Vec<(u32, PostOutcome)> {
-        let reservations = std::mem::take(&mut self.held.reservations);
-        let _place = self.context.questions.count(self.link_uid());
+        let reservations = std::mem::take(&mut self.entry.reservations);
+        let _place = self.context.lookup_limiter.count(self.link_uid());
         let justification = self.object.spec.justification.trim();
         let client = self.client();
         let mut reservations = reservations.into_iter();
@@ -258,7 +258,7 @@ impl Pass<'_> {
 
     fn complain_of(&self, assumption: Assumption, what: &str) {
         self.context.metrics.assumption_violated(assumption);
-        tracing::warn!(object = label(&self.object), assumption = assumption.as_str(), "{what}");
+        tracing::warn!(object = object_name(&self.object), assumption = assumption.as_str(), "{what}");
     }
 
     fn client(&self) -> Result<&Client, Failure> {

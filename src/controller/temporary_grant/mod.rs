@@ -16,9 +16,9 @@
 //! # Errors
 //! None of its own: whatever goes wrong is in the object's status.
 
+mod announce;
 mod effects;
 mod spec;
-mod telling;
 mod transitions;
 
 use std::{
@@ -37,12 +37,12 @@ use kube::{
 };
 
 use self::{
+    announce::{PendingAnnouncements, emit_deletion, emit_expiry},
     effects::{Pass, Performed},
-    telling::{Untold, tell_deletion, tell_expiry},
 };
 use super::{
-    context::{COMING, Context, Named, ReconcileError, SharedContext},
-    seniority::label,
+    context::{Context, Lookup, NOT_READY_RETRY, ReconcileError, SharedContext},
+    ownership::object_name,
 };
 use crate::telemetry::labels::Outcome;
 
@@ -60,11 +60,11 @@ const LONGEST_CACHE_LAG: Duration = Duration::from_secs(10);
 
 /// What this process remembers of objects.
 #[derive(Default)]
-pub struct Memories(Mutex<HashMap<String, Held>>);
+pub struct LocalState(Mutex<HashMap<String, LocalEntry>>);
 
 /// What this process remembers of one object.
 #[derive(Default)]
-pub struct Held {
+pub struct LocalEntry {
     uid: String,
     /// The version this process last wrote; the cache must not be older.
     version: Option<u64>,
@@ -73,31 +73,31 @@ pub struct Held {
     status: Option<Box<Status>>,
     reservations: Vec<Reservation>,
     /// What may have happened and was not told.
-    untold: Untold,
+    pending: PendingAnnouncements,
 }
 
-impl Memories {
-    fn take(&self, object: &TemporaryPermissionGrant) -> Held {
+impl LocalState {
+    fn take(&self, object: &TemporaryPermissionGrant) -> LocalEntry {
         let uid = object.uid().unwrap_or_default();
-        self.forget(object).unwrap_or_else(|| Held { uid, ..Held::default() })
+        self.forget(object).unwrap_or_else(|| LocalEntry { uid, ..LocalEntry::default() })
     }
 
-    fn keep(&self, object: &TemporaryPermissionGrant, held: Held) {
-        self.lock().insert(label(object), held);
+    fn keep(&self, object: &TemporaryPermissionGrant, entry: LocalEntry) {
+        self.lock().insert(object_name(object), entry);
     }
 
     /// Forgets all but these: a pass that ends after its object went would be remembered for ever.
     pub fn prune(&self, objects: &[Arc<TemporaryPermissionGrant>]) {
-        let present: HashSet<String> = objects.iter().map(|object| label(&**object)).collect();
+        let present: HashSet<String> = objects.iter().map(|object| object_name(&**object)).collect();
         self.lock().retain(|name, _| present.contains(name));
     }
 
-    fn forget(&self, object: &TemporaryPermissionGrant) -> Option<Held> {
+    fn forget(&self, object: &TemporaryPermissionGrant) -> Option<LocalEntry> {
         let uid = object.uid().unwrap_or_default();
-        self.lock().remove(&label(object)).filter(|held| held.uid == uid)
+        self.lock().remove(&object_name(object)).filter(|entry| entry.uid == uid)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, LocalEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,52 +109,52 @@ impl Memories {
 pub async fn reconcile(
     object: Arc<TemporaryPermissionGrant>,
     context: SharedContext,
-    memories: Arc<Memories>,
+    local_state: Arc<LocalState>,
 ) -> Result<(Action, Outcome), ReconcileError> {
     // Boxed: thousands of passes wait at a time, and most of them need little of it.
-    Ok(Box::pin(run(&object, &context, &memories)).await)
+    Ok(Box::pin(run(&object, &context, &local_state)).await)
 }
 
-async fn run(object: &TemporaryPermissionGrant, context: &Context, memories: &Memories) -> (Action, Outcome) {
-    let mut held = memories.take(object);
-    if held.version > version(object) {
+async fn run(object: &TemporaryPermissionGrant, context: &Context, local_state: &LocalState) -> (Action, Outcome) {
+    let mut entry = local_state.take(object);
+    if entry.version > version(object) {
         // The cache is older than what this process wrote itself; unless it stays so: then the store went back.
-        let since = *held.behind_since.get_or_insert(context.clock.boot());
+        let since = *entry.behind_since.get_or_insert(context.clock.boot());
         if context.clock.boot().saturating_sub(since) < LONGEST_CACHE_LAG {
-            memories.keep(object, held);
+            local_state.keep(object, entry);
             return (Action::requeue(CACHE_LAG), Outcome::Waiting);
         }
-        held = Held { uid: held.uid, ..Held::default() };
+        entry = LocalEntry { uid: entry.uid, ..LocalEntry::default() };
     }
-    held.behind_since = None;
-    let link = match context.organization(&object.spec.organization_ref.name).await {
-        Named::Here(link) => Some(link),
-        Named::Nowhere => None,
-        Named::Coming => {
-            memories.keep(object, held);
-            return (Action::requeue(COMING), Outcome::Waiting);
+    entry.behind_since = None;
+    let connection = match context.organization(&object.spec.organization_ref.name).await {
+        Lookup::Found(connection) => Some(connection),
+        Lookup::Missing => None,
+        Lookup::NotReady => {
+            local_state.keep(object, entry);
+            return (Action::requeue(NOT_READY_RETRY), Outcome::Waiting);
         }
     };
     let record = object.status.clone().unwrap_or_default();
-    let mut status = match held.status.take() {
+    let mut status = match entry.status.take() {
         Some(mut status) => {
             status.observe(record);
             *status
         }
         None => Status::seen(record),
     };
-    let spec = spec::build(object, link.as_deref(), context);
+    let spec = spec::build(object, connection.as_deref(), context);
     let namespace = object.namespace().unwrap_or_default();
-    let client = link.as_ref().and_then(|link| link.client_for(&namespace).ok().cloned());
-    let mut pass = Pass { context, object: object.clone(), client, link, held };
+    let client = connection.as_ref().and_then(|connection| connection.client_for(&namespace).ok().cloned());
+    let mut pass = Pass { context, object: object.clone(), client, connection, entry };
     let mut input = Input::Start;
     for _ in 0..MOST_STEPS {
         let (next, effect) = grant::step(&spec, &status, input, now(context));
-        tracing::debug!(object = label(object), ?effect, "a step of the grant protocol");
+        tracing::debug!(object = object_name(object), ?effect, "a step of the grant protocol");
         let before = std::mem::replace(&mut status, next);
         let performed = match effect {
-            Some(Effect::WaitUntil(until)) => return rest(pass, status, Some(until), memories),
-            None => return rest(pass, status, None, memories),
+            Some(Effect::WaitUntil(until)) => return rest(pass, status, Some(until), local_state),
+            None => return rest(pass, status, None, local_state),
             Some(effect) => perform(&mut pass, &status, effect).await,
         };
         input = match performed {
@@ -165,10 +165,10 @@ async fn run(object: &TemporaryPermissionGrant, context: &Context, memories: &Me
             }
             Performed::Stopped => return (Action::await_change(), Outcome::Waiting),
             // Nothing of the record was written or sent since: the step before stands.
-            Performed::Overtaken => return rest(pass, before, Some(context.clock.now()), memories),
+            Performed::Overtaken => return rest(pass, before, Some(context.clock.now()), local_state),
         };
     }
-    tracing::error!(object = label(object), "a pass took too many steps; this is a fault in the operator");
+    tracing::error!(object = object_name(object), "a pass took too many steps; this is a fault in the operator");
     (Action::requeue(context.settings.timing.tick), Outcome::Failed)
 }
 
@@ -187,7 +187,7 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
         Effect::Read => {
             let performed = pass.read().await;
             if let Performed::Input(Input::Read(Ok(fresh))) = &performed {
-                pass.held.untold.see(&pass.object, &fresh.record, pass.context);
+                pass.entry.pending.see(&pass.object, &fresh.record, pass.context);
             }
             performed
         }
@@ -196,9 +196,9 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
             let performed = pass.write(status.record.clone()).await;
             match &performed {
                 Performed::Input(Input::Written(WriteOutcome::Done)) => {
-                    pass.held.untold.wrote(&pass.object, before, &status.record, pass.context);
+                    pass.entry.pending.wrote(&pass.object, before, &status.record, pass.context);
                 }
-                Performed::Input(Input::Written(WriteOutcome::Unknown)) => pass.held.untold.doubt(before),
+                Performed::Input(Input::Written(WriteOutcome::Unknown)) => pass.entry.pending.doubt(before),
                 _ => {}
             }
             performed
@@ -219,10 +219,10 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
         },
         Effect::Delete => {
             // Told by `end` if the answer comes, else by whoever notices first that the object went.
-            pass.held.untold.expiry = true;
+            pass.entry.pending.expiry = true;
             let performed = pass.delete().await;
             if !matches!(performed, Performed::Gone | Performed::Input(Input::Written(WriteOutcome::Unknown))) {
-                pass.held.untold.expiry = false;
+                pass.entry.pending.expiry = false;
             }
             performed
         }
@@ -230,8 +230,8 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
     }
 }
 
-fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, memories: &Memories) -> (Action, Outcome) {
-    let Pass { context, object, client: _, link: _, mut held } = pass;
+fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, local_state: &LocalState) -> (Action, Outcome) {
+    let Pass { context, object, client: _, connection: _, mut entry } = pass;
     let outcome = match (status.record.phase, status.failure()) {
         (Some(Phase::Failed), _) => Outcome::Refused,
         (_, Some(failure)) if failure.class == amigo_lifecycle::RetryClass::Transient => Outcome::Failed,
@@ -239,19 +239,19 @@ fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, memories: &Mem
         (Some(Phase::Active | Phase::Expired), None) => Outcome::Done,
         (_, None) => Outcome::Waiting,
     };
-    held.version = version(&object);
+    entry.version = version(&object);
     if !status.waits_for_its_turn() {
-        held.reservations.clear();
+        entry.reservations.clear();
     }
     // A settled object is in the cache already: ten thousand of them must not be kept twice.
     if !status.is_settled() {
-        held.status = Some(Box::new(status));
+        entry.status = Some(Box::new(status));
     }
-    let may_be_over = held.untold.expiry;
-    memories.keep(&object, held);
-    if may_be_over && !is_there(&object, context) && memories.forget(&object).is_some() {
+    let may_be_over = entry.pending.expiry;
+    local_state.keep(&object, entry);
+    if may_be_over && !is_there(&object, context) && local_state.forget(&object).is_some() {
         // The watch saw the object go while this pass had the memory of its deletion.
-        tell_expiry(&object, context);
+        emit_expiry(&object, context);
     }
     let action = until.map_or_else(Action::await_change, |until| {
         let wait = Duration::try_from(context.clock.now().duration_until(until)).unwrap_or_default();
@@ -277,23 +277,23 @@ fn is_there(object: &TemporaryPermissionGrant, context: &Context) -> bool {
 
 /// The object is gone: by our own deletion at its end, or deleted under our hands.
 fn end(pass: &mut Pass<'_>, before: &Status, after: &Status) {
-    if std::mem::take(&mut pass.held.untold.expiry) {
-        tell_expiry(&pass.object, pass.context);
+    if std::mem::take(&mut pass.entry.pending.expiry) {
+        emit_expiry(&pass.object, pass.context);
     } else if after.record.phase != Some(Phase::Expired) {
         // After something was sent, say what goes on.
         let live = if after.record.grants.is_empty() { &before.record } else { &after.record };
-        tell_deletion(&pass.object, live, pass.context);
+        emit_deletion(&pass.object, live, pass.context);
     }
 }
 
 /// The watch saw the object go.
-pub fn gone(object: &TemporaryPermissionGrant, memories: &Memories, context: &Context) {
-    let mut untold = memories.forget(object).map(|held| held.untold).unwrap_or_default();
+pub fn gone(object: &TemporaryPermissionGrant, local_state: &LocalState, context: &Context) {
+    let mut pending = local_state.forget(object).map(|entry| entry.pending).unwrap_or_default();
     let record = object.status.clone().unwrap_or_default();
-    untold.see(object, &record, context);
-    if untold.expiry {
-        tell_expiry(object, context);
+    pending.see(object, &record, context);
+    if pending.expiry {
+        emit_expiry(object, context);
     } else if record.phase != Some(Phase::Expired) {
-        tell_deletion(object, &record, context);
+        emit_deletion(object, &record, context);
     }
 }

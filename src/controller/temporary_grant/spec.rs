@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
 use crate::controller::{
-    connection::{Link, existing},
+    connection::{Connection, existing},
     context::Context,
 };
 
@@ -16,13 +16,13 @@ const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1
 
 /// Builds the protocol's view of an object. Whatever stands in the way becomes its obstacle; what is live goes
 /// on to its end all the same.
-pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &Context) -> Spec {
+pub fn build(object: &TemporaryPermissionGrant, connection: Option<&Connection>, context: &Context) -> Spec {
     let spec = &object.spec;
     let mut problems = Problems::default();
     let namespace = object.namespace().unwrap_or_default();
-    problems.note(usable(object, link, &namespace));
+    problems.note(usable(object, connection, &namespace));
     let rule = |rule: fn(&amigo_api::GrantRules) -> Option<&str>, default| {
-        link.map_or(default, |link| link.grant_rule(rule, default))
+        connection.map_or(default, |connection| connection.grant_rule(rule, default))
     };
     let default = rule(|rules| rules.default_duration.as_deref(), DEFAULT_DURATION);
     let most = rule(|rules| rules.max_duration.as_deref(), duration::LONGEST_GRANT);
@@ -31,13 +31,13 @@ pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &C
     let duration_text = spec.duration.clone().filter(|_| asked <= most);
     let duration = asked.min(most);
     let revoke_within = spec.revoke_within.as_deref();
-    let default_revoke = link.and_then(|link| link.spec.grants.as_ref()?.revoke_within.as_deref());
-    problems.note(link.and_then(|link| moved(object, link)));
+    let default_revoke = connection.and_then(|connection| connection.spec.grants.as_ref()?.revoke_within.as_deref());
+    problems.note(connection.and_then(|connection| moved(object, connection)));
     let request = request(object, &mut problems);
-    if let (Some(link), Some(url)) =
-        (link, spec.conversation.as_ref().and_then(|conversation| conversation.url.as_deref()))
+    if let (Some(connection), Some(url)) =
+        (connection, spec.conversation.as_ref().and_then(|conversation| conversation.url.as_deref()))
     {
-        problems.note(belongs(url, link));
+        problems.note(belongs(url, connection));
     }
     Spec {
         origin: Origin {
@@ -50,9 +50,9 @@ pub fn build(object: &TemporaryPermissionGrant, link: Option<&Link>, context: &C
         generation: object.metadata.generation.unwrap_or_default(),
         created_at: object.creation_timestamp().map_or_else(|| context.clock.now(), |time| time.0),
         request,
-        org_id: link.map(|link| link.spec.organization.clone()).unwrap_or_default(),
-        service_user_id: link
-            .and_then(|link| link.client.as_ref())
+        org_id: connection.map(|connection| connection.spec.organization.clone()).unwrap_or_default(),
+        service_user_id: connection
+            .and_then(|connection| connection.client.as_ref())
             .map(|client| client.service_user_id().to_owned())
             .unwrap_or_default(),
         duration,
@@ -101,27 +101,27 @@ impl Problems {
     }
 }
 
-fn usable(object: &TemporaryPermissionGrant, link: Option<&Link>, namespace: &str) -> Option<Failure> {
-    let link = match existing(link, &object.spec.organization_ref.name) {
-        Ok(link) => link,
+fn usable(object: &TemporaryPermissionGrant, connection: Option<&Connection>, namespace: &str) -> Option<Failure> {
+    let connection = match existing(connection, &object.spec.organization_ref.name) {
+        Ok(connection) => connection,
         Err(missing) => return Some(missing),
     };
-    if let Err(closed) = link.client_for(namespace) {
+    if let Err(closed) = connection.client_for(namespace) {
         return Some(closed);
     }
-    let message = format!("Organization {} is suspended; nothing is issued", link.name);
-    link.spec.suspend.then(|| Failure::new(reasons::SUSPENDED, RetryClass::Transient, message))
+    let message = format!("Organization {} is suspended; nothing is issued", connection.name);
+    connection.spec.suspend.then(|| Failure::new(reasons::SUSPENDED, RetryClass::Transient, message))
 }
 
 /// What was asked of one remote organization is not asked of another: its ids mean nothing there.
-fn moved(object: &TemporaryPermissionGrant, link: &Link) -> Option<Failure> {
+fn moved(object: &TemporaryPermissionGrant, connection: &Connection) -> Option<Failure> {
     let asked = object.status.as_ref()?.organization.as_ref()?;
     let message = format!(
         "Organization {} now connects to {}, and this grant was asked of {asked}: create another object",
-        link.name, link.spec.organization
+        connection.name, connection.spec.organization
     );
     let reason = reasons::ORGANIZATION_MISMATCH;
-    (*asked != link.spec.organization).then(|| Failure::new(reason, RetryClass::Permanent, message))
+    (*asked != connection.spec.organization).then(|| Failure::new(reason, RetryClass::Permanent, message))
 }
 
 fn within_bounds(asked: SignedDuration) -> Option<Failure> {
@@ -143,16 +143,16 @@ fn request(object: &TemporaryPermissionGrant, problems: &mut Problems) -> Reques
 }
 
 /// A conversation's page must be one of the Organization's console.
-fn belongs(url: &str, link: &Link) -> Option<Failure> {
-    let console = link.spec.console();
+fn belongs(url: &str, connection: &Connection) -> Option<Failure> {
+    let console = connection.spec.console();
     if console::conversation_of(url).is_none() {
         let message = format!("conversation.url {url} does not end in /admin/conversation/ and 24 hexadecimal digits");
         return Some(Failure::new(reasons::INVALID_SPEC, RetryClass::Permanent, message));
     }
     let message = format!(
         "conversation.url {url} is not a page of Organization {}, whose console is {console}: name the Organization it belongs to",
-        link.name
+        connection.name
     );
     let reason = reasons::ORGANIZATION_MISMATCH;
-    (!link.spec.has_page(url)).then(|| Failure::new(reason, RetryClass::Permanent, message))
+    (!connection.spec.has_page(url)).then(|| Failure::new(reason, RetryClass::Permanent, message))
 }

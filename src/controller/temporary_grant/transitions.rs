@@ -70,7 +70,7 @@ fn ready(status: &TemporaryPermissionGrantStatus) -> Option<(&str, &'static str,
 mod tests {
     use super::*;
 
-    /// Two of three permissions are live; the third is tried again, or given up for this reason.
+    /// Two of three permissions are live; the third is tried error_policy, or given up for this reason.
     fn partly_issued(given_up: Option<&'static str>) -> TemporaryPermissionGrantStatus {
         let mut status = TemporaryPermissionGrantStatus { phase: Some(Phase::Active), ..Default::default() };
         let mut say = |kind, standing, reason, message: &str| {

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 /// What was last read of each user.
 #[derive(Debug, Default)]
-pub struct Directory(Mutex<BTreeMap<String, Entry>>);
+pub struct UserCache(Mutex<BTreeMap<String, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -21,7 +21,7 @@ struct Entry {
     read_at: Duration,
 }
 
-impl Directory {
+impl UserCache {
     /// The user, as read no longer than `age` ago. Where that takes a call, all of `others` that are as old are
     /// read with it: their turn comes within the same interval, and one call serves a hundred.
     ///
@@ -134,10 +134,10 @@ mod tests {
     async fn an_id_that_the_api_does_not_take_fails_nobody_else() {
         let asked = Arc::new(AtomicUsize::new(0));
         let client = api(Arc::clone(&asked)).await;
-        let (directory, clock) = (Directory::default(), SystemClock::shared());
+        let (user_cache, clock) = (UserCache::default(), SystemClock::shared());
         let watched = || ["ann", "bad", "eve"].map(str::to_owned).into();
         let look =
-            async |user_id: &str| directory.get((&client, &clock), user_id, Duration::from_mins(1), watched).await;
+            async |user_id: &str| user_cache.get((&client, &clock), user_id, Duration::from_mins(1), watched).await;
         assert_eq!(look("ann").await.unwrap().unwrap().user_id, "ann");
         let calls = asked.load(Ordering::SeqCst);
         assert_eq!(look("eve").await.unwrap().unwrap().user_id, "eve");

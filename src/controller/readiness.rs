@@ -1,4 +1,4 @@
-//! Conditions, Events and pauses that Role and `RoleAssignment` share.
+//! The conditions Ready and Stalled of Role and `RoleAssignment`, and when to reconcile them next.
 
 use std::time::Duration;
 
@@ -9,18 +9,15 @@ use amigo_api::{
 use amigo_lifecycle::{Failure, RetryClass};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Resource, ResourceExt as _};
 
 use super::{
-    audit::AuditLine,
-    connection::Link,
+    connection::Connection,
     context::{Announcement, Context},
-    seniority::label,
 };
 use crate::telemetry::labels::Outcome;
 
 /// Sets Ready and Stalled from what a pass came to.
-pub fn conclude(
+pub fn set_ready(
     conditions: &mut Vec<Condition>,
     outcome: Result<(&'static str, String), &Failure>,
     (generation, now): (i64, Timestamp),
@@ -44,8 +41,12 @@ pub fn conclude(
 }
 
 /// How long to leave an object alone after what a pass came to, and how to count it.
-pub fn rest_after(result: Result<(), &Failure>, link: Option<&Link>, context: &Context) -> (Duration, Outcome) {
-    let resync = link.map_or(Duration::from_mins(10), Link::resync_interval);
+pub fn requeue_after(
+    result: Result<(), &Failure>,
+    connection: Option<&Connection>,
+    context: &Context,
+) -> (Duration, Outcome) {
+    let resync = connection.map_or(Duration::from_mins(10), Connection::resync_interval);
     let tick = context.settings.timing.tick;
     let Err(failure) = result else { return (resync, Outcome::Done) };
     match failure.class {
@@ -55,34 +56,9 @@ pub fn rest_after(result: Result<(), &Failure>, link: Option<&Link>, context: &C
     }
 }
 
-/// Tells of one thing that happened: in the audit trail, which stays, and in an Event, which people see.
-pub fn tell<K>(object: &K, announcement: Announcement, about: AuditLine, context: &Context)
-where
-    K: Resource<DynamicType = ()>,
-{
-    record(object, (announcement.reason, &announcement.message), about, context);
-    context.announce(object, announcement);
-}
-
-/// Writes one line into the audit trail.
-pub fn record<K>(object: &K, (reason, message): (&str, &str), about: AuditLine, context: &Context)
-where
-    K: Resource<DynamicType = ()>,
-{
-    context.audit.write(&AuditLine {
-        at: Some(context.clock.now()),
-        event: reason.to_owned(),
-        kind: K::kind(&()).into_owned(),
-        object: label(object),
-        uid: object.uid().unwrap_or_default(),
-        message: message.to_owned(),
-        ..about
-    });
-}
-
 /// What to announce when readiness changed.
 #[must_use]
-pub fn news(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
+pub fn readiness_event(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
     let (then, now) = (conditions::find(before, condition::READY), conditions::find(after, condition::READY)?);
     if then.is_some_and(|then| then.reason == now.reason && then.status == now.status) {
         return None;

@@ -29,14 +29,14 @@ use http::Uri;
 
 /// A remote organization on a server, however its address is spelt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct ApiEndpoint {
     scheme: String,
     host: String,
     port: Option<u16>,
     organization: String,
 }
 
-impl Place {
+impl ApiEndpoint {
     /// The place of an Organization; `None` where its address is no URL.
     #[must_use]
     pub fn of(spec: &OrganizationSpec) -> Option<Self> {
@@ -59,13 +59,13 @@ impl Place {
 }
 
 /// The budgets of all places that are in use or were within the last minute.
-pub struct Ledger {
-    by_place: Mutex<BTreeMap<Place, Arc<Budgets>>>,
+pub struct RateLimiters {
+    by_place: Mutex<BTreeMap<ApiEndpoint, Arc<Budgets>>>,
     clock: SharedClock,
     observer: Arc<dyn Observe>,
 }
 
-impl Ledger {
+impl RateLimiters {
     /// No budgets yet.
     #[must_use]
     pub fn new(clock: SharedClock, observer: Arc<dyn Observe>) -> Self {
@@ -74,7 +74,7 @@ impl Ledger {
 
     /// The budgets of a place, kept to these limits from now on.
     #[must_use]
-    pub fn budgets(&self, place: Place, limits: Option<&RateLimit>) -> Arc<Budgets> {
+    pub fn budgets(&self, place: ApiEndpoint, limits: Option<&RateLimit>) -> Arc<Budgets> {
         let limits = limits.cloned().unwrap_or_default();
         let known = |(name, calls): (&String, &u32)| name.parse::<Endpoint>().ok().map(|endpoint| (endpoint, *calls));
         let overrides: BTreeMap<Endpoint, u32> = limits.limits.iter().filter_map(known).collect();
@@ -93,7 +93,7 @@ impl Ledger {
         self.lock().retain(|_, budgets| Arc::strong_count(budgets) > 1 || !budgets.is_at_rest());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, Arc<Budgets>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApiEndpoint, Arc<Budgets>>> {
         self.by_place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    impl Ledger {
+    impl RateLimiters {
         fn of(clock: &Arc<MovedClock>) -> Self {
             Self::new(clock.clone(), Arc::new(Unobserved))
         }
@@ -136,9 +136,9 @@ mod tests {
         }
     }
 
-    fn place(url: &str) -> Place {
+    fn place(url: &str) -> ApiEndpoint {
         let spec = OrganizationSpec { api_url: url.to_owned(), organization: "acme".to_owned(), ..Default::default() };
-        Place::of(&spec).unwrap()
+        ApiEndpoint::of(&spec).unwrap()
     }
 
     fn share(percent: u8) -> RateLimit {
@@ -168,31 +168,31 @@ mod tests {
 
     #[test]
     fn everybody_at_a_place_shares_its_budgets_whatever_the_limits() {
-        let ledger = Ledger::of(&Arc::default());
+        let rate_limiters = RateLimiters::of(&Arc::default());
         let (before, after) =
-            (ledger.at("https://a.example", None), ledger.at("https://a.example:443", Some(&share(50))));
+            (rate_limiters.at("https://a.example", None), rate_limiters.at("https://a.example:443", Some(&share(50))));
         assert!(Arc::ptr_eq(&before, &after));
         assert_eq!(before.usage(Endpoint::CreateGrant).allowed, 50);
-        assert!(!Arc::ptr_eq(&before, &ledger.at("https://b.example", None)));
+        assert!(!Arc::ptr_eq(&before, &rate_limiters.at("https://b.example", None)));
     }
 
     #[tokio::test]
     async fn budgets_outlive_whoever_used_them_by_a_minute() {
         let clock = Arc::<MovedClock>::default();
-        let ledger = Ledger::of(&clock);
-        call(ledger.at("https://a.example", None)).await;
-        assert_eq!(ledger.places(), 1);
-        assert!(ledger.at("https://a.example", None).usage(Endpoint::Organization).used > 0);
+        let rate_limiters = RateLimiters::of(&clock);
+        call(rate_limiters.at("https://a.example", None)).await;
+        assert_eq!(rate_limiters.places(), 1);
+        assert!(rate_limiters.at("https://a.example", None).usage(Endpoint::Organization).used > 0);
         *clock.0.lock().unwrap() = Duration::from_secs(61);
-        assert_eq!(ledger.places(), 0);
+        assert_eq!(rate_limiters.places(), 0);
     }
 
     #[test]
     fn budgets_that_somebody_holds_stay() {
-        let ledger = Ledger::of(&Arc::default());
-        let held = ledger.at("https://a.example", None);
-        assert_eq!(ledger.places(), 1);
-        drop(held);
-        assert_eq!(ledger.places(), 0);
+        let rate_limiters = RateLimiters::of(&Arc::default());
+        let entry = rate_limiters.at("https://a.example", None);
+        assert_eq!(rate_limiters.places(), 1);
+        drop(entry);
+        assert_eq!(rate_limiters.places(), 0);
     }
 }

@@ -34,7 +34,7 @@ const FAILURE_STANDS: Duration = Duration::from_secs(5);
 
 /// The listing, taken at most once an interval (20 calls a minute is all the API allows).
 #[derive(Debug, Default)]
-pub struct RoleListing(Mutex<Taken>);
+pub struct RoleCache(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -42,7 +42,7 @@ struct Taken {
     failure: Option<(Error, Duration)>,
 }
 
-impl RoleListing {
+impl RoleCache {
     /// The listing, not older than `age`; everybody who asks at once waits for one call.
     ///
     /// # Errors

@@ -4,20 +4,20 @@ use kube::{Resource, ResourceExt};
 
 /// Whether `one` is in charge rather than `other`. Total: creation time, then uid, so nothing flaps.
 #[must_use]
-pub fn is_senior<K: Resource>(one: &K, other: &K) -> bool {
+pub fn is_older<K: Resource>(one: &K, other: &K) -> bool {
     let rank = |object: &K| (object.creation_timestamp().map(|time| time.0), object.uid());
     rank(one) < rank(other)
 }
 
 /// The object in charge before `object`, if it is not in charge itself.
-pub fn senior_to<'a, K: Resource + 'a>(object: &K, rivals: impl IntoIterator<Item = &'a K>) -> Option<&'a K> {
-    let senior = rivals.into_iter().filter(|rival| rival.uid() != object.uid() && is_senior(*rival, object));
-    senior.reduce(|first, second| if is_senior(first, second) { first } else { second })
+pub fn older_owner<'a, K: Resource + 'a>(object: &K, rivals: impl IntoIterator<Item = &'a K>) -> Option<&'a K> {
+    let senior = rivals.into_iter().filter(|rival| rival.uid() != object.uid() && is_older(*rival, object));
+    senior.reduce(|first, second| if is_older(first, second) { first } else { second })
 }
 
 /// `namespace/name`, for messages.
 #[must_use]
-pub fn label<K: Resource>(object: &K) -> String {
+pub fn object_name<K: Resource>(object: &K) -> String {
     match object.namespace() {
         Some(namespace) => format!("{namespace}/{}", object.name_any()),
         None => object.name_any(),

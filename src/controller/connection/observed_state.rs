@@ -13,15 +13,15 @@ use tokio::sync::OwnedMutexGuard;
 
 /// Shared between the Organization's reconciler and its sweep.
 #[derive(Debug, Default)]
-pub struct Facts {
-    known: Mutex<Known>,
+pub struct ObservedState {
+    known: Mutex<Observations>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
     refusals: Mutex<BTreeMap<String, (Failure, Duration)>>,
 }
 
 /// What is known.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct Observations {
     /// Id and name.
     pub info: Option<OrganizationInfo>,
     /// The API key in use, where it is visible.
@@ -36,22 +36,22 @@ pub struct Known {
     pub sweep_due: Option<Duration>,
 }
 
-impl Facts {
+impl ObservedState {
     /// What is known now.
     #[must_use]
-    pub fn known(&self) -> Known {
+    pub fn snapshot(&self) -> Observations {
         self.lock().clone()
     }
 
     /// Learns something.
-    pub fn learn(&self, change: impl FnOnce(&mut Known)) {
+    pub fn update(&self, change: impl FnOnce(&mut Observations)) {
         change(&mut self.lock());
     }
 
     /// Forgets what holds for one service user and key only.
     pub fn forget_user(&self) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.learn(|known| (known.api_key, known.keys_due) = (None, None));
+        self.update(|known| (known.api_key, known.keys_due) = (None, None));
     }
 
     /// The right to sweep, until it is dropped; `None` while somebody else has it.
@@ -68,7 +68,7 @@ impl Facts {
         refusals.get(change).map(|(failure, _)| failure.clone())
     }
 
-    /// Amigo refused this change: until then nobody asks for it again, whatever wakes its object. What may pass by
+    /// Amigo refused this change: until then nobody asks for it error_policy, whatever wakes its object. What may pass by
     /// itself is no refusal.
     pub fn refused(&self, change: String, failure: &Failure, until: Duration) {
         if failure.class != RetryClass::Transient {
@@ -76,7 +76,7 @@ impl Facts {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Observations> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,10 +87,10 @@ mod tests {
 
     #[test]
     fn one_sweep_at_a_time() {
-        let facts = Facts::default();
-        let first = facts.begin_sweep();
-        assert!(first.is_some() && facts.begin_sweep().is_none());
+        let observed = ObservedState::default();
+        let first = observed.begin_sweep();
+        assert!(first.is_some() && observed.begin_sweep().is_none());
         drop(first);
-        assert!(facts.begin_sweep().is_some());
+        assert!(observed.begin_sweep().is_some());
     }
 }

@@ -23,21 +23,21 @@ use kube::ResourceExt as _;
 
 use super::transitions;
 use crate::controller::{
+    announce,
     audit::AuditLine,
     context::{Announcement, Context},
-    standing,
 };
 
 /// What may have happened to an object, and was not told because the answer was lost.
 #[derive(Default)]
-pub struct Untold {
+pub struct PendingAnnouncements {
     /// The record told last; the store may have a later one of this process. `None`: what it has is told.
     told: Option<Box<TemporaryPermissionGrantStatus>>,
     /// Whether this process asked for the object's deletion at its end.
     pub expiry: bool,
 }
 
-impl Untold {
+impl PendingAnnouncements {
     /// A write over this record may or may not have come through.
     pub fn doubt(&mut self, before: TemporaryPermissionGrantStatus) {
         self.told.get_or_insert_with(|| Box::new(before));
@@ -84,12 +84,12 @@ fn tell(
         context.metrics.gave_up(reason);
     }
     for announcement in transitions::between(before, after) {
-        standing::tell(object, announcement, about(object, after), context);
+        announce::emit(object, announcement, about(object, after), context);
     }
 }
 
 /// The object was deleted at its end.
-pub fn tell_expiry(object: &TemporaryPermissionGrant, context: &Context) {
+pub fn emit_expiry(object: &TemporaryPermissionGrant, context: &Context) {
     let record = object.status.clone().unwrap_or_default();
     let ended_at = record.expires_at.or(record.deadline).unwrap_or_else(|| context.clock.now());
     let kept = object.spec.ttl_after_expiry.as_deref().and_then(|kept| duration::parse(kept).ok()).unwrap_or_default();
@@ -99,12 +99,12 @@ pub fn tell_expiry(object: &TemporaryPermissionGrant, context: &Context) {
     if record.phase != Some(Phase::Expired) {
         let message = format!("access ended at {ended_at}; the object is deleted");
         let announcement = Announcement { reason: reasons::EXPIRED, message, warning: false };
-        standing::tell(object, announcement, about(object, &record), context);
+        announce::emit(object, announcement, about(object, &record), context);
     }
 }
 
 /// The object was deleted early: says until when access goes on, if it does.
-pub fn tell_deletion(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus, context: &Context) {
+pub fn emit_deletion(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus, context: &Context) {
     let now = context.clock.now();
     let known = record.grants.iter().map(|grant| grant.expires_at).filter(|end| *end > now).max();
     let possible = record.intent.as_ref().and(record.deadline).filter(|end| *end > now);
@@ -115,7 +115,7 @@ pub fn tell_deletion(object: &TemporaryPermissionGrant, record: &TemporaryPermis
         }
         (None, None) => return,
     };
-    standing::record(object, (reasons::DELETED_WHILE_LIVE, &message), about(object, record), context);
+    announce::record(object, (reasons::DELETED_WHILE_LIVE, &message), about(object, record), context);
 }
 
 /// What the audit trail keeps of a grant.
