@@ -45,12 +45,12 @@ fn message(mut findings: Vec<Finding>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use amigo_permissions::lint::{ApiEndpoint, Code, Member};
+    use amigo_permissions::lint::{Code, Member, Place};
 
     use super::*;
 
     fn finding(code: Code, index: usize) -> Finding {
-        let place = ApiEndpoint::Grant { index, member: Member::Whole };
+        let place = Place::Grant { index, member: Member::Whole };
         Finding { code, place, message: "this".to_owned(), advice: "do that".to_owned() }
     }
 
