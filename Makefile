@@ -1,59 +1,76 @@
-# `make` without a target prints what there is.
+# `make` without a target lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 CARGO ?= cargo
 # For `make demo` (such as ARGS=--once) and `make test` (such as ARGS="--test process leader::").
 ARGS ?=
 CACHE := $(or $(AMIGO_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amigo-operator)
-# Helm reads no file outside of the chart, so the chart has copies.
+# Helm reads no file outside the chart, so the chart has copies.
 CRDS := crds charts/amigo-operator/files/crds
 CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version-footer --log-level warning
 
-.PHONY: help build control-plane chart-tools promtool test budgets bench proofs sdk-test lint check-crds fmt demo crds chart-docs chart-test image clean-cache
+.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs sdk-test lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
 
-help: ## Print this list
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the programs
 	$(CARGO) build --locked --workspace --bins
 
-control-plane: ## Build etcd, kube-apiserver and kubectl, once, and print their folder
+# The crates that other projects can depend on; all but the client are pure.
+PURE := --package amigo-permissions --package amigo-api --package amigo-lifecycle
+PUBLIC := $(PURE) --package amigo-client
+
+check: ## Check format and lints, and run the pure tests: the loop while you write code
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --quiet $(PURE) --lib
+
+control-plane: ## Build etcd, kube-apiserver and kubectl once, and print their directory
 	@tests/control-plane/build.sh
 
-chart-tools: ## Build helm, kubeconform and helm-docs, once, and print their folder
+chart-tools: ## Build helm, kubeconform and helm-docs once, and print their directory
 	@tests/tools/build.sh chart
 
-promtool: ## Build promtool, once, and print its folder
+promtool: ## Build promtool once, and print its directory
 	@tests/tools/build.sh promtool
 
-test: ## Run all tests, those against a real API server included
+test: ## Run all tests, including the tests against a real API server
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
 	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && $(CARGO) test --locked --workspace $(ARGS) && \
 	{ [ -n "$(ARGS)" ] || $(CARGO) test --locked --all-features --test process otlp::; }
 
-budgets: ## Measure what a release build costs: requests, memory, delays
+budgets: ## Measure the requests, memory and delays of a release build
 	$(CARGO) build --locked --release --bin amigo-operator
 	@assets=$$(tests/control-plane/build.sh) && folder=$${CARGO_TARGET_DIR:-target} && \
 	OPERATOR_BINARY="$$folder/release/amigo-operator" KUBEBUILDER_ASSETS=$$assets \
 	$(CARGO) test --locked --test process budgets:: -- --nocapture --test-threads=1
 
-bench: ## Time the permission check in a role of fifty grants, and hold it to its budget
+bench: ## Measure a permission check in a role of fifty grants, and fail above 2 µs
 	$(CARGO) bench --locked --bench evaluate
 
-proofs: ## Search the grant protocol for counterexamples longer than `make test` does: about two minutes
+proofs: ## Search for counterexamples to the grant protocol for about two minutes
 	PROPTEST_CASES=20000 $(CARGO) test --locked --package amigo-lifecycle --lib grant::tests::schedules
 
-sdk-test: ## Check the sandbox with Amigo's official Python SDK (needs Python 3.11 and the network)
+sdk-test: ## Test the sandbox with Amigo's Python SDK; needs Python 3.11 and the network
 	$(CARGO) test --locked --test sandbox sdk:: -- --ignored
 
-lint: ## Check format, lints, and that generated files are up to date
+lint: ## Check format, lints, layers, words, documentation and generated files
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	@$(MAKE) --no-print-directory check-crds
+	@tests/tools/lint/layers.sh
+	@tests/tools/lint/words.sh
+	@$(MAKE) --no-print-directory doc check-crds
 
-check-crds: ## Check that crds/, the chart's copies and docs/reference.md are what the types say
+doc: ## Build the documentation of the public crates, without warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet $(PUBLIC)
+
+deny: ## Check advisories, licenses, bans and sources of the dependencies; needs cargo-deny and the network
+	$(CARGO) deny --locked check
+
+check-crds: ## Check that crds/, the chart's copies and docs/reference.md match the types
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	$(CARGO) run --locked --quiet --bin amigo-operator -- crds --output-dir "$$folder" && \
 	for copy in $(CRDS); do \
@@ -64,30 +81,30 @@ check-crds: ## Check that crds/, the chart's copies and docs/reference.md are wh
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-# Not a release build: it shares what `make test` compiled, and the tour waits for clocks, not for code.
-demo: build ## Take the tour on this machine; ARGS=--once ends by itself
+# A debug build, because it shares the artifacts of `make test`, and the demo waits for clocks, not for code.
+demo: build ## Run the demo on this machine; with ARGS=--once it ends by itself
 	@assets=$$(tests/control-plane/build.sh) && folder=$${CARGO_TARGET_DIR:-target} && \
 	KUBEBUILDER_ASSETS=$$assets "$$folder/debug/amigo-dev" tour $(ARGS)
 
-crds: ## Write crds/, the chart's copies and docs/reference.md anew from the types
+crds: ## Generate crds/, the chart's copies and docs/reference.md from the types
 	for copy in $(CRDS); do $(CARGO) run --locked --quiet --bin amigo-operator -- crds --output-dir $$copy; done
 	$(CARGO) run --locked --quiet --package amigo-dev -- reference > docs/reference.md
 
-chart-docs: ## Write the chart's README.md anew from its values and README.md.gotmpl
+chart-docs: ## Generate the chart's README.md from its values and README.md.gotmpl
 	@$$(tests/tools/build.sh chart)/helm-docs $(CHART_DOCS)
 
-chart-test: ## Test the Helm chart and its admission policies with helm, kubeconform and a real API server
+chart-test: ## Test the chart and its admission policies with helm, kubeconform and a real API server
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
 	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test install -- chart:: admission::
 
 # Without KUBECONFIG the suite starts a control plane of its own; `make test` always does.
-e2e: ## Install the chart where KUBECONFIG says, walk every kind through its life, uninstall (E2E_IMAGE=name:tag)
+e2e: ## Test the chart's lifecycle on the cluster in KUBECONFIG, or locally (E2E_IMAGE, E2E_SANDBOX_IMAGE)
 	@tests/tools/build.sh chart >/dev/null
 	@[ -n "$(KUBECONFIG)" ] || assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$${assets:-$$KUBEBUILDER_ASSETS} && \
 	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test install e2e:: -- --nocapture
 
-e2e-kind: ## Make a kind cluster, load the image, run the same suite, delete the cluster (KUBERNETES=v1.36.1)
+e2e-kind: ## Test the same lifecycle on a new kind cluster (KUBERNETES=v1.36.1); needs docker or podman
 	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" tests/install/e2e/kind.sh
 
 # The engine: docker, or podman.
@@ -103,5 +120,5 @@ image: ## Build the images of the operator and the sandbox (IMAGE, SANDBOX_IMAGE
 	--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" --build-arg FEATURES="$(FEATURES)" . && \
 	$(ENGINE) image inspect --format "$$image: {{.Size}} bytes" "$$image" || exit 1; done
 
-clean-cache: ## Remove the control planes and tools built so far
+clean-cache: ## Remove the cached control planes and tools
 	rm -rf "$(CACHE)/control-plane" "$(CACHE)/tools"
