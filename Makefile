@@ -12,7 +12,7 @@ CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version
 .PHONY: help build check control-plane chart-tools promtool test budgets bench proofs sdk-test lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the programs
 	$(CARGO) build --locked --workspace --bins
