@@ -1,4 +1,4 @@
-//! What there is, for the metrics: objects by what their status says, Organizations, budgets.
+//! Current state for the metrics: objects by condition, Organizations, rate limits.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,16 +18,21 @@ use kube::ResourceExt as _;
 
 use super::context::{Context, Stores};
 use crate::telemetry::{
-    census::{self, BudgetCensus, Census, ObjectLabels, OrganizationCensus, TakeCensus},
+    census::{Census, ObjectLabels, OrganizationCensus, RateLimitUsage, TakeCensus},
     labels::Kind,
 };
 
-/// What the metrics say of a sweep.
-fn tally(report: &SweepReport) -> census::GrantCounts {
+/// Live grants by state. `duplicate` and `over_granted` count objects.
+fn grants_by_state(report: &SweepReport) -> Vec<(&'static str, u32)> {
     let GrantCounts { active: _, managed, orphaned, unmanaged } = report.counts;
-    let count = |names: &BTreeSet<String>| u32::try_from(names.len()).unwrap_or(u32::MAX);
-    let (duplicate, over_granted) = (count(&report.duplicates), count(&report.over_granted));
-    census::GrantCounts { managed, orphaned, unmanaged, duplicate, over_granted }
+    let objects = |names: &BTreeSet<String>| u32::try_from(names.len()).unwrap_or(u32::MAX);
+    vec![
+        ("managed", managed),
+        ("orphaned", orphaned),
+        ("unmanaged", unmanaged),
+        ("duplicate", objects(&report.duplicates)),
+        ("over_granted", objects(&report.over_granted)),
+    ]
 }
 
 impl TakeCensus for Context {
@@ -57,9 +62,9 @@ impl Context {
             .get(&census.name)
             .filter(|connection| organization.metadata.uid.as_ref() == Some(&connection.uid));
         let Some(connection) = connection else { return census };
-        let known = connection.observed.snapshot();
-        let key = known.api_key.as_ref();
-        let budget = |(endpoint, usage): (Endpoint, Usage)| BudgetCensus {
+        let observed = connection.observed.snapshot();
+        let key = observed.api_key.as_ref();
+        let rate_limit = |(endpoint, usage): (Endpoint, Usage)| RateLimitUsage {
             operation: endpoint.as_str(),
             allowed: usage.allowed,
             used: usage.used,
@@ -68,24 +73,24 @@ impl Context {
         OrganizationCensus {
             api_key_created_at: key.and_then(|key| key.created_at),
             api_key_expires_at: key.map(|key| key.expires_at),
-            grants: known.sweep.as_ref().map(tally),
-            // The status outlives this process, and is written a moment after the sweep.
-            last_sweep_at: known.sweep.as_ref().map(|sweep| sweep.at).or(census.last_sweep_at),
-            budgets: connection.usages().map(budget).collect(),
+            grants: observed.sweep.as_ref().map(grants_by_state).unwrap_or_default(),
+            // The status survives a restart, but is written a moment after the sweep.
+            last_sweep_at: observed.sweep.as_ref().map(|sweep| sweep.at).or(census.last_sweep_at),
+            rate_limits: connection.usages().map(rate_limit).collect(),
             ..census
         }
     }
 }
 
-/// How many objects there are of each kind and standing.
+/// Objects by kind, Organization and Ready condition.
 fn count(stores: &Stores, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<ObjectLabels, u32> {
     let organizations = stores.organizations.state();
     let names: Vec<String> = organizations.iter().map(|organization| organization.name_any()).collect();
     let mut counts = BTreeMap::new();
     let mut add = |kind, organization: &str, conditions: Option<&[Condition]>| {
-        // A name that a user made up must not become a series.
+        // A user can write any name into a reference; only names of Organizations may become series.
         let organization = names.iter().find(|name| *name == organization).cloned().unwrap_or_default();
-        let (ready, reason) = standing(conditions.unwrap_or_default());
+        let (ready, reason) = ready_labels(conditions.unwrap_or_default());
         *counts.entry(ObjectLabels { kind, organization, ready, reason }).or_default() += 1;
     };
     for object in &organizations {
@@ -107,19 +112,19 @@ fn count(stores: &Stores, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<
     counts
 }
 
-/// Status and reason of the Ready condition, as constants. What was never looked at is pending.
-fn standing(all: &[Condition]) -> (&'static str, &'static str) {
+/// Status and reason of the Ready condition, as constants.
+fn ready_labels(all: &[Condition]) -> (&'static str, &'static str) {
     let Some(ready) = conditions::find(all, condition::READY) else {
         return (ConditionStatus::Unknown.as_str(), reasons::PENDING);
     };
-    let standings =
+    let statuses =
         [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown].map(ConditionStatus::as_str);
-    let standing = standings.into_iter().find(|standing| *standing == ready.status);
-    // Another version of the operator may know others.
-    (standing.unwrap_or(ConditionStatus::Unknown.as_str()), reasons::known(&ready.reason).unwrap_or("Other"))
+    let status = statuses.into_iter().find(|status| *status == ready.status);
+    // Another version of the operator may write other reasons.
+    (status.unwrap_or(ConditionStatus::Unknown.as_str()), reasons::known(&ready.reason).unwrap_or("Other"))
 }
 
-/// When the oldest request of each Organization was made that waits and could be served without anybody's help.
+/// Creation time of the oldest request of each Organization that waits for the operator, not for a user.
 fn oldest_waiting<'a>(grants: impl Iterator<Item = &'a TemporaryPermissionGrant>) -> BTreeMap<&'a str, Timestamp> {
     let mut oldest = BTreeMap::new();
     for grant in grants.filter(|grant| is_waiting(grant)) {
@@ -135,7 +140,7 @@ fn is_waiting(grant: &TemporaryPermissionGrant) -> bool {
         return false;
     }
     let Some(status) = &grant.status else { return true };
-    let (_, reason) = standing(&status.conditions);
+    let (_, reason) = ready_labels(&status.conditions);
     matches!(status.phase, None | Some(Phase::Pending | Phase::Issuing))
         && reason != reasons::SUSPENDED
         && !conditions::holds(&status.conditions, condition::STALLED)
@@ -169,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_that_waits_counts() {
+    fn oldest_waiting_request_counts() {
         let waiting = [grant("2026-01-01T10:00:02Z", &Value::Null), grant("2026-01-01T10:00:01Z", &json!({}))];
         let active = grant("2026-01-01T10:00:00Z", &json!({"phase": "Active"}));
         let oldest = oldest_waiting(waiting.iter().chain([&active]));
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_somebody_is_not_waiting_for_the_operator() {
+    fn stalled_and_suspended_requests_do_not_wait() {
         assert!(is_waiting(&in_phase("Pending", &[condition("Ready", "False", "Queued")])));
         assert!(!is_waiting(&in_phase("Pending", &[condition("Ready", "False", "Suspended")])));
         let stalled = [condition("Ready", "False", "UserNotFound"), condition("Stalled", "True", "UserNotFound")];
@@ -189,12 +194,12 @@ mod tests {
 
     #[test]
     fn only_constants_become_labels() {
-        let said = |status: &str, reason: &str| {
+        let labels = |status: &str, reason: &str| {
             let conditions = in_phase("Pending", &[condition("Ready", status, reason)]).status.unwrap().conditions;
-            standing(&conditions)
+            ready_labels(&conditions)
         };
-        assert_eq!(said("False", "Queued"), ("False", "Queued"));
-        assert_eq!(said("Maybe", "SomethingElse"), ("Unknown", "Other"));
-        assert_eq!(standing(&[]), ("Unknown", "Pending"));
+        assert_eq!(labels("False", "Queued"), ("False", "Queued"));
+        assert_eq!(labels("Maybe", "SomethingElse"), ("Unknown", "Other"));
+        assert_eq!(ready_labels(&[]), ("Unknown", "Pending"));
     }
 }

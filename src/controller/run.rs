@@ -60,7 +60,7 @@ use crate::telemetry::{
     Health, Metrics,
     health::ReadyFlag,
     labels::{Kind, Outcome},
-    metrics::AmigoCall,
+    metrics::ApiRequest,
 };
 
 /// What [`run`] works with.
@@ -134,8 +134,8 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     gone.set(&context);
     let changing: Vec<_> =
         Endpoint::ALL.into_iter().filter(|endpoint| changes(*endpoint)).map(Endpoint::as_str).collect();
-    context.metrics.begin_at_zero(&changing, &FINAL_REASONS);
-    context.metrics.count_what_is(Arc::<Context>::downgrade(&context));
+    context.metrics.start_at_zero(&changing, &FINAL_REASONS);
+    context.metrics.collect_from(Arc::<Context>::downgrade(&context));
     let filled = [organizations_filled, roles_filled, assignments_filled, grants_filled];
     let desk = Desk { context: &context };
     let stores = context.stores.clone();
@@ -238,7 +238,7 @@ async fn with_deadline(
     pass: impl Future<Output = Result<(Action, Outcome), ReconcileError>>,
     context: SharedContext,
 ) -> Result<Action, ReconcileError> {
-    let _under_way = context.metrics.begin_reconciling(kind);
+    let _under_way = context.metrics.start_reconcile(kind);
     let began = context.clock.boot();
     let deadline = context.settings.pass_deadline;
     let grace = async {
@@ -256,7 +256,7 @@ async fn with_deadline(
         Err(error) if error.is_conflict() => Outcome::Waiting,
         Err(_) => Outcome::Failed,
     };
-    context.metrics.reconciled(kind, outcome, context.clock.boot().saturating_sub(began));
+    context.metrics.reconcile_finished(kind, outcome, context.clock.boot().saturating_sub(began));
     ended.map(|(action, _)| action)
 }
 
@@ -332,16 +332,22 @@ fn changes(endpoint: Endpoint) -> bool {
 struct Observer(Metrics);
 
 impl Observe for Observer {
-    fn call(&self, endpoint: Endpoint, ended: Result<u16, &Error>, took: Duration) {
+    fn call(&self, endpoint: Endpoint, ended: Result<u16, &Error>, duration: Duration) {
         let (outcome, status) = match ended {
             Ok(status) => ("ok", Some(status)),
             Err(error) => (error.kind().as_str(), error.status()),
         };
-        let lost = changes(endpoint) && ended.is_err_and(Error::ambiguous);
-        self.0.amigo_called(AmigoCall { operation: endpoint.as_str(), outcome, status, lost, took });
+        let outcome_unknown = changes(endpoint) && ended.is_err_and(Error::ambiguous);
+        self.0.api_request_finished(ApiRequest {
+            operation: endpoint.as_str(),
+            outcome,
+            status,
+            outcome_unknown,
+            duration,
+        });
     }
 
     fn budget_wait(&self, endpoint: Endpoint, wait: Duration) {
-        self.0.budget_waited(endpoint.as_str(), wait);
+        self.0.rate_limit_waited(endpoint.as_str(), wait);
     }
 }

@@ -1,4 +1,4 @@
-//! What there is at the moment of a scrape: counted then, so that a series goes with what it is about.
+//! Metrics of the current state. Collected at each scrape, so that a series ends with its object.
 
 use std::{
     collections::BTreeMap,
@@ -16,92 +16,65 @@ use prometheus_client::{
 
 use super::labels::Kind;
 
-/// Everything that is counted at a scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
-    /// Every Organization that has an object.
     pub organizations: Vec<OrganizationCensus>,
-    /// How many objects there are of each kind and standing.
     pub objects: BTreeMap<ObjectLabels, u32>,
 }
 
-/// One Organization.
 #[derive(Clone, Debug, Default)]
 pub struct OrganizationCensus {
-    /// The object's name.
     pub name: String,
-    /// Whether its status says Ready.
     pub ready: bool,
-    /// When the API key in use was made, where that is visible.
+    /// `None` if the operator may not read its API keys.
     pub api_key_created_at: Option<Timestamp>,
-    /// When the API key in use ends, where that is visible.
+    /// `None` if the operator may not read its API keys.
     pub api_key_expires_at: Option<Timestamp>,
-    /// When the last complete sweep ended.
     pub last_sweep_at: Option<Timestamp>,
-    /// What this process's last complete sweep counted.
-    pub grants: Option<GrantCounts>,
-    /// When the oldest request was made that waits to be issued and could be.
+    /// Live grants by state, as of this process's last complete sweep. Empty before it.
+    pub grants: Vec<(&'static str, u32)>,
+    /// Creation time of the oldest request that waits for the operator.
     pub oldest_waiting_since: Option<Timestamp>,
-    /// Its rate budgets.
-    pub budgets: Vec<BudgetCensus>,
+    pub rate_limits: Vec<RateLimitUsage>,
 }
 
-/// Remote grants of one organization. All states but `unmanaged` are ours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GrantCounts {
-    /// With an object.
-    pub managed: u32,
-    /// Without an object.
-    pub orphaned: u32,
-    /// Not issued by this cluster's operator.
-    pub unmanaged: u32,
-    /// More than one for a slot: objects this happened to.
-    pub duplicate: u32,
-    /// Living longer than the object allows: objects this happened to.
-    pub over_granted: u32,
-}
-
-/// One rate budget.
+/// The rate limit of one operation, in requests.
 #[derive(Clone, Copy, Debug)]
-pub struct BudgetCensus {
-    /// A constant of the client.
+pub struct RateLimitUsage {
     pub operation: &'static str,
-    /// Calls allowed in every minute.
+    /// In any minute.
     pub allowed: usize,
-    /// Calls begun in the last minute.
+    /// In the last minute.
     pub used: usize,
-    /// Calls booked and not begun.
     pub waiting: usize,
 }
 
-/// What objects are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
 pub struct ObjectLabels {
-    /// The kind.
     pub kind: Kind,
-    /// The Organization it belongs to; empty where there is no object of that name.
+    /// Empty if no Organization of that name exists.
     pub organization: String,
-    /// The standing of its Ready condition.
+    /// Status of the Ready condition.
     pub ready: &'static str,
-    /// The reason of its Ready condition, of the list of constants.
+    /// Reason of the Ready condition: one of `amigo_api::reasons`.
     pub reason: &'static str,
 }
 
-/// Who can count.
+/// A source of the current state.
 pub trait TakeCensus: Send + Sync {
-    /// Counts what there is now. Must not block.
+    /// Must not block.
     fn take_census(&self) -> Census;
 }
 
-/// Counts at each scrape, from the moment somebody can and as long as they are there.
+/// Collects at each scrape while its source exists.
 #[derive(Clone, Default)]
 pub(super) struct CensusTaker(Arc<OnceLock<Weak<dyn TakeCensus>>>);
 
 impl CensusTaker {
-    /// From now on this one is asked. There is one in a process, so a second one is not heard.
-    pub(super) fn ask(&self, source: Weak<dyn TakeCensus>) {
+    /// A process has one source; a second one is ignored.
+    pub(super) fn set_source(&self, source: Weak<dyn TakeCensus>) {
         if self.0.set(source).is_err() {
-            tracing::error!("a second set of controllers is not counted; this is a fault in the operator");
+            tracing::error!("ignoring a second source of metrics; this is a bug in the operator");
         }
     }
 }
@@ -115,36 +88,36 @@ impl fmt::Debug for CensusTaker {
 impl Collector for CensusTaker {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
         let census = self.0.get().and_then(Weak::upgrade).map(|source| source.take_census()).unwrap_or_default();
-        Page(encoder).write(&census)
+        Writer(encoder).write(&census)
     }
 }
 
-struct Page<'a>(DescriptorEncoder<'a>);
+struct Writer<'a>(DescriptorEncoder<'a>);
 
-impl Page<'_> {
+impl Writer<'_> {
     fn write(&mut self, census: &Census) -> fmt::Result {
         let Census { organizations, objects } = census;
         let mut gauges =
-            self.family("objects", "Objects by kind, Organization, and what their Ready condition says")?;
+            self.family("objects", "Objects by kind, Organization, and status and reason of the Ready condition")?;
         for (labels, count) in objects {
             ConstGauge::new(i64::from(*count)).encode(gauges.encode_family(labels)?)?;
         }
-        let mut gauges = self.family("organization_ready", "1 while the Organization is Ready, else 0")?;
+        let mut gauges = self.family("organization_ready", "1 if the Organization is Ready, else 0")?;
         for organization in organizations {
             write_one(&mut gauges, organization, i64::from(organization.ready))?;
         }
         self.write_times(organizations)?;
         self.write_grants(organizations)?;
-        self.write_budgets(organizations)
+        self.write_rate_limits(organizations)
     }
 
     fn write_times(&mut self, organizations: &[OrganizationCensus]) -> fmt::Result {
         type Time = fn(&OrganizationCensus) -> Option<Timestamp>;
         let times: [(&str, &str, Time); 4] = [
-            ("api_key_creation", "When the API key in use was made", |it| it.api_key_created_at),
-            ("api_key_expiry", "When the API key in use ends", |it| it.api_key_expires_at),
-            ("last_sweep", "When the last complete sweep ended", |it| it.last_sweep_at),
-            ("oldest_waiting_grant", "When the oldest request that waits to be issued was made", |it| {
+            ("api_key_creation", "Creation time of the API key in use", |it| it.api_key_created_at),
+            ("api_key_expiry", "Expiry time of the API key in use", |it| it.api_key_expires_at),
+            ("last_sweep", "Time of the last complete sweep", |it| it.last_sweep_at),
+            ("oldest_waiting_grant", "Creation time of the oldest request that waits to be issued", |it| {
                 it.oldest_waiting_since
             }),
         ];
@@ -159,36 +132,29 @@ impl Page<'_> {
     }
 
     fn write_grants(&mut self, organizations: &[OrganizationCensus]) -> fmt::Result {
-        let mut gauges = self.family("grants", "Live remote grants by organization and state, at the last sweep")?;
-        for (it, counts) in organizations.iter().filter_map(|it| Some((it, it.grants?))) {
-            let GrantCounts { managed, orphaned, unmanaged, duplicate, over_granted } = counts;
-            let states = [
-                ("managed", managed),
-                ("orphaned", orphaned),
-                ("unmanaged", unmanaged),
-                ("duplicate", duplicate),
-                ("over_granted", over_granted),
-            ];
-            for (state, count) in states {
-                let labels = [("organization", it.name.as_str()), ("state", state)];
-                ConstGauge::new(i64::from(count)).encode(gauges.encode_family(&labels)?)?;
+        let mut gauges =
+            self.family("grants", "Live grants at Amigo by Organization and state, as of the last sweep")?;
+        for organization in organizations {
+            for (state, count) in &organization.grants {
+                let labels = [("organization", organization.name.as_str()), ("state", *state)];
+                ConstGauge::new(i64::from(*count)).encode(gauges.encode_family(&labels)?)?;
             }
         }
         Ok(())
     }
 
-    fn write_budgets(&mut self, organizations: &[OrganizationCensus]) -> fmt::Result {
-        type Count = fn(&BudgetCensus) -> usize;
+    fn write_rate_limits(&mut self, organizations: &[OrganizationCensus]) -> fmt::Result {
+        type Count = fn(&RateLimitUsage) -> usize;
         let counts: [(&str, &str, Count); 3] = [
-            ("budget_allowed_calls", "Calls of the Amigo API allowed in every minute", |it| it.allowed),
-            ("budget_used_calls", "Calls of the Amigo API begun in the last minute", |it| it.used),
-            ("budget_waiting_calls", "Calls of the Amigo API that wait for their budget", |it| it.waiting),
+            ("rate_limit_allowed_requests", "Amigo API requests allowed per minute", |it| it.allowed),
+            ("rate_limit_used_requests", "Amigo API requests sent in the last minute", |it| it.used),
+            ("rate_limit_waiting_requests", "Amigo API requests that wait for the rate limiter", |it| it.waiting),
         ];
         for (name, help, count) in counts {
             let mut gauges = self.family(name, help)?;
-            for (it, budget) in organizations.iter().flat_map(|it| it.budgets.iter().map(move |budget| (it, budget))) {
-                let labels = [("organization", it.name.as_str()), ("operation", budget.operation)];
-                let count = i64::try_from(count(budget)).unwrap_or(i64::MAX);
+            for (it, usage) in organizations.iter().flat_map(|it| it.rate_limits.iter().map(move |usage| (it, usage))) {
+                let labels = [("organization", it.name.as_str()), ("operation", usage.operation)];
+                let count = i64::try_from(count(usage)).unwrap_or(i64::MAX);
                 ConstGauge::new(count).encode(gauges.encode_family(&labels)?)?;
             }
         }

@@ -1,4 +1,4 @@
-//! Every value a metric label can have, except organization names and the client's constants: enums, so bounded.
+//! The values of metric labels, except Organization names and the client's constants: enums, so bounded.
 
 use std::fmt;
 
@@ -34,35 +34,27 @@ macro_rules! label {
 }
 
 label! {
-    /// What is reconciled or written.
+    /// The kind of an object that is reconciled or written.
     Kind {
-        /// The connection to an Amigo organization.
         Organization = "Organization",
-        /// A role on the platform.
         Role = "Role",
-        /// Which role a user has.
         RoleAssignment = "RoleAssignment",
-        /// Temporary access.
         TemporaryPermissionGrant = "TemporaryPermissionGrant",
-        /// A Kubernetes event.
         Event = "Event",
-        /// The lease of the leader.
         Lease = "Lease",
     }
 }
 
 label! {
-    /// How a reconciliation ended.
+    /// The outcome of a reconcile.
     Outcome {
-        /// Everything is as it should be.
         Done = "done",
-        /// Something is still awaited; no failure.
+        /// Not done yet, and no failure.
         Waiting = "waiting",
-        /// The object asks for what cannot be; a condition says so.
+        /// The spec cannot be satisfied; a condition says why.
         Refused = "refused",
-        /// It failed and will be tried again.
+        /// Failed; the operator retries.
         Failed = "failed",
-        /// It ran into its deadline.
         TimedOut = "timed_out",
     }
 }
@@ -86,22 +78,22 @@ label! {
 }
 
 label! {
-    /// What the grant protocol takes for granted of the Amigo API and of etcd.
+    /// A violated assumption of the grant protocol about the Amigo API or etcd.
     Assumption {
-        /// A sent request takes effect within its time or never.
-        CommitsInTime = "A1",
-        /// A grant is listed soon after it was made.
-        ListsSoon = "A2",
-        /// Reads see every earlier write.
-        Linearizable = "A3",
-        /// Tags come back as they were sent.
-        KeepsTags = "A4",
-        /// The server ends what it issued.
-        EndsGrants = "A5",
+        /// A request took effect after the commit time.
+        LateCommit = "late_commit",
+        /// A list lacks a grant that was issued well before.
+        StaleList = "stale_list",
+        /// A read misses an earlier write.
+        StaleRead = "stale_read",
+        /// Amigo changed or dropped tags.
+        LostTags = "lost_tags",
+        /// Amigo did not end a grant on time.
+        LateExpiry = "late_expiry",
     }
 }
 
-/// An HTTP status: those that the API document names as they are, the rest by class; `none` without an answer.
+/// The statuses in the API's documentation as they are, other statuses by class, `none` without a response.
 #[must_use]
 pub const fn status_label(status: Option<u16>) -> &'static str {
     match status {

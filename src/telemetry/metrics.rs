@@ -3,7 +3,8 @@
 //! Labels are enums, constants (`&'static str`), or the name of an Organization object. Those are made by the
 //! platform's administrator, one for each contract with Amigo, and their series go with them: a bounded set. No other
 //! object's name ever is a label. No label is called `endpoint`, `namespace`, `pod`, `service` or `job`: Prometheus sets
-//! those itself and renames ours. What happened is counted here; what there is, by [`super::census`] at each scrape.
+//! those itself and renames ours. Events are counted here; current state is collected by
+//! [`super::census`] at each scrape.
 
 use std::{
     fmt,
@@ -26,12 +27,12 @@ use super::{
 mod documented;
 
 const PREFIX: &str = "amigo_operator";
-// A call or a reconciliation: milliseconds to its deadline.
+// An API request or a reconcile: milliseconds to its deadline.
 const WORK_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
-// A queue: nothing to minutes.
+// A wait in a queue: none to minutes.
 const QUEUE_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0];
 // Promised: within a second at p99.
-const OVERSHOOT_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, 30.0, 300.0];
+const EXPIRY_DELAY_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, 30.0, 300.0];
 
 type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -39,42 +40,41 @@ type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    reconciliations: Family<ReconcileLabels, Counter>,
+    reconcile_total: Family<ReconcileLabels, Counter>,
     reconcile_duration: HistogramFamily<KindLabel>,
-    reconciling: Family<KindLabel, Gauge>,
-    amigo_calls: Family<CallLabels, Counter>,
-    amigo_call_duration: HistogramFamily<OperationLabel>,
-    amigo_lost_answers: Family<OperationLabel, Counter>,
-    budget_wait: HistogramFamily<OperationLabel>,
+    active_reconciles: Family<KindLabel, Gauge>,
+    api_requests: Family<RequestLabels, Counter>,
+    api_request_duration: HistogramFamily<OperationLabel>,
+    api_unknown_outcomes: Family<OperationLabel, Counter>,
+    rate_limit_wait: HistogramFamily<OperationLabel>,
     kubernetes_writes: Family<WriteLabels, Counter>,
     leader: Gauge,
-    expiry_overshoot: Histogram,
+    expiry_delay: Histogram,
     request_to_issued: Histogram,
-    give_ups: Family<ReasonLabel, Counter>,
+    requests_failed: Family<ReasonLabel, Counter>,
     assumption_violations: Family<AssumptionLabel, Counter>,
     census: CensusTaker,
 }
 
-/// One call of the Amigo API, as the client saw it end. The texts are constants of the client.
+/// One finished request to the Amigo API. The texts are constants of the client.
 #[derive(Clone, Copy, Debug)]
-pub struct AmigoCall {
-    /// One of the client's endpoints.
+pub struct ApiRequest {
     pub operation: &'static str,
     /// `ok`, or the kind of error.
     pub outcome: &'static str,
-    /// The HTTP status, where there was an answer.
+    /// `None` without a response.
     pub status: Option<u16>,
-    /// Whether it was to change something, and may have although no good answer came.
-    pub lost: bool,
-    /// From the first byte sent to the last one read.
-    pub took: Duration,
+    /// Whether a write may have taken effect although no usable response arrived.
+    pub outcome_unknown: bool,
+    /// From the first byte sent to the last byte read.
+    pub duration: Duration,
 }
 
-/// A pass is under way until this is dropped.
+/// A reconcile is active until this is dropped.
 #[derive(Debug)]
-pub struct UnderWay(Gauge);
+pub struct ActiveReconcile(Gauge);
 
-impl Drop for UnderWay {
+impl Drop for ActiveReconcile {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -88,35 +88,41 @@ impl Metrics {
         let census = CensusTaker::default();
         registry.register_collector(Box::new(census.clone()));
         let add = &mut registry;
-        add.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        add.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self {
-            reconciliations: counted(add, "reconciliations", "Reconciliations by kind and outcome"),
-            reconcile_duration: timed_family(add, "reconcile_duration", "Time a reconciliation took", work),
-            reconciling: counted(add, "reconciling", "Reconciliations under way by kind"),
-            amigo_calls: counted(add, "amigo_calls", "Calls of the Amigo API by operation, outcome and HTTP status"),
-            amigo_call_duration: timed_family(add, "amigo_call_duration", "Time a call of the Amigo API took", work),
-            amigo_lost_answers: counted(
+            reconcile_total: metric(add, "reconcile", "Reconciles by kind and outcome"),
+            reconcile_duration: histograms(add, "reconcile_duration", "Duration of reconciles by kind", work),
+            active_reconciles: metric(add, "active_reconciles", "Reconciles in progress by kind"),
+            api_requests: metric(add, "api_requests", "Amigo API requests by operation, outcome and HTTP status"),
+            api_request_duration: histograms(
                 add,
-                "amigo_lost_answers",
-                "Calls that may have changed something at Amigo although no good answer came",
+                "api_request_duration",
+                "Duration of Amigo API requests by operation",
+                work,
             ),
-            budget_wait: timed_family(
+            api_unknown_outcomes: metric(add, "api_unknown_outcomes", "Amigo API writes whose outcome is unknown"),
+            rate_limit_wait: histograms(
                 add,
-                "budget_wait",
-                "From the booking of a call in its rate budget to its turn",
+                "rate_limit_wait",
+                "Time that Amigo API requests waited for the rate limiter",
                 queue,
             ),
-            kubernetes_writes: counted(add, "kubernetes_writes", "Writes to the Kubernetes API by kind and verb"),
-            leader: counted(add, "leader", "1 while this replica leads"),
-            expiry_overshoot: timed(
+            kubernetes_writes: metric(add, "kubernetes_writes", "Writes to the Kubernetes API by kind and verb"),
+            leader: metric(add, "leader", "1 if this replica is the leader, else 0"),
+            expiry_delay: histogram(
                 add,
-                "expiry_overshoot",
-                "From a grant's end to its object's deletion",
-                overshoot(),
+                "expiry_delay",
+                "Time from the expiry of a grant to the deletion of its object",
+                Histogram::new(EXPIRY_DELAY_SECONDS),
             ),
-            request_to_issued: timed(add, "request_to_issued", "From the creation of a grant to its issue", queue()),
-            give_ups: counted(add, "give_ups", "Objects the operator stopped trying, by reason"),
-            assumption_violations: violations(add),
+            request_to_issued: histogram(
+                add,
+                "request_to_issued",
+                "Time from the creation of a request to its issue",
+                queue(),
+            ),
+            requests_failed: metric(add, "requests_failed", "Access requests that failed permanently, by reason"),
+            assumption_violations: assumption_violations(add),
             census,
             registry: Arc::new(registry),
         }
@@ -132,76 +138,67 @@ impl Metrics {
         Ok(text)
     }
 
-    /// Shows these counters from the beginning: of a series that begins at one, Prometheus does not see the first event.
-    pub fn begin_at_zero(&self, changing_operations: &[&'static str], give_up_reasons: &[&'static str]) {
-        for operation in changing_operations {
-            drop(self.amigo_lost_answers.get_or_create(&OperationLabel { operation }));
+    /// Exports these counters as zero: Prometheus does not see the first event of a series that begins at one.
+    pub fn start_at_zero(&self, write_operations: &[&'static str], failure_reasons: &[&'static str]) {
+        for operation in write_operations {
+            drop(self.api_unknown_outcomes.get_or_create(&OperationLabel { operation }));
         }
-        for reason in give_up_reasons {
-            drop(self.give_ups.get_or_create(&ReasonLabel { reason }));
+        for reason in failure_reasons {
+            drop(self.requests_failed.get_or_create(&ReasonLabel { reason }));
         }
     }
 
-    /// From now on this one is asked at each scrape what there is.
-    pub fn count_what_is(&self, source: Weak<dyn TakeCensus>) {
-        self.census.ask(source);
+    /// Collects the current state from `source` at each scrape.
+    pub fn collect_from(&self, source: Weak<dyn TakeCensus>) {
+        self.census.set_source(source);
     }
 
-    /// A reconciliation begins.
     #[must_use]
-    pub fn begin_reconciling(&self, kind: Kind) -> UnderWay {
-        let gauge = self.reconciling.get_or_create_owned(&KindLabel { kind });
+    pub fn start_reconcile(&self, kind: Kind) -> ActiveReconcile {
+        let gauge = self.active_reconciles.get_or_create_owned(&KindLabel { kind });
         gauge.inc();
-        UnderWay(gauge)
+        ActiveReconcile(gauge)
     }
 
-    /// A reconciliation ended.
-    pub fn reconciled(&self, kind: Kind, outcome: Outcome, took: Duration) {
-        self.reconciliations.get_or_create(&ReconcileLabels { kind, outcome }).inc();
-        self.reconcile_duration.get_or_create(&KindLabel { kind }).observe(took.as_secs_f64());
+    pub fn reconcile_finished(&self, kind: Kind, outcome: Outcome, duration: Duration) {
+        self.reconcile_total.get_or_create(&ReconcileLabels { kind, outcome }).inc();
+        self.reconcile_duration.get_or_create(&KindLabel { kind }).observe(duration.as_secs_f64());
     }
 
-    /// A call of the Amigo API ended.
-    pub fn amigo_called(&self, call: AmigoCall) {
-        let AmigoCall { operation, outcome, status, lost, took } = call;
-        self.amigo_calls.get_or_create(&CallLabels { operation, outcome, status: status_label(status) }).inc();
-        self.amigo_call_duration.get_or_create(&OperationLabel { operation }).observe(took.as_secs_f64());
-        if lost {
-            self.amigo_lost_answers.get_or_create(&OperationLabel { operation }).inc();
+    pub fn api_request_finished(&self, request: ApiRequest) {
+        let ApiRequest { operation, outcome, status, outcome_unknown, duration } = request;
+        self.api_requests.get_or_create(&RequestLabels { operation, outcome, status: status_label(status) }).inc();
+        self.api_request_duration.get_or_create(&OperationLabel { operation }).observe(duration.as_secs_f64());
+        if outcome_unknown {
+            self.api_unknown_outcomes.get_or_create(&OperationLabel { operation }).inc();
         }
     }
 
-    /// A call took its budget, so long after it was booked.
-    pub fn budget_waited(&self, operation: &'static str, waited: Duration) {
-        self.budget_wait.get_or_create(&OperationLabel { operation }).observe(waited.as_secs_f64());
+    pub fn rate_limit_waited(&self, operation: &'static str, wait: Duration) {
+        self.rate_limit_wait.get_or_create(&OperationLabel { operation }).observe(wait.as_secs_f64());
     }
 
-    /// The Kubernetes API was written to.
     pub fn kubernetes_written(&self, kind: Kind, verb: Verb) {
         self.kubernetes_writes.get_or_create(&WriteLabels { kind, verb }).inc();
     }
 
-    /// This replica leads, or does not.
-    pub fn set_leader(&self, leads: bool) {
-        self.leader.set(i64::from(leads));
+    pub fn set_leader(&self, is_leader: bool) {
+        self.leader.set(i64::from(is_leader));
     }
 
-    /// An ended grant's object was deleted, so long after the end the server gave.
-    pub fn expired(&self, overshoot: Duration) {
-        self.expiry_overshoot.observe(overshoot.as_secs_f64());
+    /// The operator deleted the object of an expired grant; `delay` is the time since the expiry.
+    pub fn expired(&self, delay: Duration) {
+        self.expiry_delay.observe(delay.as_secs_f64());
     }
 
-    /// A grant was issued, so long after its object was created.
     pub fn issued(&self, since_request: Duration) {
         self.request_to_issued.observe(since_request.as_secs_f64());
     }
 
-    /// The operator stopped trying, for a reason of the list of constants.
-    pub fn gave_up(&self, reason: &'static str) {
-        self.give_ups.get_or_create(&ReasonLabel { reason }).inc();
+    pub fn request_failed(&self, reason: &'static str) {
+        self.requests_failed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// What the grant protocol takes for granted did not hold.
     pub fn assumption_violated(&self, assumption: Assumption) {
         self.assumption_violations.get_or_create(&AssumptionLabel { assumption }).inc();
     }
@@ -225,7 +222,7 @@ struct KindLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
+struct RequestLabels {
     operation: &'static str,
     outcome: &'static str,
     status: &'static str,
@@ -252,27 +249,27 @@ struct AssumptionLabel {
     assumption: Assumption,
 }
 
-fn counted<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+fn metric<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric
 }
 
-fn violations(registry: &mut Registry) -> Family<AssumptionLabel, Counter> {
-    let help = "Seen violations of the grant protocol's assumptions";
-    let family: Family<AssumptionLabel, Counter> = counted(registry, "assumption_violations", help);
+fn assumption_violations(registry: &mut Registry) -> Family<AssumptionLabel, Counter> {
+    let help = "Observed violations of the grant protocol's assumptions";
+    let family: Family<AssumptionLabel, Counter> = metric(registry, "assumption_violations", help);
     for assumption in Assumption::ALL {
         drop(family.get_or_create(&AssumptionLabel { assumption: *assumption }));
     }
     family
 }
 
-fn timed(registry: &mut Registry, name: &str, help: &str, histogram: Histogram) -> Histogram {
+fn histogram(registry: &mut Registry, name: &str, help: &str, histogram: Histogram) -> Histogram {
     registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
     histogram
 }
 
-fn timed_family<L>(registry: &mut Registry, name: &str, help: &str, new: fn() -> Histogram) -> HistogramFamily<L>
+fn histograms<L>(registry: &mut Registry, name: &str, help: &str, new: fn() -> Histogram) -> HistogramFamily<L>
 where
     L: EncodeLabelSet + Clone + Eq + std::hash::Hash + fmt::Debug + Send + Sync + 'static,
 {
@@ -289,16 +286,12 @@ fn queue() -> Histogram {
     Histogram::new(QUEUE_SECONDS)
 }
 
-fn overshoot() -> Histogram {
-    Histogram::new(OVERSHOOT_SECONDS)
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::telemetry::census::{BudgetCensus, Census, GrantCounts, OrganizationCensus};
+    use crate::telemetry::census::{Census, OrganizationCensus, RateLimitUsage};
 
     fn shows(metrics: &Metrics, line: &str) {
         let text = metrics.encode().unwrap();
@@ -306,41 +299,38 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_is_counted_under_its_labels() {
+    fn events_are_counted_by_label() {
         let metrics = Metrics::new();
-        metrics.reconciled(Kind::TemporaryPermissionGrant, Outcome::TimedOut, Duration::from_secs(3));
-        metrics.amigo_called(AmigoCall {
+        metrics.reconcile_finished(Kind::TemporaryPermissionGrant, Outcome::TimedOut, Duration::from_secs(3));
+        metrics.api_request_finished(ApiRequest {
             operation: "create_grant",
             outcome: "server_error",
             status: Some(500),
-            lost: true,
-            took: Duration::from_secs(1),
+            outcome_unknown: true,
+            duration: Duration::from_secs(1),
         });
         metrics.kubernetes_written(Kind::Lease, Verb::Replace);
-        metrics.gave_up("ActivationDeadlinePassed");
-        metrics.assumption_violated(Assumption::KeepsTags);
+        metrics.request_failed("ActivationDeadlinePassed");
+        metrics.assumption_violated(Assumption::LostTags);
+        shows(&metrics, r#"amigo_operator_reconcile_total{kind="TemporaryPermissionGrant",outcome="timed_out"} 1"#);
         shows(
             &metrics,
-            r#"amigo_operator_reconciliations_total{kind="TemporaryPermissionGrant",outcome="timed_out"} 1"#,
+            r#"amigo_operator_api_requests_total{operation="create_grant",outcome="server_error",status="500"} 1"#,
         );
-        shows(
-            &metrics,
-            r#"amigo_operator_amigo_calls_total{operation="create_grant",outcome="server_error",status="500"} 1"#,
-        );
-        shows(&metrics, r#"amigo_operator_amigo_lost_answers_total{operation="create_grant"} 1"#);
+        shows(&metrics, r#"amigo_operator_api_unknown_outcomes_total{operation="create_grant"} 1"#);
         shows(&metrics, r#"amigo_operator_kubernetes_writes_total{kind="Lease",verb="replace"} 1"#);
-        shows(&metrics, r#"amigo_operator_give_ups_total{reason="ActivationDeadlinePassed"} 1"#);
-        shows(&metrics, r#"amigo_operator_assumption_violations_total{assumption="A4"} 1"#);
+        shows(&metrics, r#"amigo_operator_requests_failed_total{reason="ActivationDeadlinePassed"} 1"#);
+        shows(&metrics, r#"amigo_operator_assumption_violations_total{assumption="lost_tags"} 1"#);
     }
 
     #[test]
     fn times_are_in_seconds() {
         let metrics = Metrics::new();
-        metrics.budget_waited("list_grants", Duration::from_millis(1500));
+        metrics.rate_limit_waited("list_grants", Duration::from_millis(1500));
         metrics.expired(Duration::from_millis(500));
         metrics.issued(Duration::from_secs(2));
-        shows(&metrics, r#"amigo_operator_budget_wait_seconds_sum{operation="list_grants"} 1.5"#);
-        shows(&metrics, r#"amigo_operator_expiry_overshoot_seconds_bucket{le="0.5"} 1"#);
+        shows(&metrics, r#"amigo_operator_rate_limit_wait_seconds_sum{operation="list_grants"} 1.5"#);
+        shows(&metrics, r#"amigo_operator_expiry_delay_seconds_bucket{le="0.5"} 1"#);
         shows(&metrics, "amigo_operator_request_to_issued_seconds_sum 2.0");
     }
 
@@ -353,17 +343,17 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_is_counted_while_somebody_can_count() {
+    fn state_is_exported_while_its_source_exists() {
         let metrics = Metrics::new();
-        let grants = Some(GrantCounts { managed: 3, orphaned: 1, ..GrantCounts::default() });
-        let budgets = vec![BudgetCensus { operation: "list_grants", allowed: 80, used: 7, waiting: 2 }];
+        let grants = Vec::from([("managed", 3), ("orphaned", 1)]);
+        let rate_limits = vec![RateLimitUsage { operation: "list_grants", allowed: 80, used: 7, waiting: 2 }];
         let last_sweep_at = Some(Timestamp::from_second(90).unwrap());
         let name = "acme".to_owned();
-        let acme = OrganizationCensus { name, last_sweep_at, grants, budgets, ..OrganizationCensus::default() };
+        let acme = OrganizationCensus { name, last_sweep_at, grants, rate_limits, ..OrganizationCensus::default() };
         let source: Arc<dyn TakeCensus> = Arc::new(One(Census { organizations: vec![acme], ..Census::default() }));
-        metrics.count_what_is(Arc::downgrade(&source));
+        metrics.collect_from(Arc::downgrade(&source));
         shows(&metrics, r#"amigo_operator_grants{organization="acme",state="orphaned"} 1"#);
-        shows(&metrics, r#"amigo_operator_budget_waiting_calls{organization="acme",operation="list_grants"} 2"#);
+        shows(&metrics, r#"amigo_operator_rate_limit_waiting_requests{organization="acme",operation="list_grants"} 2"#);
         shows(&metrics, r#"amigo_operator_last_sweep_timestamp_seconds{organization="acme"} 90"#);
         shows(&metrics, r#"amigo_operator_organization_ready{organization="acme"} 0"#);
         drop(source);
@@ -371,12 +361,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_is_under_way_until_it_ends_or_is_dropped() {
+    fn reconcile_is_active_until_dropped() {
         let metrics = Metrics::new();
-        let (first, second) = (metrics.begin_reconciling(Kind::Role), metrics.begin_reconciling(Kind::Role));
-        shows(&metrics, r#"amigo_operator_reconciling{kind="Role"} 2"#);
+        let (first, second) = (metrics.start_reconcile(Kind::Role), metrics.start_reconcile(Kind::Role));
+        shows(&metrics, r#"amigo_operator_active_reconciles{kind="Role"} 2"#);
         drop((first, second));
-        shows(&metrics, r#"amigo_operator_reconciling{kind="Role"} 0"#);
+        shows(&metrics, r#"amigo_operator_active_reconciles{kind="Role"} 0"#);
     }
 
     #[test]

@@ -68,8 +68,8 @@ impl ObservedState {
         refusals.get(change).map(|(failure, _)| failure.clone())
     }
 
-    /// Amigo refused this change: until then nobody asks for it error_policy, whatever wakes its object. What may pass by
-    /// itself is no refusal.
+    /// Remembers that Amigo rejected this change: no reconcile sends it again before `until`. Transient failures are not
+    /// remembered.
     pub fn refused(&self, change: String, failure: &Failure, until: Duration) {
         if failure.class != RetryClass::Transient {
             self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(change, (failure.clone(), until));

@@ -146,10 +146,10 @@ fn some_of(names: &BTreeSet<String>) -> String {
 fn tell(connection: &Connection, context: &SharedContext, report: &SweepReport) {
     let SweepReport { counts, duplicates, orphaned, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
     let violations = [
-        (*late, Assumption::CommitsInTime),
-        (*unlisted, Assumption::ListsSoon),
-        (*retagged, Assumption::KeepsTags),
-        (*overdue, Assumption::EndsGrants),
+        (*late, Assumption::LateCommit),
+        (*unlisted, Assumption::StaleList),
+        (*retagged, Assumption::LostTags),
+        (*overdue, Assumption::LateExpiry),
     ];
     for (_, assumption) in violations.into_iter().filter(|(count, _)| *count > 0) {
         context.metrics.assumption_violated(assumption);

@@ -81,7 +81,7 @@ fn tell(
         context.metrics.issued(Duration::try_from(since).unwrap_or_default());
     }
     if let Some(reason) = transitions::gave_up(before, after) {
-        context.metrics.gave_up(reason);
+        context.metrics.request_failed(reason);
     }
     for announcement in transitions::between(before, after) {
         announce::emit(object, announcement, about(object, after), context);

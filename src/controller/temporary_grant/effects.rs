@@ -156,7 +156,7 @@ impl Pass<'_> {
         match api.get_opt(&self.object.name_any()).await {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
                 if went_back(&self.object, &object) {
-                    self.complain_of(Assumption::Linearizable, "a read shows an older version than was seen before");
+                    self.complain_of(Assumption::StaleRead, "a read shows an older version than was seen before");
                 }
                 self.object = object;
                 let record = self.object.status.clone().unwrap_or_default();
@@ -251,7 +251,7 @@ impl Pass<'_> {
         let grants = self.asked(listing).await?;
         let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing);
         if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
-            self.complain_of(Assumption::CommitsInTime, "Amigo made a record later than assumed");
+            self.complain_of(Assumption::LateCommit, "Amigo made a record later than assumed");
         }
         Ok(grants.into_iter().map(found).collect())
     }

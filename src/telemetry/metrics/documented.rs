@@ -1,4 +1,4 @@
-//! That every metric is documented, and that documents, alerts and the dashboard name no others.
+//! Compares the metrics with the documentation, the alerts and the dashboard.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use regex::Regex;
 
 use super::*;
-use crate::telemetry::census::{BudgetCensus, Census, GrantCounts, ObjectLabels, OrganizationCensus};
+use crate::telemetry::census::{Census, ObjectLabels, OrganizationCensus, RateLimitUsage};
 
 const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
 const ALERTS: &str = include_str!("../../../charts/amigo-operator/files/alerts.yaml");
@@ -26,9 +26,9 @@ impl TakeCensus for Everything {
             api_key_created_at: at,
             api_key_expires_at: at,
             last_sweep_at: at,
-            grants: Some(GrantCounts::default()),
+            grants: vec![("managed", 0)],
             oldest_waiting_since: at,
-            budgets: vec![BudgetCensus { operation: "users", allowed: 1, used: 1, waiting: 1 }],
+            rate_limits: vec![RateLimitUsage { operation: "users", allowed: 1, used: 1, waiting: 1 }],
         };
         let organization = "acme".to_owned();
         let role = ObjectLabels { kind: Kind::Role, organization, ready: "True", reason: "Ready" };
@@ -36,44 +36,44 @@ impl TakeCensus for Everything {
     }
 }
 
-/// Everything the operator can serve, each metric with one series at least.
+/// Every metric, with at least one series each.
 fn page() -> String {
     let metrics = Metrics::new();
     let source: Arc<dyn TakeCensus> = Arc::new(Everything);
-    metrics.count_what_is(Arc::downgrade(&source));
+    metrics.collect_from(Arc::downgrade(&source));
     // Without `..`: a new metric does not compile until it is here.
     let Metrics {
         registry: _,
-        reconciliations,
+        reconcile_total,
         reconcile_duration,
-        reconciling,
-        amigo_calls,
-        amigo_call_duration,
-        amigo_lost_answers,
-        budget_wait,
+        active_reconciles,
+        api_requests,
+        api_request_duration,
+        api_unknown_outcomes,
+        rate_limit_wait,
         kubernetes_writes,
         leader: _,
-        expiry_overshoot: _,
+        expiry_delay: _,
         request_to_issued: _,
-        give_ups,
+        requests_failed,
         assumption_violations,
         census: _,
     } = &metrics;
     let (kind, operation) = (Kind::Role, "users");
-    drop(reconciliations.get_or_create(&ReconcileLabels { kind, outcome: Outcome::Done }));
+    drop(reconcile_total.get_or_create(&ReconcileLabels { kind, outcome: Outcome::Done }));
     drop(reconcile_duration.get_or_create(&KindLabel { kind }));
-    drop(reconciling.get_or_create(&KindLabel { kind }));
-    drop(amigo_calls.get_or_create(&CallLabels { operation, outcome: "ok", status: "200" }));
-    drop(amigo_call_duration.get_or_create(&OperationLabel { operation }));
-    drop(amigo_lost_answers.get_or_create(&OperationLabel { operation }));
-    drop(budget_wait.get_or_create(&OperationLabel { operation }));
+    drop(active_reconciles.get_or_create(&KindLabel { kind }));
+    drop(api_requests.get_or_create(&RequestLabels { operation, outcome: "ok", status: "200" }));
+    drop(api_request_duration.get_or_create(&OperationLabel { operation }));
+    drop(api_unknown_outcomes.get_or_create(&OperationLabel { operation }));
+    drop(rate_limit_wait.get_or_create(&OperationLabel { operation }));
     drop(kubernetes_writes.get_or_create(&WriteLabels { kind, verb: Verb::Patch }));
-    drop(give_ups.get_or_create(&ReasonLabel { reason: "InvalidRequest" }));
-    drop(assumption_violations.get_or_create(&AssumptionLabel { assumption: Assumption::KeepsTags }));
+    drop(requests_failed.get_or_create(&ReasonLabel { reason: "InvalidRequest" }));
+    drop(assumption_violations.get_or_create(&AssumptionLabel { assumption: Assumption::LostTags }));
     metrics.encode().unwrap()
 }
 
-/// Metrics by the name people ask for.
+/// Metrics by the name that queries use.
 fn served() -> BTreeMap<String, About> {
     let page = page();
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
@@ -122,27 +122,27 @@ fn series() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_is_documented_with_its_type_and_labels_and_no_other() {
+fn documented_metrics_equal_served_metrics() {
     assert_eq!(documented(), served());
 }
 
 #[test]
-fn no_label_is_one_that_prometheus_sets_itself() {
+fn labels_are_not_those_of_prometheus() {
     let taken = ["endpoint", "namespace", "pod", "service", "job", "instance", "container"];
     let labels: BTreeSet<String> = served().into_values().flat_map(|(_, labels)| labels).collect();
     assert!(taken.iter().all(|label| !labels.contains(*label)), "{labels:?}");
 }
 
 #[test]
-fn alerts_and_dashboard_ask_for_series_that_exist() {
+fn alerts_and_dashboard_query_existing_series() {
     let (series, named) = (series(), named_in(&[ALERTS, DASHBOARD].concat()));
     assert!(named.is_subset(&series), "no such series: {:?}", named.difference(&series));
 }
 
 #[test]
-fn every_metric_is_on_the_dashboard_or_in_an_alert() {
+fn every_metric_is_on_the_dashboard_or_alerts() {
     let named = named_in(&[ALERTS, DASHBOARD].concat());
     let unused = |name: &&String| !named.iter().any(|used| used.starts_with(name.as_str()));
     let unused: Vec<String> = served().keys().filter(unused).cloned().collect();
-    assert!(unused.is_empty(), "nobody looks at {unused:?}");
+    assert!(unused.is_empty(), "in no query: {unused:?}");
 }

@@ -28,7 +28,7 @@ async fn an_organization_is_counted_while_it_is_there() {
     let (swept, key) = (of("last_sweep_timestamp_seconds"), of("api_key_expiry_timestamp_seconds"));
     assert!(value(&swept).await > Some(1e9) && value(&key).await > value(&swept).await);
     assert!(value(&of("api_key_creation_timestamp_seconds")).await > Some(1e9));
-    assert!(value(&of("budget_used_calls")).await.is_some());
+    assert!(value(&of("rate_limit_used_requests")).await.is_some());
     stage.delete("amorg", &stage.name).await;
     let metrics = operator().await.metrics.clone();
     let forgotten = || !metrics.encode().unwrap().contains(&format!("\"{}\"", stage.name));
@@ -69,7 +69,7 @@ async fn an_organization_with_a_wrong_key_says_why() {
     until(&stage, &format!("amigo_operator_objects{{{labels},reason=\"CredentialsRejected\"}}"), 1.0).await;
     until(&stage, &format!("amigo_operator_organization_ready{{organization=\"{}\"}}", stage.name), 0.0).await;
     assert!(
-        value("amigo_operator_amigo_calls_total{operation=\"sign_in\",outcome=\"unauthorized\",status=\"401\"}").await
+        value("amigo_operator_api_requests_total{operation=\"sign_in\",outcome=\"unauthorized\",status=\"401\"}").await
             > Some(0.0)
     );
 }

@@ -136,7 +136,7 @@ impl Story {
         for series in [
             "\namigo_operator_leader 1\n",
             "amigo_operator_organization_ready{organization=\"acme\"} 1",
-            "amigo_operator_amigo_calls_total{operation=\"create_grant\",outcome=\"ok\",status=\"201\"} 12",
+            "amigo_operator_api_requests_total{operation=\"create_grant\",outcome=\"ok\",status=\"201\"} 12",
         ] {
             assert!(page.contains(series), "no {series} in\n{page}");
         }
