@@ -11,7 +11,7 @@ use amigo_sandbox::{GrantCreated, Operation};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
-use test_support::test_env::{OPERATOR_NAMESPACE, Stage, grant};
+use test_support::{OPERATOR_NAMESPACE, TestEnv, grant};
 
 const CONVERSATION: &str = "  conversation: {id: abc123def456abc123def456}";
 const URL: &str = "  conversation: {url: https://acme.amigo.ai/admin/conversation/abc123def456abc123def456}";
@@ -19,38 +19,38 @@ const OWNER: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_conversation_request_becomes_three_grants() {
-    let stage = Stage::new("guide").await;
-    stage.apply(&grant("request", CONVERSATION)).await;
-    stage.until_ready("tpg", "request").await;
-    assert_guide_grants(&stage).await;
-    assert_eq!(stage.issued().len(), 3, "nothing more in the journal");
+    let env = TestEnv::ready("guide").await;
+    env.apply(&grant("request", CONVERSATION)).await;
+    env.until_ready("tpg", "request").await;
+    assert_guide_grants(&env).await;
+    assert_eq!(env.issued().len(), 3, "nothing more in the journal");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_url_names_the_same_conversation() {
-    let stage = Stage::new("url").await;
-    stage.apply(&grant("request", URL)).await;
-    stage.until_ready("tpg", "request").await;
-    assert_guide_grants(&stage).await;
+    let env = TestEnv::ready("url").await;
+    env.apply(&grant("request", URL)).await;
+    env.until_ready("tpg", "request").await;
+    assert_guide_grants(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_needs_no_look_up() {
-    let stage = Stage::new("owner").await;
-    stage.apply(&grant("request", OWNER)).await;
-    stage.until_ready("tpg", "request").await;
-    assert_guide_grants(&stage).await;
-    assert_eq!(stage.sandbox.requests().count(Operation::GetConversations), 0);
+    let env = TestEnv::ready("owner").await;
+    env.apply(&grant("request", OWNER)).await;
+    env.until_ready("tpg", "request").await;
+    assert_guide_grants(&env).await;
+    assert_eq!(env.sandbox().requests().count(Operation::GetConversations), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_what_the_journal_has() {
-    let stage = Stage::new("status").await;
-    stage.apply(&grant("request", CONVERSATION)).await;
-    stage.until_ready("tpg", "request").await;
-    let mut issued = stage.issued();
+    let env = TestEnv::ready("status").await;
+    env.apply(&grant("request", CONVERSATION)).await;
+    env.until_ready("tpg", "request").await;
+    let mut issued = env.issued();
     issued.sort_by(|one, other| one.permission_name.cmp(&other.permission_name));
-    let shown = stage.member("tpg", "request", "/status").await;
+    let shown = env.member("tpg", "request", "/status").await;
     assert_eq!(shown["userId"], "user-eng-2c91");
     assert_eq!(shown["conversationOwnerUserId"], "user-owner-7f3a");
     let mut grants = shown["grants"].as_array().expect("grants").clone();
@@ -66,62 +66,62 @@ async fn status_shows_what_the_journal_has() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_grant_cost_two_writes_and_three_posts() {
-    let stage = Stage::new("cost").await;
-    let created = stage.apply(&grant("request", CONVERSATION)).await;
-    stage.until_ready("tpg", "request").await;
-    let requests = stage.sandbox.requests();
-    assert_eq!(stage.writes(&created[0]).await, ["MODIFIED", "MODIFIED"]);
+    let env = TestEnv::ready("cost").await;
+    let created = env.apply(&grant("request", CONVERSATION)).await;
+    env.until_ready("tpg", "request").await;
+    let requests = env.sandbox().requests();
+    assert_eq!(env.writes(&created[0]).await, ["MODIFIED", "MODIFIED"]);
     assert_eq!(requests.count(Operation::CreateTemporaryPermissionGrant), 3);
     assert_eq!((requests.count(Operation::GetUsers), requests.count(Operation::GetConversations)), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_and_audit_lines_have_all_details() {
-    let stage = Stage::new("audit").await;
-    stage.apply(&grant("request", &format!("  requestedBy: erin\n{CONVERSATION}"))).await;
-    stage.until_event("request", "Active").await;
-    let lines = stage.audit("request").await;
+    let env = TestEnv::ready("audit").await;
+    env.apply(&grant("request", &format!("  requestedBy: erin\n{CONVERSATION}"))).await;
+    env.until_event("request", "Active").await;
+    let lines = env.audit("request").await;
     let active = lines.iter().find(|line| line["event"] == "Active").expect("an audit line");
     let wanted = json!({
-        "kind": "TemporaryPermissionGrant", "organization": stage.name, "requestedBy": "erin", "user": "eng@example.com",
+        "kind": "TemporaryPermissionGrant", "organization": env.organization, "requestedBy": "erin", "user": "eng@example.com",
         "userId": "user-eng-2c91", "conversationOwnerUserId": "user-owner-7f3a",
         "justification": "Debugging reported issue #42", "access": PERMISSIONS,
-        "until": stage.member("tpg", "request", "/status/expiresAt").await,
+        "until": env.member("tpg", "request", "/status/expiresAt").await,
     });
     let told: serde_json::Map<_, _> =
         wanted.as_object().expect("an object").keys().map(|key| (key.clone(), active[key].clone())).collect();
     assert_eq!(json!(told), wanted);
-    let ids: Vec<_> = stage.issued().into_iter().map(|grant| json!(grant.id)).collect();
+    let ids: Vec<_> = env.issued().into_iter().map(|grant| json!(grant.id)).collect();
     assert!(ids.iter().all(|id| active["remoteIds"].as_array().expect("ids").contains(id)), "{active:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_tells_a_person_how_things_stand() {
-    let stage = Stage::new("people").await;
-    stage.apply(&grant("request", CONVERSATION)).await;
-    let waited = stage.cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=20s", "tpg/request"]);
+    let env = TestEnv::ready("people").await;
+    env.apply(&grant("request", CONVERSATION)).await;
+    let waited = env.kubectl(&["wait", "--for=condition=Ready", "--timeout=20s", "tpg/request"]);
     assert!(waited.success, "{waited:?}");
-    stage.until_event("request", "Active").await;
-    let list = stage.cluster.kubectl(&["get", "amigo", "-A"]).stdout;
-    let row = list.lines().find(|line| line.contains(&stage.name) && line.contains("/request"));
+    env.until_event("request", "Active").await;
+    let list = env.kubectl(&["get", "amigo", "-A"]).stdout;
+    let row = list.lines().find(|line| line.contains(&env.organization) && line.contains("/request"));
     let row: Vec<_> = row.expect(&list).split_whitespace().collect();
     assert_eq!(row[2..6], ["eng@example.com", "Active", "True", "Active"]);
-    let told = stage.describe("tpg", "request");
+    let told = env.describe("tpg", "request");
     assert!(told.contains("access is live until") && told.contains("3 of 3 permissions issued"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guide_roles_lose_denies_under_allow_only() {
-    let stage = Stage::new("allowonly").await;
+    let env = TestEnv::ready("allowonly").await;
     for (file, object, name, denies) in [
         ("role-content-moderator", "content-moderator", "content_moderator", "1 Deny grant was"),
         ("role-viewer", "viewer", "viewer", "2 Deny grants were"),
     ] {
-        stage.apply(&example(file, &stage)).await;
-        let told = stage.until_reason("amrole", object, "Ready", "Ready").await;
+        env.apply(&example(file, &env)).await;
+        let told = env.until_reason("amrole", object, "Ready", "Ready").await;
         assert!(told.contains(denies) && told.contains("temporary grants are not barred"), "{told}");
-        let made = stage.sandbox.roles("acme").into_iter().find(|role| role.name == name).expect("the role");
-        let spec: RoleSpec = serde_json::from_value(stage.member("amrole", object, "/spec").await).expect("a spec");
+        let made = env.sandbox().roles("acme").into_iter().find(|role| role.name == name).expect("the role");
+        let spec: RoleSpec = serde_json::from_value(env.member("amrole", object, "/spec").await).expect("a spec");
         let allows = spec.permission_grants.iter().filter(|line| line.action == Action::Allow);
         assert_eq!(made.permission_grants, allows.map(PermissionGrant::from).collect::<Vec<_>>());
     }
@@ -129,14 +129,14 @@ async fn guide_roles_lose_denies_under_allow_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guide_roles_are_created_under_allow_deny() {
-    let stage = Stage::allow_deny("allowdeny").await;
+    let env = TestEnv::allow_deny("allowdeny").await;
     for (file, object, name) in
         [("role-content-moderator", "content-moderator", "content_moderator"), ("role-viewer", "viewer", "viewer")]
     {
-        stage.apply(&example(file, &stage)).await;
-        stage.until_ready("amrole", object).await;
-        let made = stage.sandbox.roles("acme").into_iter().find(|role| role.name == name).expect("the role");
-        let asked = stage.member("amrole", object, "/spec").await;
+        env.apply(&example(file, &env)).await;
+        env.until_ready("amrole", object).await;
+        let made = env.sandbox().roles("acme").into_iter().find(|role| role.name == name).expect("the role");
+        let asked = env.member("amrole", object, "/spec").await;
         assert_eq!(json!(made.description), asked["description"]);
         assert_eq!(json!(made.frontend_view), asked["frontendView"]);
         let spec: RoleSpec = serde_json::from_value(asked).expect("a spec");
@@ -144,43 +144,43 @@ async fn guide_roles_are_created_under_allow_deny() {
             made.permission_grants,
             spec.permission_grants.iter().map(PermissionGrant::from).collect::<Vec<_>>()
         );
-        assert_eq!(stage.member("amrole", object, "/status/roleId").await, json!(made.id));
+        assert_eq!(env.member("amrole", object, "/status/roleId").await, json!(made.id));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_examples_become_ready() {
-    let stage = Stage::bare("examples").await;
-    let address = format!("http://{}", stage.address);
+    let env = TestEnv::with_operator("examples").await;
+    let address = env.amigo_url().to_owned();
     let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).expect("examples");
     let applied = |file: &PathBuf| file.is_file() && !file.ends_with("sandbox.yaml");
     let mut applied_objects = Vec::new();
     for file in files.map(|file| file.expect("a file").path()).filter(applied) {
         let text = std::fs::read_to_string(&file).expect("text");
         let text = text.replace("https://api.amigo.ai", &address).replace("amigo-system", OPERATOR_NAMESPACE);
-        applied_objects.extend(stage.apply(&text).await);
+        applied_objects.extend(env.apply(&text).await);
     }
     // By name: in other tests' Organizations something is wrong on purpose.
     for object in applied_objects {
         let kind = object.types.as_ref().expect("a kind").kind.to_lowercase();
         if kind != "secret" {
             let name = format!("{kind}.permissions.amigo.ai/{}", object.name_any());
-            let waited = stage.cluster.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "-ndefault", &name]);
+            let waited = env.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", "-ndefault", &name]);
             assert!(waited.success, "{waited:?}");
         }
     }
-    assert_eq!(stage.sandbox.user_role("acme", "user-colleague-51d0").as_deref(), Some("conversation_reviewer"));
+    assert_eq!(env.sandbox().user_role("acme", "user-colleague-51d0").as_deref(), Some("conversation_reviewer"));
 }
 
 const PERMISSIONS: [&str; 3] =
     ["Conversation:GetConversation", "Conversation:GetMessage", "Conversation:GetInteractionInsights"];
 
 /// What the guide promises for its request: three grants, scoped to owner and organization, each told where it is from.
-async fn assert_guide_grants(stage: &Stage) {
-    let issued = stage.issued();
+async fn assert_guide_grants(env: &TestEnv) {
+    let issued = env.issued();
     let names: BTreeSet<_> = issued.iter().map(|grant| grant.permission_name.as_str()).collect();
     assert_eq!(names, BTreeSet::from(PERMISSIONS));
-    let uid = stage.member("tpg", "request", "/metadata/uid").await.as_str().expect("a uid").replace('-', "");
+    let uid = env.member("tpg", "request", "/metadata/uid").await.as_str().expect("a uid").replace('-', "");
     for grant in &issued {
         assert_eq!(grant.user_id, "user-eng-2c91");
         assert_eq!(grant.duration, "PT2H");
@@ -190,22 +190,22 @@ async fn assert_guide_grants(stage: &Stage) {
             "org_id": {"type": "Equals", "value": "acme"},
         });
         assert_eq!(json!(grant.conditions), scope);
-        assert_tags(grant, stage, &uid);
+        assert_tags(grant, env, &uid);
     }
 }
 
-fn assert_tags(grant: &GrantCreated, stage: &Stage, uid: &str) {
+fn assert_tags(grant: &GrantCreated, env: &TestEnv, uid: &str) {
     let tag = |key: &str| grant.tags.get(key).cloned().flatten().unwrap_or_default();
     assert_eq!((tag("managed_by").as_str(), tag("uid").as_str()), ("amigo_operator", uid));
-    assert_eq!((tag("k8s_namespace"), tag("k8s_name").as_str()), (stage.name.replace('-', "_"), "request"));
+    assert_eq!((tag("k8s_namespace"), tag("k8s_name").as_str()), (env.organization.replace('-', "_"), "request"));
     assert_eq!((tag("cluster").len(), tag("nonce").len(), tag("attempt").as_str()), (32, 16, "1"));
     assert!(["0_0", "1_0", "2_0"].contains(&tag("slot").as_str()));
 }
 
 /// A file of `examples/`, in the test's namespace and Organization.
-fn example(name: &str, stage: &Stage) -> String {
+fn example(name: &str, env: &TestEnv) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(format!("{name}.yaml"));
     let text = std::fs::read_to_string(file).expect("an example");
-    text.replace("namespace: default", &format!("namespace: {}", stage.name))
+    text.replace("namespace: default", &format!("namespace: {}", env.organization))
         .replace("name: acme", "name: ORGANIZATION")
 }

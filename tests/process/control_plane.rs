@@ -16,23 +16,23 @@ use kube::{
     Api, Client, Config,
     api::{ListParams, PostParams},
 };
-use test_support::{Cluster, assets, control_plane, eventually, process_env::turn};
+use test_support::{TestEnv, assets, control_plane, eventually, turn};
 
 #[tokio::test]
 async fn kubectl_sees_a_fresh_namespace() {
     let _turn = turn().await;
-    let cluster = Cluster::new("kubectl").await;
-    let namespaces = cluster.kubectl(&["get", "namespaces", "--output", "name"]);
-    assert!(namespaces.stdout.contains(&format!("namespace/{}\n", cluster.namespace)), "{namespaces:?}");
+    let env = TestEnv::new("kubectl").await;
+    let namespaces = env.kubectl(&["get", "namespaces", "--output", "name"]);
+    assert!(namespaces.stdout.contains(&format!("namespace/{}\n", env.namespace)), "{namespaces:?}");
 }
 
 #[tokio::test]
 async fn documents_are_applied_into_the_namespace() {
     let _turn = turn().await;
-    let cluster = Cluster::new("apply").await;
+    let env = TestEnv::new("apply").await;
     let map = |name| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{key: value}}\n");
-    cluster.apply(&[map("one"), map("two")].join("---\n")).await.unwrap();
-    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    env.apply(&[map("one"), map("two")].join("---\n")).await;
+    let maps: Api<ConfigMap> = Api::namespaced(env.client.clone(), &env.namespace);
     assert_eq!(maps.get("two").await.unwrap().data.unwrap()["key"], "value");
 }
 
@@ -40,21 +40,21 @@ async fn documents_are_applied_into_the_namespace() {
 async fn mutating_admission_policies_are_served() {
     let _turn = turn().await;
     let policies =
-        Cluster::new("admission").await.kubectl(&["get", "mutatingadmissionpolicies.v1.admissionregistration.k8s.io"]);
+        TestEnv::new("admission").await.kubectl(&["get", "mutatingadmissionpolicies.v1.admissionregistration.k8s.io"]);
     assert!(policies.success, "{policies:?}");
 }
 
 #[tokio::test]
 async fn a_service_account_signs_in_with_a_requested_token() {
     let _turn = turn().await;
-    let cluster = Cluster::new("tokens").await;
-    cluster.apply("{apiVersion: v1, kind: ServiceAccount, metadata: {name: worker}}").await.unwrap();
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let env = TestEnv::new("tokens").await;
+    env.apply("{apiVersion: v1, kind: ServiceAccount, metadata: {name: worker}}").await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), &env.namespace);
     let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
     let issued = accounts.create_token_request("worker", &PostParams::default(), &request).await.unwrap();
-    let mut config = cluster.plane().config().await.unwrap();
+    let mut config = env.plane().config().await.unwrap();
     config.auth_info.token = issued.status.unwrap().token.map(Into::into);
-    assert_eq!(list_status(config, &cluster.namespace).await, Some(403));
+    assert_eq!(list_status(config, &env.namespace).await, Some(403));
 }
 
 #[tokio::test]

@@ -9,9 +9,8 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use test_support::{
-    eventually,
+    Limits, TestEnv, eventually,
     operator_process::{CALL_DEADLINE, OperatorProcess, RETRY_PERIOD},
-    process_env::{Limits, Site},
 };
 use tokio::time::Instant;
 
@@ -20,125 +19,125 @@ const SECOND: Duration = Duration::from_secs(1);
 // A lease that ran out, a quarantine, and a slow machine.
 const RECOVERY: Duration = Duration::from_secs(40);
 
-async fn until_requests(site: &Site, operation: Operation, count: u64) {
+async fn until_requests(env: &TestEnv, operation: Operation, count: u64) {
     let what = format!("{count} requests of {operation:?} arrived");
-    eventually(20 * SECOND, &what, || async { (requests(site, operation) >= count).then_some(()) }).await;
+    eventually(20 * SECOND, &what, || async { (requests(env, operation) >= count).then_some(()) }).await;
 }
 
-fn requests(site: &Site, operation: Operation) -> u64 {
-    let counts = site.sandbox.requests().counts;
+fn requests(env: &TestEnv, operation: Operation) -> u64 {
+    let counts = env.sandbox().requests().counts;
     counts.iter().filter(|entry| entry.operation == Some(operation)).map(|entry| entry.count).sum()
 }
 
 /// Kills the operator while all requests of a bundle hang, and lets another take over.
-async fn killed_while_hanging(site: &Site, fault: Fault) -> OperatorProcess {
-    let mut first = site.operator(&[]);
+async fn killed_while_hanging(env: &TestEnv, fault: Fault) -> OperatorProcess {
+    let mut first = env.operator(&[]);
     first.until_leading().await;
-    site.sandbox.add_fault(fault.times(None));
-    site.ask("bundle", 3, "PT1H").await;
-    until_requests(site, CREATE, 3).await;
+    env.sandbox().add_fault(fault.times(None));
+    env.create_grant("bundle", 3, "PT1H").await;
+    until_requests(env, CREATE, 3).await;
     first.kill();
-    site.sandbox.clear_faults();
-    site.operator(&[])
+    env.sandbox().clear_faults();
+    env.operator(&[])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_after_commit_issues_nothing_twice() {
-    let site = Site::new("committed", Limits::Lifted).await;
-    let _second = killed_while_hanging(&site, Fault::new(CREATE, Effect::Hang).after_commit()).await;
-    let grants = site.until_active(1, RECOVERY).await;
-    assert_eq!(site.issued().len(), 3);
-    site.assert_exactly_once(&grants);
+    let env = TestEnv::exclusive("committed", Limits::Lifted).await;
+    let _second = killed_while_hanging(&env, Fault::new(CREATE, Effect::Hang).after_commit()).await;
+    let grants = env.until_active(1, RECOVERY).await;
+    assert_eq!(env.issued().len(), 3);
+    env.assert_exactly_once(&grants);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_before_commit_is_retried_after_quarantine() {
-    let site = Site::new("uncommitted", Limits::Lifted).await;
-    let _second = killed_while_hanging(&site, Fault::new(CREATE, Effect::Hang)).await;
-    assert!(site.issued().is_empty());
-    let grants = site.until_active(1, RECOVERY).await;
-    site.assert_exactly_once(&grants);
+    let env = TestEnv::exclusive("uncommitted", Limits::Lifted).await;
+    let _second = killed_while_hanging(&env, Fault::new(CREATE, Effect::Hang)).await;
+    assert!(env.issued().is_empty());
+    let grants = env.until_active(1, RECOVERY).await;
+    env.assert_exactly_once(&grants);
     assert_eq!(grants[0].status.as_ref().map(|status| status.attempts), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_stopped_finishes_and_hands_over() {
-    let site = Site::new("handover", Limits::Lifted).await;
-    let mut first = site.operator(&[]);
+    let env = TestEnv::exclusive("handover", Limits::Lifted).await;
+    let mut first = env.operator(&[]);
     first.until_leading().await;
-    let second = site.operator(&[]);
+    let second = env.operator(&[]);
     // The answer comes while the replica is already stopping.
-    site.sandbox.add_fault(Fault::new(CREATE, Effect::Delay { milliseconds: 1000 }));
-    site.ask("slow", 1, "PT1H").await;
-    until_requests(&site, CREATE, 1).await;
+    env.sandbox().add_fault(Fault::new(CREATE, Effect::Delay { milliseconds: 1000 }));
+    env.create_grant("slow", 1, "PT1H").await;
+    until_requests(&env, CREATE, 1).await;
     first.terminate();
     let status = first.ended(2 * CALL_DEADLINE).await;
     let ended = Instant::now();
     assert_eq!(status.code(), Some(0), "{}", first.log());
     // The pass under way was finished by the replica that began it.
     assert!(first.audit().contains("/slow"), "{}", first.audit());
-    site.until_active(1, SECOND).await;
+    env.until_active(1, SECOND).await;
     second.until_leading().await;
     assert!(ended.elapsed() <= 2 * RETRY_PERIOD.mul_f64(1.2) + SECOND / 2, "taken after {:?}", ended.elapsed());
-    site.ask("next", 1, "PT1H").await;
-    site.assert_exactly_once(&site.until_active(2, 10 * SECOND).await);
+    env.create_grant("next", 1, "PT1H").await;
+    env.assert_exactly_once(&env.until_active(2, 10 * SECOND).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn standby_takes_over_from_a_killed_leader() {
-    let site = Site::new("failover", Limits::Lifted).await;
-    let mut first = site.operator(&[]);
+    let env = TestEnv::exclusive("failover", Limits::Lifted).await;
+    let mut first = env.operator(&[]);
     first.until_leading().await;
-    let second = site.operator(&[]);
-    site.ask_many(40, 1, "PT1H").await;
+    let second = env.operator(&[]);
+    env.create_grants(40, 1, "PT1H").await;
     first.kill();
     second.until_leading().await;
-    site.ask("afterwards", 3, "PT1H").await;
-    site.assert_exactly_once(&site.until_active(41, RECOVERY).await);
-    assert_eq!(leases(&site).await, 1);
+    env.create_grant("afterwards", 3, "PT1H").await;
+    env.assert_exactly_once(&env.until_active(41, RECOVERY).await);
+    assert_eq!(leases(&env).await, 1);
 }
 
-async fn leases(site: &Site) -> usize {
-    let leases: Api<Lease> = Api::namespaced(site.cluster.client.clone(), "default");
+async fn leases(env: &TestEnv) -> usize {
+    let leases: Api<Lease> = Api::namespaced(env.client.clone(), "default");
     let leases = leases.list(&ListParams::default()).await.expect("a list").items;
-    leases.iter().filter(|lease| lease.metadata.name.as_deref() == Some(&site.cluster.namespace)).count()
+    leases.iter().filter(|lease| lease.metadata.name.as_deref() == Some(&env.namespace)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_restarts_stay_within_documented_limits() {
-    let site = Site::new("restarts", Limits::Documented).await;
+    let env = TestEnv::exclusive("restarts", Limits::Documented).await;
     let began = Instant::now();
-    site.ask_many(40, 2, "PT1H").await;
+    env.create_grants(40, 2, "PT1H").await;
     for round in 1..=3 {
-        let mut operator = site.operator(&["--no-leader-election"]);
-        until_requests(&site, CREATE, round * 10).await;
+        let mut operator = env.operator(&["--no-leader-election"]);
+        until_requests(&env, CREATE, round * 10).await;
         operator.kill();
     }
     assert!(began.elapsed() < 60 * SECOND, "restarted within a minute, but for {:?}", began.elapsed());
-    let _last = site.operator(&["--no-leader-election"]);
-    let grants = site.until_active(40, 180 * SECOND).await;
+    let _last = env.operator(&["--no-leader-election"]);
+    let grants = env.until_active(40, 180 * SECOND).await;
     let refused: Vec<_> =
-        site.sandbox.requests().counts.into_iter().filter(|entry| entry.status == Some(429)).collect();
+        env.sandbox().requests().counts.into_iter().filter(|entry| entry.status == Some(429)).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    site.assert_exactly_once(&grants);
+    env.assert_exactly_once(&grants);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_does_not_wait_for_amigo() {
-    let site = Site::new("deletion", Limits::Lifted).await;
-    let operator = site.operator(&[]);
+    let env = TestEnv::exclusive("deletion", Limits::Lifted).await;
+    let operator = env.operator(&[]);
     operator.until_leading().await;
-    site.ask("issued", 1, "PT1H").await;
-    site.until_active(1, 10 * SECOND).await;
-    site.sandbox.add_fault(Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None));
-    site.ask("asked", 1, "PT1H").await;
-    until_requests(&site, CREATE, 2).await;
+    env.create_grant("issued", 1, "PT1H").await;
+    env.until_active(1, 10 * SECOND).await;
+    env.sandbox().add_fault(Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None));
+    env.create_grant("asked", 1, "PT1H").await;
+    until_requests(&env, CREATE, 2).await;
     for name in ["issued", "asked"] {
         let began = Instant::now();
-        site.grants.delete(name, &DeleteParams::default()).await.expect("deleted");
+        env.grants().delete(name, &DeleteParams::default()).await.expect("deleted");
         let what = format!("{name} is gone");
         eventually(2 * SECOND, &what, || async {
-            site.grants.get_opt(name).await.expect("an answer").is_none().then_some(())
+            env.grants().get_opt(name).await.expect("an answer").is_none().then_some(())
         })
         .await;
         assert!(began.elapsed() <= 2 * SECOND, "{name}: {:?}", began.elapsed());
@@ -147,14 +146,14 @@ async fn a_deletion_does_not_wait_for_amigo() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_while_amigo_hangs_takes_one_call_deadline() {
-    let site = Site::new("hanging", Limits::Lifted).await;
-    let mut operator = site.operator(&[]);
+    let env = TestEnv::exclusive("hanging", Limits::Lifted).await;
+    let mut operator = env.operator(&[]);
     operator.until_leading().await;
-    site.ask("issued", 1, "PT1H").await;
-    site.until_active(1, 10 * SECOND).await;
-    site.sandbox.add_fault(Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None));
-    site.ask_many(20, 3, "PT1H").await;
-    until_requests(&site, CREATE, 4).await;
+    env.create_grant("issued", 1, "PT1H").await;
+    env.until_active(1, 10 * SECOND).await;
+    env.sandbox().add_fault(Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None));
+    env.create_grants(20, 3, "PT1H").await;
+    until_requests(&env, CREATE, 4).await;
     operator.terminate();
     let began = Instant::now();
     let status = operator.ended(2 * CALL_DEADLINE).await;

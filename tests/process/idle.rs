@@ -14,11 +14,7 @@ use amigo_sandbox::{Operation, UserSeed};
 use kube::{Api, Resource, ResourceExt as _, api::ListParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use test_support::{
-    eventually,
-    operator_process::OperatorProcess,
-    process_env::{Limits, Site, create, rate_limit},
-};
+use test_support::{Limits, TestEnv, create, eventually, operator_process::OperatorProcess};
 use tokio::time::Instant;
 
 const GRANTS: usize = 120;
@@ -33,19 +29,19 @@ fn window() -> Duration {
 }
 
 /// Everything the operator may write, by kind and name, at its present version.
-async fn versions(site: &Site) -> BTreeMap<String, String> {
+async fn versions(env: &TestEnv) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
-    note::<TemporaryPermissionGrant>(site, &mut versions).await;
-    note::<Role>(site, &mut versions).await;
-    note::<RoleAssignment>(site, &mut versions).await;
+    note::<TemporaryPermissionGrant>(env, &mut versions).await;
+    note::<Role>(env, &mut versions).await;
+    note::<RoleAssignment>(env, &mut versions).await;
     versions
 }
 
-async fn note<K>(site: &Site, versions: &mut BTreeMap<String, String>)
+async fn note<K>(env: &TestEnv, versions: &mut BTreeMap<String, String>)
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
 {
-    let api: Api<K> = Api::all(site.cluster.client.clone());
+    let api: Api<K> = Api::all(env.client.clone());
     for object in api.list(&ListParams::default()).await.expect("a list") {
         let name = format!("{}/{}", K::kind(&()), object.name_any());
         versions.insert(name, object.resource_version().unwrap_or_default());
@@ -53,24 +49,24 @@ where
 }
 
 /// The Organization as it is, but for what each sweep says anew.
-async fn organization(site: &Site) -> Value {
-    let api: Api<Organization> = Api::all(site.cluster.client.clone());
+async fn organization(env: &TestEnv) -> Value {
+    let api: Api<Organization> = Api::all(env.client.clone());
     let mut status = serde_json::to_value(api.get("acme").await.expect("an Organization").status).expect("JSON");
     status.as_object_mut().expect("a status").remove("lastSweepTime");
     status
 }
 
-fn calls(site: &Site) -> BTreeMap<Option<Operation>, u64> {
+fn calls(env: &TestEnv) -> BTreeMap<Option<Operation>, u64> {
     let mut calls = BTreeMap::new();
-    for entry in site.sandbox.requests().counts {
+    for entry in env.sandbox().requests().counts {
         *calls.entry(entry.operation).or_default() += entry.count;
     }
     calls
 }
 
-fn role(site: &Site, index: usize) -> Value {
+fn role(env: &TestEnv, index: usize) -> Value {
     json!({
-        "metadata": {"name": format!("role-{index}"), "namespace": site.cluster.namespace},
+        "metadata": {"name": format!("role-{index}"), "namespace": env.namespace},
         "spec": {
             "organizationRef": {"name": "acme"}, "roleName": format!("Quiet{index}"), "description": "of a test",
             "frontendView": "admin", "permissionGrants": [{
@@ -81,9 +77,9 @@ fn role(site: &Site, index: usize) -> Value {
     })
 }
 
-fn assignment(site: &Site, index: usize) -> Value {
+fn assignment(env: &TestEnv, index: usize) -> Value {
     json!({
-        "metadata": {"name": format!("assignment-{index}"), "namespace": site.cluster.namespace},
+        "metadata": {"name": format!("assignment-{index}"), "namespace": env.namespace},
         "spec": {
             "organizationRef": {"name": "acme"}, "roleRef": {"name": format!("role-{index}")},
             "user": {"email": format!("quiet{index}@example.com")},
@@ -99,23 +95,21 @@ fn user(index: usize) -> UserSeed {
     serde_json::from_value(seed).expect("a user")
 }
 
-async fn settle(site: &Site) -> OperatorProcess {
-    site.connect(&format!("PT{}S", RESYNC.as_secs()), rate_limit(Limits::Lifted)).await;
-    let (sweep, client) = (format!("--sweep-interval={}s", SWEEP.as_secs()), &site.cluster.client);
-    let operator = site.operator(&[&sweep, "--no-leader-election"]);
-    let (roles, assignments) = (
-        Api::namespaced(client.clone(), &site.cluster.namespace),
-        Api::namespaced(client.clone(), &site.cluster.namespace),
-    );
+async fn settle(env: &TestEnv) -> OperatorProcess {
+    env.connect(&format!("roles: {{resyncInterval: PT{}S}}", RESYNC.as_secs())).await;
+    let (sweep, client) = (format!("--sweep-interval={}s", SWEEP.as_secs()), &env.client);
+    let operator = env.operator(&[&sweep, "--no-leader-election"]);
+    let (roles, assignments) =
+        (Api::namespaced(client.clone(), &env.namespace), Api::namespaced(client.clone(), &env.namespace));
     for index in 0..ROLES {
-        create::<Role>(&roles, role(site, index)).await;
+        create::<Role>(&roles, role(env, index)).await;
     }
     for index in 0..ASSIGNMENTS {
-        site.sandbox.add_user("acme", user(index)).expect("a new user");
-        create::<RoleAssignment>(&assignments, assignment(site, index)).await;
+        env.sandbox().add_user("acme", user(index)).expect("a new user");
+        create::<RoleAssignment>(&assignments, assignment(env, index)).await;
     }
-    site.ask_many(GRANTS, 1, "PT8H").await;
-    site.until_active(GRANTS, Duration::from_mins(1)).await;
+    env.create_grants(GRANTS, 1, "PT8H").await;
+    env.until_active(GRANTS, Duration::from_mins(1)).await;
     eventually(Duration::from_mins(1), "all assignments are ready", || async {
         let assignments = assignments.list(&ListParams::default()).await.expect("a list").items;
         assignments.iter().all(is_ready).then_some(())
@@ -131,17 +125,17 @@ fn is_ready(assignment: &RoleAssignment) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settled_objects_cost_only_resync_and_sweep() {
-    let site = Site::new("quiet", Limits::Lifted).await;
-    let operator = settle(&site).await;
+    let env = TestEnv::exclusive("quiet", Limits::Lifted).await;
+    let operator = settle(&env).await;
     // One interval for what was last to settle.
     tokio::time::sleep(RESYNC).await;
-    let (before, organization_before, calls_before) = (versions(&site).await, organization(&site).await, calls(&site));
+    let (before, organization_before, calls_before) = (versions(&env).await, organization(&env).await, calls(&env));
     assert_eq!(before.len(), GRANTS + ROLES + ASSIGNMENTS);
     let began = Instant::now();
     tokio::time::sleep(window()).await;
-    assert_eq!(versions(&site).await, before);
-    assert_eq!(organization(&site).await, organization_before);
-    let made: BTreeMap<_, _> = calls(&site)
+    assert_eq!(versions(&env).await, before);
+    assert_eq!(organization(&env).await, organization_before);
+    let made: BTreeMap<_, _> = calls(&env)
         .into_iter()
         .map(|(operation, count)| (operation, count - calls_before.get(&operation).copied().unwrap_or_default()))
         .filter(|(_, count)| *count > 0)

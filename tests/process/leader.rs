@@ -8,7 +8,7 @@ use amigo_runtime::clock::SystemClock;
 use amigo_runtime::kubernetes::client_no_retry;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Config};
-use test_support::{Cluster, assets, eventually, process_env::turn};
+use test_support::{TestEnv, assets, eventually, turn};
 use tokio::{
     runtime::Runtime,
     time::{Instant, timeout},
@@ -31,12 +31,12 @@ fn stand(config: Config, namespace: &str, host: &str) -> Election {
     Election::start(client, SystemClock::shared(), options(namespace, host)).expect("times that fit together")
 }
 
-async fn replica(cluster: &Cluster, host: &str) -> Election {
-    stand(cluster.plane().config().await.expect("a configuration"), &cluster.namespace, host)
+async fn replica(env: &TestEnv, host: &str) -> Election {
+    stand(env.plane().config().await.expect("a configuration"), &env.namespace, host)
 }
 
-async fn record(cluster: &Cluster) -> LeaseSpec {
-    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+async fn record(env: &TestEnv) -> LeaseSpec {
+    let leases: Api<Lease> = Api::namespaced(env.client.clone(), &env.namespace);
     leases.get("operator").await.expect("a lease").spec.expect("a record")
 }
 
@@ -47,10 +47,10 @@ fn leaders(replicas: &[Leadership]) -> usize {
 #[tokio::test]
 async fn of_many_candidates_exactly_one_leads() {
     let _turn = turn().await;
-    let cluster = Cluster::new("many").await;
+    let env = TestEnv::new("many").await;
     let mut replicas = Vec::new();
     for index in 0..5 {
-        replicas.push(replica(&cluster, &format!("replica-{index}")).await);
+        replicas.push(replica(&env, &format!("replica-{index}")).await);
     }
     let views: Vec<_> = replicas.iter().map(Election::leadership).collect();
     eventually(5 * SECOND, "a leader", || async { (leaders(&views) > 0).then_some(()) }).await;
@@ -64,13 +64,13 @@ async fn of_many_candidates_exactly_one_leads() {
 #[tokio::test]
 async fn standby_leads_after_the_lease_of_a_dead_leader() {
     let _turn = turn().await;
-    let cluster = Cluster::new("death").await;
+    let env = TestEnv::new("death").await;
     let doomed = Runtime::new().unwrap();
-    let config = cluster.plane().config().await.unwrap();
-    let namespace = cluster.namespace.clone();
+    let config = env.plane().config().await.unwrap();
+    let namespace = env.namespace.clone();
     let first = doomed.spawn(async move { stand(config, &namespace, "first") }).await.unwrap();
     let term = first.leadership().won().await.unwrap();
-    let second = replica(&cluster, "second").await;
+    let second = replica(&env, "second").await;
     tokio::time::sleep(SECOND).await;
     doomed.shutdown_background();
     let died = Instant::now();
@@ -78,39 +78,39 @@ async fn standby_leads_after_the_lease_of_a_dead_leader() {
     // The last renewal was at most one retry period old, and not seen before it was made.
     assert!(died.elapsed() >= LEASE.mul_f64(0.75), "taken after {:?}", died.elapsed());
     assert!(term.is_cancelled());
-    assert_eq!(record(&cluster).await.lease_transitions, Some(1));
+    assert_eq!(record(&env).await.lease_transitions, Some(1));
 }
 
 #[tokio::test]
 async fn a_leader_that_stops_hands_over_at_once() {
     let _turn = turn().await;
-    let cluster = Cluster::new("handover").await;
-    let first = replica(&cluster, "first").await;
+    let env = TestEnv::new("handover").await;
+    let first = replica(&env, "first").await;
     let term = first.leadership().won().await.unwrap();
-    let second = replica(&cluster, "second").await;
+    let second = replica(&env, "second").await;
     first.stop().await.unwrap();
     let stopped = Instant::now();
     assert!(term.is_cancelled());
     timeout(SECOND, second.leadership().won()).await.unwrap().unwrap();
     assert!(stopped.elapsed() < Duration::from_millis(2 * 240 + 200), "after {:?}", stopped.elapsed());
     second.stop().await.unwrap();
-    let released = record(&cluster).await;
+    let released = record(&env).await;
     assert_eq!((released.holder_identity.as_deref(), released.lease_duration_seconds), (Some(""), Some(1)));
 }
 
 #[tokio::test]
 async fn a_leader_whose_lease_was_taken_steps_down() {
     let _turn = turn().await;
-    let cluster = Cluster::new("taken").await;
-    let first = replica(&cluster, "first").await;
+    let env = TestEnv::new("taken").await;
+    let first = replica(&env, "first").await;
     let term = first.leadership().won().await.unwrap();
     let patch = r#"{"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 60}}"#;
-    let taken = cluster.kubectl(&["patch", "lease", "operator", "--type=merge", "--patch", patch]);
+    let taken = env.kubectl(&["patch", "lease", "operator", "--type=merge", "--patch", patch]);
     assert!(taken.success, "{taken:?}");
     timeout(SECOND, term.cancelled()).await.unwrap();
     assert!(!first.leadership().is_leader());
     first.stop().await.unwrap();
-    assert_eq!(record(&cluster).await.holder_identity.as_deref(), Some("thief"));
+    assert_eq!(record(&env).await.holder_identity.as_deref(), Some("thief"));
 }
 
 #[tokio::test]

@@ -6,10 +6,7 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
-use test_support::{
-    eventually,
-    process_env::{Limits, Site},
-};
+use test_support::{Limits, TestEnv, eventually};
 use tokio::net::TcpListener;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -33,11 +30,11 @@ fn has(delivered: &Delivered, text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn collector_receives_spans_without_secrets() {
-    let site = Site::new("traces", Limits::Lifted).await;
+    let env = TestEnv::exclusive("traces", Limits::Lifted).await;
     let (endpoint, delivered) = collector().await;
-    let mut operator = site.operator(&[&format!("--otlp-endpoint={endpoint}")]);
-    site.ask("traced", 1, "PT1H").await;
-    site.until_active(1, WITHIN).await;
+    let mut operator = env.operator(&[&format!("--otlp-endpoint={endpoint}")]);
+    env.create_grant("traced", 1, "PT1H").await;
+    env.until_active(1, WITHIN).await;
     operator.terminate();
     assert!(operator.ended(WITHIN).await.success(), "{}", operator.log());
     for text in ["amigo-operator", "reconciling object", "traced", "call Amigo", "create_grant", "http.status_code"] {
@@ -50,18 +47,18 @@ async fn collector_receives_spans_without_secrets() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_not_there_delays_nothing() {
-    let site = Site::new("untraced", Limits::Lifted).await;
-    let mut operator = site.operator(&["--otlp-endpoint=http://127.0.0.1:9"]);
-    site.ask("traced", 1, "PT1H").await;
-    site.until_active(1, WITHIN).await;
+    let env = TestEnv::exclusive("untraced", Limits::Lifted).await;
+    let mut operator = env.operator(&["--otlp-endpoint=http://127.0.0.1:9"]);
+    env.create_grant("traced", 1, "PT1H").await;
+    env.until_active(1, WITHIN).await;
     operator.terminate();
     assert!(operator.ended(WITHIN).await.success(), "{}", operator.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_none_is_refused() {
-    let site = Site::new("misspelt", Limits::Lifted).await;
-    let mut operator = site.operator(&["--otlp-endpoint=collector"]);
+    let env = TestEnv::exclusive("misspelt", Limits::Lifted).await;
+    let mut operator = env.operator(&["--otlp-endpoint=collector"]);
     assert!(!operator.ended(WITHIN).await.success());
     assert!(operator.log().contains("is not the address of a collector, such as http://collector:4318"));
 }

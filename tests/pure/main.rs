@@ -4,3 +4,4 @@ mod allocations;
 mod examples;
 mod gitops;
 mod grant_model;
+mod test_files;

@@ -11,177 +11,176 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use serde_json::json;
 
-use test_support::test_env::{OPERATOR_NAMESPACE, Stage, grant};
+use test_support::{OPERATOR_NAMESPACE, TestEnv, grant};
 
 const REQUEST: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
 const SIGN_IN: Operation = Operation::SignInWithApiKey;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_is_named() {
-    let stage = waiting("nosecret", |stage| stage.organization(&plain(stage), "")).await;
-    let why = broken(&stage, "SecretNotFound").await;
-    let secret = format!("Secret {OPERATOR_NAMESPACE}/{} does not exist", stage.name);
+    let env = waiting("nosecret", |env| env.organization_at(&plain(env), "")).await;
+    let why = broken(&env, "SecretNotFound").await;
+    let secret = format!("Secret {OPERATOR_NAMESPACE}/{} does not exist", env.organization);
     assert!(why.contains(&secret) && why.contains("apiKey, apiKeyId and userId"), "{why}");
-    assert_eq!(stage.sandbox.requests().total(), 0);
-    stage.apply(&stage.secret("sandbox-api-key")).await;
-    recovered(&stage).await;
+    assert_eq!(env.sandbox().requests().total(), 0);
+    env.apply(&env.secret("sandbox-api-key")).await;
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_key_of_the_secret_is_named() {
-    let secret = |stage: &Stage| stage.secret("sandbox-api-key").replace("userId: user-operator-0001", "other: x");
-    let stage = waiting("nokey", |stage| secret(stage) + "\n---\n" + &stage.organization(&plain(stage), "")).await;
-    let why = broken(&stage, "SecretIncomplete").await;
+    let secret = |env: &TestEnv| env.secret("sandbox-api-key").replace("userId: user-operator-0001", "other: x");
+    let env = waiting("nokey", |env| secret(env) + "\n---\n" + &env.organization_at(&plain(env), "")).await;
+    let why = broken(&env, "SecretIncomplete").await;
     assert!(why.contains("key userId") && !why.contains("sandbox-api-key"), "{why}");
-    stage.apply(&stage.secret("sandbox-api-key")).await;
-    recovered(&stage).await;
+    env.apply(&env.secret("sandbox-api-key")).await;
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_stops_all_calls() {
-    let stage =
-        waiting("wrongkey", |stage| stage.secret("wrong") + "\n---\n" + &stage.organization(&plain(stage), "")).await;
-    let why = broken(&stage, "CredentialsRejected").await;
+    let env = waiting("wrongkey", |env| env.secret("wrong") + "\n---\n" + &env.organization_at(&plain(env), "")).await;
+    let why = broken(&env, "CredentialsRejected").await;
     assert!(why.contains("401") && why.contains("put a valid key into Secret"), "{why}");
-    let valid = stage.condition("amorg", &stage.name, "CredentialsValid").await.expect("a condition");
+    let valid = env.condition("amorg", &env.organization, "CredentialsValid").await.expect("a condition");
     assert_eq!(valid.status, "False");
-    let requests = stage.sandbox.requests();
+    let requests = env.sandbox().requests();
     assert_eq!(requests.total(), requests.count(SIGN_IN), "nothing but sign-ins");
-    stage.apply(&stage.secret("sandbox-api-key")).await;
-    recovered(&stage).await;
+    env.apply(&env.secret("sandbox-api-key")).await;
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_region_is_told() {
-    let stage = failing("region", Some(SIGN_IN), Effect::status(404)).await;
-    let why = broken(&stage, "NotFound").await;
+    let env = failing("region", Some(SIGN_IN), Effect::status(404)).await;
+    let why = broken(&env, "NotFound").await;
     assert!(why.contains("wrong region or organization?") && why.contains("apiUrl"), "{why}");
-    stage.sandbox.clear_faults();
-    recovered(&stage).await;
+    env.sandbox().clear_faults();
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_user_without_rights_is_told() {
-    let stage = failing("norights", Some(Operation::GetRoles), Effect::status(403)).await;
-    let why = broken_alone(&stage, "Forbidden").await;
+    let env = failing("norights", Some(Operation::GetRoles), Effect::status(403)).await;
+    let why = broken_alone(&env, "Forbidden").await;
     assert!(why.contains("list_roles") && why.contains("the role of the operator's user"), "{why}");
-    stage.sandbox.clear_faults();
-    recovered(&stage).await;
+    env.sandbox().clear_faults();
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_told_and_over_when_it_is_over() {
-    let stage = failing("down", None, Effect::status(503)).await;
-    let why = broken_alone(&stage, "Unavailable").await;
+    let env = failing("down", None, Effect::status(503)).await;
+    let why = broken_alone(&env, "Unavailable").await;
     assert!(why.contains("503") && why.contains("tried again"), "{why}");
-    stage.sandbox.clear_faults();
-    recovered(&stage).await;
+    env.sandbox().clear_faults();
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_limit_is_told() {
-    let stage = failing("limit", None, Effect::status(429)).await;
-    broken_alone(&stage, "RateLimited").await;
-    stage.sandbox.clear_faults();
-    recovered(&stage).await;
+    let env = failing("limit", None, Effect::status(429)).await;
+    broken_alone(&env, "RateLimited").await;
+    env.sandbox().clear_faults();
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_told_and_not_followed() {
-    let stage = failing("moved", None, Effect::Redirect { location: "https://elsewhere.example/".to_owned() }).await;
-    let why = broken_alone(&stage, "InvalidResponse").await;
+    let env = failing("moved", None, Effect::Redirect { location: "https://elsewhere.example/".to_owned() }).await;
+    let why = broken_alone(&env, "InvalidResponse").await;
     assert!(why.contains("redirects are not followed"), "{why}");
-    stage.sandbox.clear_faults();
-    recovered(&stage).await;
+    env.sandbox().clear_faults();
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_answer_is_told() {
-    let stage = failing("big", None, Effect::HugeBody { bytes: 10_000_000 }).await;
-    let why = broken_alone(&stage, "InvalidResponse").await;
+    let env = failing("big", None, Effect::HugeBody { bytes: 10_000_000 }).await;
+    let why = broken_alone(&env, "InvalidResponse").await;
     assert!(why.contains("larger than 1048576 bytes"), "{why}");
-    stage.sandbox.clear_faults();
-    recovered(&stage).await;
+    env.sandbox().clear_faults();
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn https_to_a_plain_port_is_told() {
-    let stage = waiting("plain", |stage| connected(stage, &format!("https://{}", stage.address))).await;
-    let why = broken_alone(&stage, "Unreachable").await;
+    let env = waiting("plain", |env| connected(env, &env.amigo_url().replace("http:", "https:"))).await;
+    let why = broken_alone(&env, "Unreachable").await;
     assert!(why.contains("no secure connection") && why.contains("apiUrl"), "{why}");
-    stage.patch("amorg", &stage.name, json!({"spec": {"apiUrl": plain(&stage)}})).await;
-    recovered(&stage).await;
+    env.patch("amorg", &env.organization, json!({"spec": {"apiUrl": plain(&env)}})).await;
+    recovered(&env).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_nobody_vouches_for_is_told() {
     let address = self_signed();
-    let stage = waiting("selfsigned", |stage| connected(stage, &format!("https://{address}"))).await;
-    let why = broken_alone(&stage, "Unreachable").await;
+    let env = waiting("selfsigned", |env| connected(env, &format!("https://{address}"))).await;
+    let why = broken_alone(&env, "Unreachable").await;
     assert!(why.contains("no secure connection") && why.contains("certificate"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_port_is_told() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
-    let stage = waiting("closed", |stage| connected(stage, &format!("http://{address}"))).await;
-    let why = broken_alone(&stage, "Unreachable").await;
+    let env = waiting("closed", |env| connected(env, &format!("http://{address}"))).await;
+    let why = broken_alone(&env, "Unreachable").await;
     assert!(why.contains("cannot connect") && why.contains("apiUrl"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_not_allowed_is_never_called() {
-    let stage = waiting("host", |stage| connected(stage, "https://evil.example")).await;
-    let why = broken(&stage, "ApiUrlNotAllowed").await;
+    let env = waiting("host", |env| connected(env, "https://evil.example")).await;
+    let why = broken(&env, "ApiUrlNotAllowed").await;
     assert!(why.contains("https://evil.example") && why.contains("--allowed-api-host"), "{why}");
 }
 
-/// A stage with a request that waits for what `broken` makes of its connection.
-async fn waiting(prefix: &str, broken: impl FnOnce(&Stage) -> String) -> Stage {
-    let stage = Stage::bare(prefix).await;
-    stage.apply(&broken(&stage)).await;
-    stage.apply(&grant("request", REQUEST)).await;
-    stage
+/// A env with a request that waits for what `broken` makes of its connection.
+async fn waiting(prefix: &str, broken: impl FnOnce(&TestEnv) -> String) -> TestEnv {
+    let env = TestEnv::with_operator(prefix).await;
+    env.apply(&broken(&env)).await;
+    env.apply(&grant("request", REQUEST)).await;
+    env
 }
 
-/// A stage whose sandbox answers an operation, or all, badly for ever.
-async fn failing(prefix: &str, operation: Option<Operation>, effect: Effect) -> Stage {
-    let stage = Stage::bare(prefix).await;
+/// A env whose sandbox answers an operation, or all, badly for ever.
+async fn failing(prefix: &str, operation: Option<Operation>, effect: Effect) -> TestEnv {
+    let env = TestEnv::with_operator(prefix).await;
     for operation in operation.map_or(Operation::ALL.to_vec(), |one| vec![one]) {
-        stage.fail(operation, effect.clone());
+        env.fail_always(operation, effect.clone());
     }
-    stage.connect("").await;
-    stage.apply(&grant("request", REQUEST)).await;
-    stage
+    env.connect("").await;
+    env.apply(&grant("request", REQUEST)).await;
+    env
 }
 
 /// The Organization's message; its objects repeat it and stay in peace.
-async fn broken(stage: &Stage, reason: &str) -> String {
-    let why = broken_alone(stage, reason).await;
-    let repeated = stage.until_reason("tpg", "request", "Ready", "OrganizationNotReady").await;
-    assert!(repeated.contains(&why) && repeated.contains(&stage.name), "{repeated}");
+async fn broken(env: &TestEnv, reason: &str) -> String {
+    let why = broken_alone(env, reason).await;
+    let repeated = env.until_reason("tpg", "request", "Ready", "OrganizationNotReady").await;
+    assert!(repeated.contains(&why) && repeated.contains(&env.organization), "{repeated}");
     why
 }
 
 /// The Organization's message; nobody asks again and again.
-async fn broken_alone(stage: &Stage, reason: &str) -> String {
-    let why = stage.until_reason("amorg", &stage.name, "Ready", reason).await;
-    stage.assert_quiet("amorg", &stage.name).await;
+async fn broken_alone(env: &TestEnv, reason: &str) -> String {
+    let why = env.until_reason("amorg", &env.organization, "Ready", reason).await;
+    env.assert_idle("amorg", &env.organization).await;
     why
 }
 
-async fn recovered(stage: &Stage) {
-    stage.until_ready("amorg", &stage.name).await;
-    stage.until_ready("tpg", "request").await;
-    assert_eq!(stage.issued().len(), 3);
+async fn recovered(env: &TestEnv) {
+    env.until_ready("amorg", &env.organization).await;
+    env.until_ready("tpg", "request").await;
+    assert_eq!(env.issued().len(), 3);
 }
 
-fn plain(stage: &Stage) -> String {
-    format!("http://{}", stage.address)
+fn plain(env: &TestEnv) -> String {
+    env.amigo_url().to_owned()
 }
 
-fn connected(stage: &Stage, url: &str) -> String {
-    stage.secret("sandbox-api-key") + "\n---\n" + &stage.organization(url, "")
+fn connected(env: &TestEnv, url: &str) -> String {
+    env.secret("sandbox-api-key") + "\n---\n" + &env.organization_at(url, "")
 }
 
 /// A server whose certificate only it believes in.

@@ -2,13 +2,13 @@
 
 use kube::Error;
 
-use test_support::test_env::{Stage, grant};
+use test_support::{TestEnv, grant};
 
 const CONVERSATION: &str = "  conversation: {id: abc123def456abc123def456}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn durations_outside_the_rules_are_refused() {
-    let stage = Stage::bare("durations").await;
+    let env = TestEnv::with_operator("durations").await;
     for (duration, why) in [
         ("PT59S", "duration must be at least PT1M and at most P3D"),
         ("P3DT1S", "duration must be at least PT1M and at most P3D"),
@@ -16,34 +16,34 @@ async fn durations_outside_the_rules_are_refused() {
         ("2h", "ISO 8601"),
         ("-PT2H", "ISO 8601"),
     ] {
-        refuses(&stage, &format!("  duration: {duration}\n{CONVERSATION}"), why).await;
+        refuses(&env, &format!("  duration: {duration}\n{CONVERSATION}"), why).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_names_one_conversation_or_permissions() {
-    let stage = Stage::bare("oneof").await;
+    let env = TestEnv::with_operator("oneof").await;
     let both = format!("{CONVERSATION}\n  permissions: [{{permissionName: 'User:GetUserInfo'}}]");
-    refuses(&stage, &both, "set exactly one of conversation and permissions").await;
-    refuses(&stage, "  duration: PT1H", "set exactly one of conversation and permissions").await;
-    refuses(&stage, "  permissions: []", "at least 1 items").await;
+    refuses(&env, &both, "set exactly one of conversation and permissions").await;
+    refuses(&env, "  duration: PT1H", "set exactly one of conversation and permissions").await;
+    refuses(&env, "  permissions: []", "at least 1 items").await;
     let no_url = "  conversation: {url: 'https://acme.amigo.ai/admin/users/1'}";
-    refuses(&stage, no_url, "https://ORGANIZATION.amigo.ai/admin/conversation/ID").await;
-    refuses(&stage, "  conversation: {id: ABC}", "24 hexadecimal digits, in lower case").await;
-    refuses(&stage, "  conversation: {}", "set exactly one of conversation.id, conversation.url").await;
+    refuses(&env, no_url, "https://ORGANIZATION.amigo.ai/admin/conversation/ID").await;
+    refuses(&env, "  conversation: {id: ABC}", "24 hexadecimal digits, in lower case").await;
+    refuses(&env, "  conversation: {}", "set exactly one of conversation.id, conversation.url").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn amigos_own_roles_are_refused() {
-    let stage = Stage::bare("default").await;
+    let env = TestEnv::with_operator("default").await;
     let role = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: Role, metadata: {name: mine}, spec: {organizationRef: {name: any}, \
         description: Mine, roleName: DefaultUserRole}}";
-    let refusal = stage.cluster.apply(role).await.expect_err("refused");
+    let refusal = env.try_apply(role).await.expect_err("refused");
     assert!(refusal.to_string().contains("roles named Default* are Amigo's own: choose another roleName"), "{refusal}");
 }
 
-async fn refuses(stage: &Stage, extra: &str, why: &str) {
-    let refusal = stage.cluster.apply(&grant("refused", extra)).await.expect_err(extra);
+async fn refuses(env: &TestEnv, extra: &str, why: &str) {
+    let refusal = env.try_apply(&grant("refused", extra)).await.expect_err(extra);
     let told = matches!(&refusal, Error::Api(status) if status.code == 422 && status.message.contains(why));
     assert!(told, "{extra}: {refusal}");
 }

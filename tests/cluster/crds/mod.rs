@@ -17,7 +17,7 @@ use kube::{
 use schema::Place;
 use serde_json::{Value, json};
 use table::{Judge, Kind, object};
-use test_support::{Cluster, SharedControlPlane, eventually};
+use test_support::{SharedControlPlane, TestEnv, eventually};
 
 // Without an operator, which would change what these tests write.
 static PLANE: SharedControlPlane = SharedControlPlane::new();
@@ -71,10 +71,10 @@ fn limits_name_the_endpoints_of_the_client() {
 
 #[tokio::test]
 async fn the_files_are_accepted_and_served() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "files").await;
+    let env = TestEnv::builder("files").on(&PLANE).kinds().start().await;
     for (name, yaml) in files("crds") {
-        cluster.apply(&yaml).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let definitions = Api::<CustomResourceDefinition>::all(cluster.client.clone());
+        env.try_apply(&yaml).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let definitions = Api::<CustomResourceDefinition>::all(env.client.clone());
         let definition = definitions.get(name.trim_end_matches(".yaml")).await.unwrap();
         assert_eq!(standing(&definition), ["Established=True", "NamesAccepted=True"], "{name}");
     }
@@ -82,8 +82,8 @@ async fn the_files_are_accepted_and_served() {
 
 #[tokio::test]
 async fn every_rule_accepts_and_refuses() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "rules").await;
-    let judge = Judge::of(&cluster);
+    let env = TestEnv::builder("rules").on(&PLANE).kinds().start().await;
+    let judge = Judge::of(&env);
     let (mut complaints, mut seen) = (Vec::new(), Vec::new());
     for case in cases::all() {
         complaints.extend(case.complaints(&judge, &mut seen).await);
@@ -96,8 +96,8 @@ async fn every_rule_accepts_and_refuses() {
 
 #[tokio::test]
 async fn defaults_are_filled_in() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "defaults").await;
-    let judge = Judge::of(&cluster);
+    let env = TestEnv::builder("defaults").on(&PLANE).kinds().start().await;
+    let judge = Judge::of(&env);
     let organization = judge.create(&ORGANIZATION, &object(&ORGANIZATION, "{roles: {}}")).await;
     let expected = json!({
         "organization": "acme", "credentialsSecretRef": {"name": "acme"}, "apiUrl": "https://api.amigo.ai",
@@ -115,32 +115,32 @@ async fn defaults_are_filled_in() {
 
 #[tokio::test]
 async fn a_condition_is_true_false_or_unknown() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "conditions").await;
+    let env = TestEnv::builder("conditions").on(&PLANE).kinds().start().await;
     for (kind, standing) in KINDS.iter().flat_map(|kind| ["True", "False", "Unknown", "Maybe"].map(|text| (kind, text)))
     {
-        let kept = show(&cluster, kind, "judged", json!({ "conditions": ready(standing) })).await;
+        let kept = show(&env, kind, "judged", json!({ "conditions": ready(standing) })).await;
         assert_eq!(kept.is_ok(), standing != "Maybe", "{} {standing}: {kept:?}", kind.name);
     }
 }
 
 #[tokio::test]
 async fn unknown_fields_are_dropped_or_refused() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "unknown").await;
-    let judge = Judge::of(&cluster);
+    let env = TestEnv::builder("unknown").on(&PLANE).kinds().start().await;
+    let judge = Judge::of(&env);
     for kind in KINDS {
         let mut misspelt = object(kind, "{organizationRefs: {name: acme}}");
         assert_eq!(judge.create(kind, &misspelt).await["spec"].get("organizationRefs"), None, "{}", kind.name);
         misspelt.metadata.name = Some("misspelt".to_owned());
-        let path = cluster.plane().folder().join(format!("misspelt-{}.json", kind.name));
+        let path = env.plane().folder().join(format!("misspelt-{}.json", kind.name));
         fs::write(&path, serde_json::to_vec(&misspelt).unwrap()).unwrap();
-        let strict = cluster.kubectl(&["create", "--validate=strict", "--filename", path.to_str().unwrap()]);
+        let strict = env.kubectl(&["create", "--validate=strict", "--filename", path.to_str().unwrap()]);
         assert!(strict.stderr.contains(r#"unknown field "spec.organizationRefs""#), "{strict:?}");
     }
 }
 
 #[tokio::test]
 async fn kubectl_explains_the_fields() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "explain").await;
+    let env = TestEnv::builder("explain").on(&PLANE).kinds().start().await;
     for (path, text) in [
         ("tpg.spec.conversation", "all conversations of that owner"),
         ("tpg.spec.duration", "ISO 8601 from PT1M to P3D"),
@@ -150,7 +150,7 @@ async fn kubectl_explains_the_fields() {
         ("amra.spec.fallbackRoleName", "Unset: the user keeps the role"),
     ] {
         let explain = || async {
-            let text_of_field = words(&cluster.kubectl(&["explain", path]).stdout);
+            let text_of_field = words(&env.kubectl(&["explain", path]).stdout);
             text_of_field.contains(text).then_some(())
         };
         eventually(Duration::from_secs(20), &format!("'{text}' in kubectl explain {path}"), explain).await;
@@ -159,7 +159,7 @@ async fn kubectl_explains_the_fields() {
 
 #[tokio::test]
 async fn kubectl_lists_what_a_person_wants() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "columns").await;
+    let env = TestEnv::builder("columns").on(&PLANE).kinds().start().await;
     let ready = ready("True");
     for (kind, status) in [
         (
@@ -170,10 +170,10 @@ async fn kubectl_lists_what_a_person_wants() {
         (&ROLE_ASSIGNMENT, json!({"conditions": ready, "roleName": "moderator", "userId": "user-eng"})),
         (&GRANT, json!({"conditions": ready, "phase": "Active", "expiresAt": "2027-01-31T20:00:00Z"})),
     ] {
-        show(&cluster, kind, "shown", status).await.expect("a status");
+        show(&env, kind, "shown", status).await.expect("a status");
     }
     let lists = |arguments: &[&str], columns: &[&str]| {
-        let list = cluster.kubectl(arguments);
+        let list = env.kubectl(arguments);
         assert!(columns.iter().all(|line| words(&list.stdout).contains(line)), "{list:?}");
     };
     lists(
@@ -199,11 +199,11 @@ async fn kubectl_lists_what_a_person_wants() {
 
 #[tokio::test]
 async fn the_examples_are_accepted() {
-    let cluster = Cluster::with_kinds_on(&PLANE, "examples").await;
-    cluster.apply("{apiVersion: v1, kind: Namespace, metadata: {name: amigo-system}}").await.unwrap();
+    let env = TestEnv::builder("examples").on(&PLANE).kinds().start().await;
+    env.apply("{apiVersion: v1, kind: Namespace, metadata: {name: amigo-system}}").await;
     let mut kinds: Vec<_> = Vec::new();
     for (name, yaml) in examples() {
-        for applied in cluster.apply(&yaml).await.unwrap_or_else(|error| panic!("{name}: {error}")) {
+        for applied in env.try_apply(&yaml).await.unwrap_or_else(|error| panic!("{name}: {error}")) {
             let kind = applied.types.as_ref().unwrap().kind.clone();
             assert!(is_read_by_the_operator(&kind, &applied), "{name}");
             kinds.push(kind);
@@ -252,11 +252,11 @@ fn ready(standing: &str) -> Value {
 }
 
 /// Gives an object of a kind a status.
-async fn show(cluster: &Cluster, kind: &Kind, name: &str, status: Value) -> kube::Result<DynamicObject> {
+async fn show(env: &TestEnv, kind: &Kind, name: &str, status: Value) -> kube::Result<DynamicObject> {
     let mut shown = object(kind, "{}");
     shown.metadata.generate_name = None;
     shown.metadata.name = Some(name.to_owned());
-    let api = Judge::of(cluster).api(kind);
+    let api = Judge::of(env).api(kind);
     api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&shown)).await?;
     api.patch_status(name, &PatchParams::default(), &Patch::Merge(json!({ "status": status }))).await
 }

@@ -6,7 +6,7 @@ use kube::{
     core::{GroupVersionKind, response::StatusCause},
 };
 use serde_json::{Value, json};
-use test_support::Cluster;
+use test_support::TestEnv;
 
 /// A kind, with the spec that the cases change.
 pub struct Kind {
@@ -80,8 +80,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    pub fn of(cluster: &Cluster) -> Self {
-        Self { client: cluster.client.clone(), namespace: cluster.namespace.clone() }
+    pub fn of(env: &TestEnv) -> Self {
+        Self { client: env.client.clone(), namespace: env.namespace.clone() }
     }
 
     /// The object as the API server keeps it.

@@ -15,136 +15,134 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::roles::role;
-use test_support::{
-    eventually,
-    test_env::{CONCURRENCY, KEY, OPERATOR_NAMESPACE, PATIENCE, Stage, grant},
-};
+use test_support::operator::CONCURRENCY;
+use test_support::{API_KEY_ID, OPERATOR_NAMESPACE, TIMEOUT, TestEnv, eventually, grant};
 
 const NEXT_KEY: &str = "6c2e8d2f-1d66-4d10-8b68-8a3a1f4d0c22";
 const REQUEST: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connected_organization_tells_what_it_sees() {
-    let stage = Stage::new("connected").await;
-    let shown = stage.member("amorg", &stage.name, "/status").await;
+    let env = TestEnv::ready("connected").await;
+    let shown = env.member("amorg", &env.organization, "/status").await;
     assert_eq!((shown["orgId"].as_str(), shown["orgName"].as_str()), (Some("acme"), Some("Acme Health")));
     assert_eq!(
         (shown["serviceUserId"].as_str(), shown["permissionModel"].as_str()),
         (Some("user-operator-0001"), Some("AllowOnly"))
     );
-    let seeded = stage.sandbox.roles("acme").len();
+    let seeded = env.sandbox().roles("acme").len();
     assert_eq!(shown["roles"], json!({"visible": seeded, "managed": 0}));
-    let valid = stage.condition("amorg", &stage.name, "CredentialsValid").await.expect("a condition");
+    let valid = env.condition("amorg", &env.organization, "CredentialsValid").await.expect("a condition");
     assert_eq!((valid.status.as_str(), valid.message.as_str()), ("True", "signs in as user-operator-0001"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_key_is_picked_up_within_seconds() {
-    let stage = Stage::new("rotate").await;
-    stage.sandbox.set_api_key_secret("acme", KEY, SecretString::from("another-key")).expect("a key");
-    stage.apply(&grant("request", REQUEST)).await;
-    let why = stage.until_reason("amorg", &stage.name, "Ready", "CredentialsRejected").await;
-    let secret = format!("put a valid key into Secret {OPERATOR_NAMESPACE}/{}", stage.name);
+    let env = TestEnv::ready("rotate").await;
+    env.sandbox().set_api_key_secret("acme", API_KEY_ID, SecretString::from("another-key")).expect("a key");
+    env.apply(&grant("request", REQUEST)).await;
+    let why = env.until_reason("amorg", &env.organization, "Ready", "CredentialsRejected").await;
+    let secret = format!("put a valid key into Secret {OPERATOR_NAMESPACE}/{}", env.organization);
     assert!(why.contains(&secret), "{why}");
-    stage.apply(&stage.secret("another-key")).await;
-    stage.until_ready("amorg", &stage.name).await;
-    stage.until_ready("tpg", "request").await;
-    assert_eq!(stage.issued().len(), 3);
+    env.apply(&env.secret("another-key")).await;
+    env.until_ready("amorg", &env.organization).await;
+    env.until_ready("tpg", "request").await;
+    assert_eq!(env.issued().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_organization_changes_nothing() {
-    let stage = Stage::new("pause").await;
-    stage.patch("amorg", &stage.name, json!({"spec": {"suspend": true}})).await;
-    let why = stage.until_reason("amorg", &stage.name, "Ready", "Suspended").await;
+    let env = TestEnv::ready("pause").await;
+    env.patch("amorg", &env.organization, json!({"spec": {"suspend": true}})).await;
+    let why = env.until_reason("amorg", &env.organization, "Ready", "Suspended").await;
     assert!(why.contains("nothing is changed at Amigo"), "{why}");
-    stage.apply(&grant("request", REQUEST)).await;
-    stage.apply(&role("triage", "")).await;
-    let why = stage.until_reason("tpg", "request", "Ready", "Suspended").await;
-    assert!(why.contains(&stage.name), "{why}");
-    stage.until_reason("amrole", "triage", "Ready", "Suspended").await;
-    assert!(stage.sandbox.journal().is_empty());
-    stage.patch("amorg", &stage.name, json!({"spec": {"suspend": false}})).await;
-    stage.until_ready("tpg", "request").await;
-    stage.until_ready("amrole", "triage").await;
+    env.apply(&grant("request", REQUEST)).await;
+    env.apply(&role("triage", "")).await;
+    let why = env.until_reason("tpg", "request", "Ready", "Suspended").await;
+    assert!(why.contains(&env.organization), "{why}");
+    env.until_reason("amrole", "triage", "Ready", "Suspended").await;
+    assert!(env.sandbox().journal().is_empty());
+    env.patch("amorg", &env.organization, json!({"spec": {"suspend": false}})).await;
+    env.until_ready("tpg", "request").await;
+    env.until_ready("amrole", "triage").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_is_served_once_it_is_allowed() {
-    let stage = Stage::new("allowed").await;
-    stage.patch("amorg", &stage.name, json!({"spec": {"allowedNamespaces": ["another"]}})).await;
-    stage.apply(&grant("request", REQUEST)).await;
-    let why = stage.until_reason("tpg", "request", "Ready", "NamespaceNotAllowed").await;
-    assert!(why.contains("allowedNamespaces") && why.contains(&stage.name), "{why}");
-    assert!(stage.issued().is_empty());
-    stage.patch("amorg", &stage.name, json!({"spec": {"allowedNamespaces": ["*"]}})).await;
-    stage.until_ready("tpg", "request").await;
+    let env = TestEnv::ready("allowed").await;
+    env.patch("amorg", &env.organization, json!({"spec": {"allowedNamespaces": ["another"]}})).await;
+    env.apply(&grant("request", REQUEST)).await;
+    let why = env.until_reason("tpg", "request", "Ready", "NamespaceNotAllowed").await;
+    assert!(why.contains("allowedNamespaces") && why.contains(&env.organization), "{why}");
+    assert!(env.issued().is_empty());
+    env.patch("amorg", &env.organization, json!({"spec": {"allowedNamespaces": ["*"]}})).await;
+    env.until_ready("tpg", "request").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_follow_a_recreated_organization() {
-    let stage = Stage::new("gone").await;
-    stage.apply(&grant("before", REQUEST)).await;
-    stage.until_ready("tpg", "before").await;
-    stage.delete("amorg", &stage.name).await;
-    stage.until_gone("amorg", &stage.name).await;
-    stage.apply(&grant("after", REQUEST)).await;
-    let why = stage.until_reason("tpg", "after", "Ready", "OrganizationNotFound").await;
+    let env = TestEnv::ready("gone").await;
+    env.apply(&grant("before", REQUEST)).await;
+    env.until_ready("tpg", "before").await;
+    env.delete("amorg", &env.organization).await;
+    env.until_gone("amorg", &env.organization).await;
+    env.apply(&grant("after", REQUEST)).await;
+    let why = env.until_reason("tpg", "after", "Ready", "OrganizationNotFound").await;
     assert!(why.contains("kubectl get organizations"), "{why}");
-    let live = stage.condition("tpg", "before", "Ready").await.expect("a condition");
+    let live = env.condition("tpg", "before", "Ready").await.expect("a condition");
     assert_eq!(live.status, "True", "access that is live goes on: {live:?}");
-    stage.connect("").await;
-    stage.until_ready("tpg", "after").await;
+    env.connect("").await;
+    env.until_ready("tpg", "after").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_secret_is_told_and_its_return_noticed() {
-    let stage = Stage::new("secret").await;
-    let secrets: Api<Secret> = Api::namespaced(stage.cluster.client.clone(), OPERATOR_NAMESPACE);
-    secrets.delete(&stage.name, &DeleteParams::default()).await.expect("deleted");
-    let why = stage.until_reason("amorg", &stage.name, "Ready", "SecretNotFound").await;
-    assert!(why.contains(&format!("{OPERATOR_NAMESPACE}/{}", stage.name)), "{why}");
-    stage.apply(&stage.secret("sandbox-api-key")).await;
-    stage.until_ready("amorg", &stage.name).await;
+    let env = TestEnv::ready("secret").await;
+    let secrets: Api<Secret> = Api::namespaced(env.client.clone(), OPERATOR_NAMESPACE);
+    secrets.delete(&env.organization, &DeleteParams::default()).await.expect("deleted");
+    let why = env.until_reason("amorg", &env.organization, "Ready", "SecretNotFound").await;
+    assert!(why.contains(&format!("{OPERATOR_NAMESPACE}/{}", env.organization)), "{why}");
+    env.apply(&env.secret("sandbox-api-key")).await;
+    env.until_ready("amorg", &env.organization).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_ends_within_two_weeks_warns() {
     let end = SystemClock.now() + SignedDuration::from_hours(13 * 24);
-    let stage = Stage::seeded("expiring", |seed| {
+    let env = TestEnv::seeded("expiring", |seed| {
         let keys = &mut seed.organizations[0].api_keys;
         let next = ApiKeySeed { id: NEXT_KEY.to_owned(), ..keys[0].clone() };
         keys[0].expires_at = Some(end);
         keys.push(next);
     })
     .await;
-    stage.connect("").await;
-    stage.until_ready("amorg", &stage.name).await;
-    let why = stage.until_reason("amorg", &stage.name, "CredentialsValid", "CredentialsExpireSoon").await;
+    env.connect("").await;
+    env.until_ready("amorg", &env.organization).await;
+    let why = env.until_reason("amorg", &env.organization, "CredentialsValid", "CredentialsExpireSoon").await;
     assert!(why.contains("put a new one into the Secret"), "{why}");
-    assert!(stage.member("amorg", &stage.name, "/status/apiKeyExpiresAt").await.is_string());
-    stage.apply(&stage.secret("sandbox-api-key").replace(KEY, NEXT_KEY)).await;
-    stage.until_reason("amorg", &stage.name, "CredentialsValid", "CredentialsValid").await;
+    assert!(env.member("amorg", &env.organization, "/status/apiKeyExpiresAt").await.is_string());
+    env.apply(&env.secret("sandbox-api-key").replace(API_KEY_ID, NEXT_KEY)).await;
+    env.until_reason("amorg", &env.organization, "CredentialsValid", "CredentialsValid").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forced_permission_model_overrides_detection() {
-    let stage = Stage::allow_deny("forced").await;
-    assert_eq!(stage.member("amorg", &stage.name, "/status/permissionModel").await, "AllowDeny");
-    stage.patch("amorg", &stage.name, json!({"spec": {"permissionModel": "AllowOnly"}})).await;
-    stage.until_member("amorg", &stage.name, "/status/permissionModel", json!("AllowOnly")).await;
+    let env = TestEnv::allow_deny("forced").await;
+    assert_eq!(env.member("amorg", &env.organization, "/status/permissionModel").await, "AllowDeny");
+    env.patch("amorg", &env.organization, json!({"spec": {"permissionModel": "AllowOnly"}})).await;
+    env.until_member("amorg", &env.organization, "/status/permissionModel", json!("AllowOnly")).await;
     // No Allow says "anything but": the Deny cannot be compiled away.
     let lines = "  - {permissionName: 'Conversation:GetMessage', action: Deny, conditions: {conversation_user_id: {type: Equals, value: \
                  another}}}";
-    stage.apply(&role("denies", lines)).await;
-    stage.until_reason("amrole", "denies", "Ready", "DenyNotSupported").await;
-    stage.patch("amorg", &stage.name, json!({"spec": {"permissionModel": "Detect"}})).await;
-    stage.until_ready("amrole", "denies").await;
+    env.apply(&role("denies", lines)).await;
+    env.until_reason("amrole", "denies", "Ready", "DenyNotSupported").await;
+    env.patch("amorg", &env.organization, json!({"spec": {"permissionModel": "Detect"}})).await;
+    env.until_ready("amrole", "denies").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweep_counts_what_is_not_ours() {
-    let stage = Stage::new("sweep").await;
+    let env = TestEnv::ready("sweep").await;
     let grant = json!({
         "user_id": "user-eng-2c91", "duration": "PT1H", "justification": "By hand at the console", "tags": {},
         "permission_grant": {
@@ -152,82 +150,82 @@ async fn the_sweep_counts_what_is_not_ours() {
             "conditions": {"org_id": {"type": "Equals", "value": "acme"}},
         },
     });
-    stage.by_hand("/role/temporary_permission_grant/", grant).await;
+    env.change_out_of_band("/role/temporary_permission_grant/", grant).await;
     let counted = json!({"active": 1, "managed": 0, "orphaned": 0, "unmanaged": 1});
-    stage.until_member("amorg", &stage.name, "/status/grants", counted).await;
+    env.until_member("amorg", &env.organization, "/status/grants", counted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn l4_an_organization_that_hangs_slows_no_other() {
-    let (hanging, prompt) = (Stage::new("hangs").await, Stage::new("prompt").await);
-    hanging.fail(Operation::GetUsers, Effect::Hang);
+    let (hanging, prompt) = (TestEnv::ready("hangs").await, TestEnv::ready("prompt").await);
+    hanging.fail_always(Operation::GetUsers, Effect::Hang);
     // Whoever is not in the first call waits for the next minute.
-    hanging.patch("amorg", &hanging.name, json!({"spec": {"rateLimit": {"limits": {"users": 1}}}})).await;
+    hanging.patch("amorg", &hanging.organization, json!({"spec": {"rateLimit": {"limits": {"users": 1}}}})).await;
     let many: Vec<_> = (0..2 * CONCURRENCY).map(|number| grant(&format!("waits-{number}"), REQUEST)).collect();
     hanging.apply(&many.join("---\n")).await;
     hanging.until_reason("tpg", &format!("waits-{}", 2 * CONCURRENCY - 1), "Ready", "Queued").await;
     prompt.apply(&grant("request", REQUEST)).await;
     let served = timeout(Duration::from_secs(5), prompt.until_ready("tpg", "request")).await;
     assert!(served.is_ok(), "{}", prompt.describe("tpg", "request"));
-    hanging.delete("amorg", &hanging.name).await;
+    hanging.delete("amorg", &hanging.organization).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_grants_and_settled_objects_rest_in_silence() {
-    let stage = Stage::bare("rest").await;
-    stage.connect("").await;
-    stage.patch("amorg", &stage.name, json!({"spec": {"roles": {"resyncInterval": "PT1H"}}})).await;
+    let env = TestEnv::with_operator("rest").await;
+    env.connect("").await;
+    env.patch("amorg", &env.organization, json!({"spec": {"roles": {"resyncInterval": "PT1H"}}})).await;
     for number in 0..5 {
-        stage.apply(&grant(&format!("grant-{number}"), REQUEST)).await;
-        stage.apply(&role(&format!("role-{number}"), "")).await;
+        env.apply(&grant(&format!("grant-{number}"), REQUEST)).await;
+        env.apply(&role(&format!("role-{number}"), "")).await;
     }
     for number in 0..5 {
-        stage.until_ready("tpg", &format!("grant-{number}")).await;
-        stage.until_ready("amrole", &format!("role-{number}")).await;
+        env.until_ready("tpg", &format!("grant-{number}")).await;
+        env.until_ready("amrole", &format!("role-{number}")).await;
     }
-    let sweeps = |stage: &Stage| stage.sandbox.requests().count(Operation::GetTemporaryPermissionGrants);
-    let (before, swept) = (stage.sandbox.requests().total(), sweeps(&stage));
-    let (_, written) = stage.activity("tpg", "grant-0", Duration::from_secs(6)).await;
-    let others = stage.sandbox.requests().total() - before - (sweeps(&stage) - swept);
-    assert_eq!((others, written), (0, false), "{:#?}", stage.sandbox.requests().counts);
+    let sweeps = |env: &TestEnv| env.sandbox().requests().count(Operation::GetTemporaryPermissionGrants);
+    let (before, swept) = (env.sandbox().requests().total(), sweeps(&env));
+    let (_, written) = env.activity("tpg", "grant-0", Duration::from_secs(6)).await;
+    let others = env.sandbox().requests().total() - before - (sweeps(&env) - swept);
+    assert_eq!((others, written), (0, false), "{:#?}", env.sandbox().requests().counts);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_older_duplicate_organization_connects() {
-    let stage = Stage::new("twice").await;
-    stage.until_older("amorg", &stage.name).await;
-    let younger = format!("{}-younger", stage.name);
-    let manifest = stage.organization(&format!("http://{}/", stage.address), "");
+    let env = TestEnv::ready("twice").await;
+    env.until_older("amorg", &env.organization).await;
+    let younger = format!("{}-younger", env.organization);
+    let manifest = env.organization_at(&format!("{}/", env.amigo_url()), "");
     let named = |name: &str| format!("metadata: {{name: {name}}}");
-    stage.apply(&manifest.replace(&named(&stage.name), &named(&younger))).await;
-    let why = stage.until_reason("amorg", &younger, "Ready", "Conflict").await;
-    assert!(why.contains(&format!("the older Organization {}", stage.name)), "{why}");
-    let older = stage.condition("amorg", &stage.name, "Ready").await.expect("a condition");
+    env.apply(&manifest.replace(&named(&env.organization), &named(&younger))).await;
+    let why = env.until_reason("amorg", &younger, "Ready", "Conflict").await;
+    assert!(why.contains(&format!("the older Organization {}", env.organization)), "{why}");
+    let older = env.condition("amorg", &env.organization, "Ready").await.expect("a condition");
     assert_eq!(older.status, "True", "{older:?}");
-    stage.delete("amorg", &stage.name).await;
-    stage.until_ready("amorg", &younger).await;
-    stage.delete("amorg", &younger).await;
+    env.delete("amorg", &env.organization).await;
+    env.until_ready("amorg", &younger).await;
+    env.delete("amorg", &younger).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_organization_made_anew_is_connected_anew() {
-    let stage = Stage::new("anew").await;
+    let env = TestEnv::ready("anew").await;
     for _ in 0..3 {
-        let uid = stage.member("amorg", &stage.name, "/metadata/uid").await;
-        stage.delete("amorg", &stage.name).await;
-        stage.connect("").await;
-        assert_ne!(stage.member("amorg", &stage.name, "/metadata/uid").await, uid);
-        stage.until_ready("amorg", &stage.name).await;
+        let uid = env.member("amorg", &env.organization, "/metadata/uid").await;
+        env.delete("amorg", &env.organization).await;
+        env.connect("").await;
+        assert_ne!(env.member("amorg", &env.organization, "/metadata/uid").await, uid);
+        env.until_ready("amorg", &env.organization).await;
     }
-    stage.apply(&grant("request", REQUEST)).await;
-    stage.until_ready("tpg", "request").await;
+    env.apply(&grant("request", REQUEST)).await;
+    env.until_ready("tpg", "request").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_key_ends_the_warning_about_the_old_one() {
     let end = SystemClock.now() + SignedDuration::from_hours(13 * 24);
-    let another = KEY.replace('5', "6");
-    let stage = Stage::seeded("renewed", |seed| {
+    let another = API_KEY_ID.replace('5', "6");
+    let env = TestEnv::seeded("renewed", |seed| {
         let keys = &mut seed.organizations[0].api_keys;
         let mut key = keys[0].clone();
         key.id.clone_from(&another);
@@ -235,39 +233,40 @@ async fn a_new_key_ends_the_warning_about_the_old_one() {
         keys.push(key);
     })
     .await;
-    stage.connect("").await;
-    stage.until_reason("amorg", &stage.name, "CredentialsValid", "CredentialsExpireSoon").await;
-    stage.apply(&stage.secret("sandbox-api-key").replace(KEY, &another)).await;
-    stage.until_reason("amorg", &stage.name, "CredentialsValid", "CredentialsValid").await;
+    env.connect("").await;
+    env.until_reason("amorg", &env.organization, "CredentialsValid", "CredentialsExpireSoon").await;
+    env.apply(&env.secret("sandbox-api-key").replace(API_KEY_ID, &another)).await;
+    env.until_reason("amorg", &env.organization, "CredentialsValid", "CredentialsValid").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unrelated_edit_triggers_no_sign_in() {
-    let stage = Stage::new("edited").await;
-    let sign_ins = || stage.sandbox.requests().count(Operation::SignInWithApiKey);
+    let env = TestEnv::ready("edited").await;
+    let sign_ins = || env.sandbox().requests().count(Operation::SignInWithApiKey);
     let before = sign_ins();
     for allowed in ["one", "two", "three"] {
-        stage.patch("amorg", &stage.name, json!({"spec": {"allowedNamespaces": [allowed, stage.name]}})).await;
-        let generation = stage.member("amorg", &stage.name, "/metadata/generation").await;
-        stage.until_member("amorg", &stage.name, "/status/observedGeneration", generation).await;
-        stage.apply(&grant(allowed, REQUEST)).await;
-        stage.until_ready("tpg", allowed).await;
+        env.patch("amorg", &env.organization, json!({"spec": {"allowedNamespaces": [allowed, env.organization]}}))
+            .await;
+        let generation = env.member("amorg", &env.organization, "/metadata/generation").await;
+        env.until_member("amorg", &env.organization, "/status/observedGeneration", generation).await;
+        env.apply(&grant(allowed, REQUEST)).await;
+        env.until_ready("tpg", allowed).await;
     }
     assert_eq!(sign_ins(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orphaned_grants_are_told_once_with_their_names() {
-    let stage = Stage::new("left").await;
-    stage.apply(&grant("early", REQUEST)).await;
-    stage.until_ready("tpg", "early").await;
-    stage.delete("tpg", "early").await;
-    let events: Api<Event> = Api::namespaced(stage.cluster.client.clone(), "default");
-    let about = ListParams::default().fields(&format!("involvedObject.name={},reason=Orphaned", stage.name));
+    let env = TestEnv::ready("left").await;
+    env.apply(&grant("early", REQUEST)).await;
+    env.until_ready("tpg", "early").await;
+    env.delete("tpg", "early").await;
+    let events: Api<Event> = Api::namespaced(env.client.clone(), "default");
+    let about = ListParams::default().fields(&format!("involvedObject.name={},reason=Orphaned", env.organization));
     let told = || async { events.list(&about).await.expect("Events").items };
-    let first = eventually(PATIENCE, "an Event about orphaned grants", || async { told().await.pop() }).await;
+    let first = eventually(TIMEOUT, "an Event about orphaned grants", || async { told().await.pop() }).await;
     let note = first.message.clone().unwrap_or_default();
-    let tagged = format!("{}/early", stage.cluster.namespace.replace('-', "_"));
+    let tagged = format!("{}/early", env.namespace.replace('-', "_"));
     assert!(note.contains("3 grants") && note.contains(&tagged), "{note}");
     assert_eq!(first.type_.as_deref(), Some("Warning"));
     // Longer than from one sweep to the next.

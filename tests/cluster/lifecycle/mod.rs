@@ -3,7 +3,7 @@
 mod assignments;
 mod connections;
 mod grants;
-mod lost_answers;
+mod lost_responses;
 mod lost_writes;
 mod role_denies;
 mod roles;

@@ -1,6 +1,6 @@
 //! The series of a running operator.
 
-use test_support::test_env::{Stage, operator};
+use test_support::{TestEnv, operator::operator};
 
 /// The value of a series that begins like this, if it is shown.
 async fn value(series: &str) -> Option<f64> {
@@ -8,7 +8,7 @@ async fn value(series: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(series)?.split(' ').next_back()?.parse().ok())
 }
 
-async fn until(stage: &Stage, series: &str, value_is: f64) {
+async fn until(env: &TestEnv, series: &str, value_is: f64) {
     let metrics = operator().await.metrics.clone();
     let is = |page: String| {
         page.lines().any(|line| {
@@ -16,30 +16,30 @@ async fn until(stage: &Stage, series: &str, value_is: f64) {
             value.is_some_and(|value| (value - value_is).abs() < f64::EPSILON)
         })
     };
-    stage.until(&format!("{series} is {value_is}"), || is(metrics.encode().expect("metrics")).then_some(())).await;
+    env.until(&format!("{series} is {value_is}"), || is(metrics.encode().expect("metrics")).then_some(())).await;
 }
 
 #[tokio::test]
 async fn an_organization_is_counted_while_it_is_there() {
-    let stage = Stage::new("counted").await;
-    let of = |metric: &str| format!("amigo_operator_{metric}{{organization=\"{}\"", stage.name);
-    until(&stage, &of("organization_ready"), 1.0).await;
-    until(&stage, &of("grants"), 0.0).await;
+    let env = TestEnv::ready("counted").await;
+    let of = |metric: &str| format!("amigo_operator_{metric}{{organization=\"{}\"", env.organization);
+    until(&env, &of("organization_ready"), 1.0).await;
+    until(&env, &of("grants"), 0.0).await;
     let (swept, key) = (of("last_sweep_timestamp_seconds"), of("api_key_expiry_timestamp_seconds"));
     assert!(value(&swept).await > Some(1e9) && value(&key).await > value(&swept).await);
     assert!(value(&of("api_key_creation_timestamp_seconds")).await > Some(1e9));
     assert!(value(&of("rate_limit_used_requests")).await.is_some());
-    stage.delete("amorg", &stage.name).await;
+    env.delete("amorg", &env.organization).await;
     let metrics = operator().await.metrics.clone();
-    let forgotten = || !metrics.encode().unwrap().contains(&format!("\"{}\"", stage.name));
-    stage.until("no series of the Organization is left", || forgotten().then_some(())).await;
+    let forgotten = || !metrics.encode().unwrap().contains(&format!("\"{}\"", env.organization));
+    env.until("no series of the Organization is left", || forgotten().then_some(())).await;
 }
 
 #[tokio::test]
 async fn requests_are_counted_by_what_they_say() {
-    let stage = Stage::new("requests").await;
+    let env = TestEnv::ready("requests").await;
     let of = |ready: &str, reason: &str| {
-        let (kind, name) = ("TemporaryPermissionGrant", &stage.name);
+        let (kind, name) = ("TemporaryPermissionGrant", &env.organization);
         format!(
             "amigo_operator_objects{{kind=\"{kind}\",organization=\"{name}\",ready=\"{ready}\",reason=\"{reason}\"}}"
         )
@@ -52,22 +52,23 @@ async fn requests_are_counted_by_what_they_say() {
              conditions: {{org_id: {{type: Equals, value: acme}}}}}}]\n"
         )
     };
-    stage.apply(&request("served", "userId: user-eng-2c91")).await;
-    stage.apply(&request("nobody", "email: nobody@example.com")).await;
-    until(&stage, &of("True", "Active"), 1.0).await;
-    until(&stage, &of("False", "UserNotFound"), 1.0).await;
-    let waiting = format!("amigo_operator_oldest_waiting_grant_timestamp_seconds{{organization=\"{}\"", stage.name);
+    env.apply(&request("served", "userId: user-eng-2c91")).await;
+    env.apply(&request("nobody", "email: nobody@example.com")).await;
+    until(&env, &of("True", "Active"), 1.0).await;
+    until(&env, &of("False", "UserNotFound"), 1.0).await;
+    let waiting =
+        format!("amigo_operator_oldest_waiting_grant_timestamp_seconds{{organization=\"{}\"", env.organization);
     assert_eq!(value(&waiting).await, None, "what needs somebody's help does not wait for the operator");
 }
 
 #[tokio::test]
 async fn an_organization_with_a_wrong_key_says_why() {
-    let stage = Stage::bare("wrong-key").await;
-    stage.apply(&stage.secret("not-the-key")).await;
-    stage.apply(&stage.organization(&format!("http://{}", stage.address), "")).await;
-    let labels = format!("kind=\"Organization\",organization=\"{}\",ready=\"False\"", stage.name);
-    until(&stage, &format!("amigo_operator_objects{{{labels},reason=\"CredentialsRejected\"}}"), 1.0).await;
-    until(&stage, &format!("amigo_operator_organization_ready{{organization=\"{}\"}}", stage.name), 0.0).await;
+    let env = TestEnv::with_operator("wrong-key").await;
+    env.apply(&env.secret("not-the-key")).await;
+    env.apply(&env.organization_at(env.amigo_url(), "")).await;
+    let labels = format!("kind=\"Organization\",organization=\"{}\",ready=\"False\"", env.organization);
+    until(&env, &format!("amigo_operator_objects{{{labels},reason=\"CredentialsRejected\"}}"), 1.0).await;
+    until(&env, &format!("amigo_operator_organization_ready{{organization=\"{}\"}}", env.organization), 0.0).await;
     assert!(
         value("amigo_operator_api_requests_total{operation=\"sign_in\",outcome=\"unauthorized\",status=\"401\"}").await
             > Some(0.0)

@@ -1,37 +1,33 @@
 //! `kubectl amigo can-i`, of the cluster and of files.
 
 use serde_json::Value;
-use test_support::{
-    ENGINEER, STRANGER, run,
-    test_env::{Stage, grant},
-};
+use test_support::{ENGINEER, STRANGER, TestEnv, grant, run};
 
 use super::users::{amigo, amigo_as, let_request, offline};
 
 const VIEWER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/role-viewer.yaml");
 
 /// The engineer has the role viewer.
-async fn stage(prefix: &str) -> Stage {
-    let stage = Stage::allow_deny(prefix).await;
-    let_request(&stage, ENGINEER).await;
+async fn env(prefix: &str) -> TestEnv {
+    let env = TestEnv::allow_deny(prefix).await;
+    let_request(&env, ENGINEER).await;
     let viewer = std::fs::read_to_string(VIEWER).expect("a role");
     let viewer = viewer.replace("name: acme", "name: ORGANIZATION").replace("  namespace: default\n", "");
-    stage.apply(&viewer).await;
-    stage
-        .apply(
-            "apiVersion: permissions.amigo.ai/v1alpha1\nkind: RoleAssignment\nmetadata: {name: eng}\nspec:\n  \
+    env.apply(&viewer).await;
+    env.apply(
+        "apiVersion: permissions.amigo.ai/v1alpha1\nkind: RoleAssignment\nmetadata: {name: eng}\nspec:\n  \
              organizationRef: {name: ORGANIZATION}\n  user: {email: eng@example.com}\n  roleRef: {name: viewer}\n",
-        )
-        .await;
-    stage.until_ready("amrole", "viewer").await;
-    stage.until_ready("amra", "eng").await;
-    stage
+    )
+    .await;
+    env.until_ready("amrole", "viewer").await;
+    env.until_ready("amra", "eng").await;
+    env
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cluster_says_what_the_engineer_may_and_why() {
-    let stage = stage("cani").await;
-    let own = amigo(&stage, &["can-i", "Conversation:GetConversation", "--attr", "conversation_user_id={self}"]);
+    let env = env("cani").await;
+    let own = amigo(&env, &["can-i", "Conversation:GetConversation", "--attr", "conversation_user_id={self}"]);
     assert_eq!(
         (own.code, own.stdout.as_str(), own.stderr.as_str()),
         (
@@ -44,39 +40,39 @@ async fn the_cluster_says_what_the_engineer_may_and_why() {
             ""
         )
     );
-    let others = amigo(&stage, &["can-i", "Conversation:GetConversation"]);
+    let others = amigo(&env, &["can-i", "Conversation:GetConversation"]);
     assert!(others.code == 1 && others.stdout.contains("add --attr conversation_user_id="), "{others:?}");
-    let denied = amigo(&stage, &["can-i", "Conversation:CreateConversation", "-o", "json"]);
+    let denied = amigo(&env, &["can-i", "Conversation:CreateConversation", "-o", "json"]);
     let answer: Value = serde_json::from_str(&denied.stdout).expect("JSON");
     assert_eq!((denied.code, &answer["reason"], &answer["allowed"]), (1, &"DenyGrant".into(), &false.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_temporary_grant_counts_while_it_lives() {
-    let stage = stage("cani-live").await;
+    let env = env("cani-live").await;
     let message = ["can-i", "Conversation:GetMessage", "--attr", "conversation_user_id=user-owner-7f3a"];
-    let before = amigo(&stage, &message);
+    let before = amigo(&env, &message);
     assert!(before.code == 1 && before.stdout.contains("no grant names the permission"), "{before:?}");
-    stage.apply(&grant("look", "  conversation: {id: abc123def456abc123def456}")).await;
-    stage.until_ready("tpg", "look").await;
-    let live = amigo(&stage, &message);
+    env.apply(&grant("look", "  conversation: {id: abc123def456abc123def456}")).await;
+    env.until_ready("tpg", "look").await;
+    let live = amigo(&env, &message);
     assert_eq!(live.code, 0, "{live:?}");
     assert!(live.stdout.contains("allowed by conversation of TemporaryPermissionGrant look: until 20"), "{live:?}");
-    let as_role = amigo(&stage, &[&message[..], &["--as-role", "viewer"]].concat());
+    let as_role = amigo(&env, &[&message[..], &["--as-role", "viewer"]].concat());
     assert_eq!(as_role.code, 1, "a role alone has no temporary grants: {as_role:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_or_unreadable_objects_are_reported() {
-    let stage = stage("cani-unknown").await;
-    let colleague = amigo(&stage, &["can-i", "User:GetUserInfo", "--user", "colleague@example.com"]);
+    let env = env("cani-unknown").await;
+    let colleague = amigo(&env, &["can-i", "User:GetUserInfo", "--user", "colleague@example.com"]);
     assert!(colleague.code == 1 && colleague.stderr.contains("no RoleAssignment here says"), "{colleague:?}");
     assert!(colleague.stderr.contains("--as-role NAME; there are: viewer"), "{colleague:?}");
-    let none = amigo(&stage, &["can-i", "User:GetUserInfo", "--as-role", "Engineer"]);
+    let none = amigo(&env, &["can-i", "User:GetUserInfo", "--as-role", "Engineer"]);
     assert!(none.code == 1 && none.stderr.contains("there is no Role Engineer here"), "{none:?}");
-    let stranger = amigo_as(&stage, STRANGER, &["can-i", "User:GetUserInfo"]);
+    let stranger = amigo_as(&env, STRANGER, &["can-i", "User:GetUserInfo"]);
     assert!(stranger.code == 3 && stranger.stderr.contains("cannot list Roles in namespace"), "{stranger:?}");
-    let usage = amigo(&stage, &["can-i", "Conversation.GetMessage"]);
+    let usage = amigo(&env, &["can-i", "Conversation.GetMessage"]);
     assert!(usage.code == 2 && usage.stderr.contains("did you mean Conversation:GetMessage?"), "{usage:?}");
 }
 

@@ -10,34 +10,31 @@ use std::{
 
 use amigo_sandbox::{Effect, Operation};
 use serde_json::{Value, json};
-use test_support::{
-    ENGINEER, Run, STRANGER,
-    test_env::{OPERATOR_NAMESPACE, Stage, grant},
-};
+use test_support::{ENGINEER, OPERATOR_NAMESPACE, Run, STRANGER, TestEnv, grant};
 
 use super::users::{amigo, amigo_as, let_request};
 
 const OWNER: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
 
-/// A stage where the engineer and a colleague have access.
-async fn stage(prefix: &str) -> Stage {
-    let stage = Stage::new(prefix).await;
-    let_request(&stage, ENGINEER).await;
-    stage.apply(&grant("mine", OWNER)).await;
-    stage.apply(&grant("theirs", OWNER).replace("email: eng@", "email: colleague@")).await;
-    stage.until_ready("tpg", "mine").await;
-    stage.until_ready("tpg", "theirs").await;
-    stage
+/// A env where the engineer and a colleague have access.
+async fn env(prefix: &str) -> TestEnv {
+    let env = TestEnv::ready(prefix).await;
+    let_request(&env, ENGINEER).await;
+    env.apply(&grant("mine", OWNER)).await;
+    env.apply(&grant("theirs", OWNER).replace("email: eng@", "email: colleague@")).await;
+    env.until_ready("tpg", "mine").await;
+    env.until_ready("tpg", "theirs").await;
+    env
 }
 
 /// Lists as the engineer.
-fn list(stage: &Stage, options: &[&str]) -> Run {
-    amigo(stage, &[&["conversation", "list-access", "-e", &stage.name], options].concat())
+fn list(env: &TestEnv, options: &[&str]) -> Run {
+    amigo(env, &[&["conversation", "list-access", "-e", &env.organization], options].concat())
 }
 
 /// Lets the engineer read the Organization's Secret, and says where the key may go.
-async fn let_ask_amigo(stage: &Stage) -> [&'static str; 2] {
-    let name = &stage.name;
+async fn let_ask_amigo(env: &TestEnv) -> [&'static str; 2] {
+    let name = &env.organization;
     let rules = format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}-secret, namespace: {OPERATOR_NAMESPACE}}}, \
          rules: [{{apiGroups: [''], resources: [secrets], resourceNames: [{name}], verbs: [get]}}]}}\n---\n\
@@ -45,7 +42,7 @@ async fn let_ask_amigo(stage: &Stage) -> [&'static str; 2] {
          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}-secret}}, \
          subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ENGINEER}}}]}}"
     );
-    stage.apply(&rules).await;
+    env.apply(&rules).await;
     ["--allow-plain-http", "--allowed-api-host=127.0.0.1"]
 }
 
@@ -62,22 +59,22 @@ fn names(rows: &[Value]) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_live_access_is_listed_a_line_each() {
-    let stage = stage("own").await;
-    let listed = list(&stage, &[]);
+    let env = env("own").await;
+    let listed = list(&env, &[]);
     assert_eq!((listed.code, listed.stderr.as_str()), (0, ""), "{listed:?}");
     let lines: Vec<_> = listed.stdout.lines().collect();
     let titles: Vec<_> = lines[0].split("   ").map(str::trim).filter(|title| !title.is_empty()).collect();
     assert_eq!(titles, ["USER", "PERMISSION", "GRANT ID", "EXPIRES", "TIME LEFT", "NAME"]);
     assert_eq!(lines.len(), 4, "{listed:?}");
-    let own: Vec<_> = stage.issued().into_iter().filter(|grant| grant.user_id == "user-eng-2c91").collect();
+    let own: Vec<_> = env.issued().into_iter().filter(|grant| grant.user_id == "user-eng-2c91").collect();
     assert!(own.iter().all(|grant| listed.stdout.contains(&grant.id)), "{listed:?}");
     assert!(lines[1..].iter().all(|line| line.starts_with("eng@example.com ") && line.contains("1h59m")), "{listed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_are_listed_by_whoever_may_list_requests() {
-    let stage = stage("all").await;
-    let listed = list(&stage, &["--all", "--json"]);
+    let env = env("all").await;
+    let listed = list(&env, &["--all", "--json"]);
     let rows = rows(&listed);
     assert_eq!(rows.len(), 6, "{rows:#?}");
     assert_eq!(rows[0]["user"], "colleague@example.com");
@@ -88,8 +85,8 @@ async fn all_are_listed_by_whoever_may_list_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn remote_only_access_is_listed_apart() {
-    let stage = stage("beyond").await;
-    let flags = let_ask_amigo(&stage).await;
+    let env = env("beyond").await;
+    let flags = let_ask_amigo(&env).await;
     let body = json!({
         "user_id": "user-admin-90aa", "duration": "PT1H", "tags": {}, "justification": "made at the console",
         "permission_grant": {
@@ -97,9 +94,9 @@ async fn remote_only_access_is_listed_apart() {
             "conditions": {"org_id": {"type": "Equals", "value": "acme"}}
         }
     });
-    stage.by_hand("/role/temporary_permission_grant/", body).await;
-    stage.delete("tpg", "theirs").await;
-    let rows = rows(&list(&stage, &[["--all", "--json"].as_slice(), &flags, &AT_DEFAULT].concat()));
+    env.change_out_of_band("/role/temporary_permission_grant/", body).await;
+    env.delete("tpg", "theirs").await;
+    let rows = rows(&list(&env, &[["--all", "--json"].as_slice(), &flags, &AT_DEFAULT].concat()));
     let told = |row: &Value| (row["user"].as_str().unwrap().to_owned(), row["source"].as_str().unwrap().to_owned());
     let told: Vec<_> = rows.iter().map(told).collect();
     let of = |user: &str, source: &str| told.iter().filter(|one| **one == (user.to_owned(), source.to_owned())).count();
@@ -111,42 +108,42 @@ async fn remote_only_access_is_listed_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_access_is_listed_from_request_then_amigo() {
-    let stage = Stage::new("expired").await;
-    let_request(&stage, ENGINEER).await;
-    let flags = let_ask_amigo(&stage).await;
-    stage.apply(&grant("gone", &format!("  duration: PT1M\n{OWNER}"))).await;
-    stage.apply(&grant("kept", &format!("  duration: PT1M\n  ttlAfterExpiry: PT1H\n{OWNER}"))).await;
-    stage.until_ready("tpg", "gone").await;
-    stage.until_ready("tpg", "kept").await;
+    let env = TestEnv::ready("expired").await;
+    let_request(&env, ENGINEER).await;
+    let flags = let_ask_amigo(&env).await;
+    env.apply(&grant("gone", &format!("  duration: PT1M\n{OWNER}"))).await;
+    env.apply(&grant("kept", &format!("  duration: PT1M\n  ttlAfterExpiry: PT1H\n{OWNER}"))).await;
+    env.until_ready("tpg", "gone").await;
+    env.until_ready("tpg", "kept").await;
     let ended = test_support::eventually(Duration::from_mins(2), "both have ended", || async {
-        let kept = stage.member("tpg", "kept", "/status/phase").await;
-        (kept == "Expired" && stage.object("tpg", "gone").await.is_none()).then_some(())
+        let kept = env.member("tpg", "kept", "/status/phase").await;
+        (kept == "Expired" && env.object("tpg", "gone").await.is_none()).then_some(())
     });
     ended.await;
-    let nothing = list(&stage, &[]);
+    let nothing = list(&env, &[]);
     assert!(nothing.stdout.is_empty() && nothing.stderr.contains("No live access of eng@example.com"), "{nothing:?}");
-    let kept = rows(&list(&stage, &["--show-expired", "--json"]));
+    let kept = rows(&list(&env, &["--show-expired", "--json"]));
     assert_eq!(names(&kept), ["kept"; 3]);
-    let all = list(&stage, &[["--show-expired", "--json"].as_slice(), &flags, &AT_DEFAULT].concat());
+    let all = list(&env, &[["--show-expired", "--json"].as_slice(), &flags, &AT_DEFAULT].concat());
     let all = rows(&all);
     let sources: Vec<_> = all.iter().map(|row| row["source"].as_str().unwrap()).collect();
     assert_eq!(sources, ["object", "object", "object", "api", "api", "api"], "{all:#?}");
     assert!(all.iter().all(|row| row["expired"] == true && row["user"] == "eng@example.com"), "{all:#?}");
-    let table = list(&stage, &[["--show-expired"].as_slice(), &flags, &AT_DEFAULT].concat()).stdout;
+    let table = list(&env, &[["--show-expired"].as_slice(), &flags, &AT_DEFAULT].concat()).stdout;
     assert!(table.lines().next().unwrap().ends_with("SOURCE") && table.contains("expired"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
-    let stage = stage("key").await;
-    let flags = let_ask_amigo(&stage).await;
-    let asked = stage.sandbox.requests().count(Operation::SignInWithApiKey);
-    let refused = list(&stage, &[["--all"].as_slice(), &AT_DEFAULT].concat());
+    let env = env("key").await;
+    let flags = let_ask_amigo(&env).await;
+    let asked = env.sandbox().requests().count(Operation::SignInWithApiKey);
+    let refused = list(&env, &[["--all"].as_slice(), &AT_DEFAULT].concat());
     assert_eq!(refused.code, 0, "{refused:?}");
     assert!(refused.stderr.contains("is not sent") && refused.stderr.contains("--allow-plain-http"), "{refused:?}");
-    assert_eq!(stage.sandbox.requests().count(Operation::SignInWithApiKey), asked);
-    stage.fail(Operation::GetTemporaryPermissionGrants, Effect::status(403));
-    let failed = list(&stage, &[["--all"].as_slice(), &flags, &AT_DEFAULT].concat());
+    assert_eq!(env.sandbox().requests().count(Operation::SignInWithApiKey), asked);
+    env.fail_always(Operation::GetTemporaryPermissionGrants, Effect::status(403));
+    let failed = list(&env, &[["--all"].as_slice(), &flags, &AT_DEFAULT].concat());
     assert!(failed.code == 0 && failed.stdout.lines().count() == 7, "{failed:?}");
     assert!(failed.stderr.contains("only what requests in this cluster say"), "{failed:?}");
     for output in [&refused, &failed] {
@@ -156,28 +153,28 @@ async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_format_lists_the_same_access() {
-    let stage = stage("formats").await;
-    let json = list(&stage, &["-o", "json"]);
-    assert_eq!(json.stdout, list(&stage, &["--json"]).stdout, "--json is an alias");
-    let yaml = list(&stage, &["-o", "yaml"]).stdout;
+    let env = env("formats").await;
+    let json = list(&env, &["-o", "json"]);
+    assert_eq!(json.stdout, list(&env, &["--json"]).stdout, "--json is an alias");
+    let yaml = list(&env, &["-o", "yaml"]).stdout;
     assert_eq!(serde_saphyr::from_str::<Vec<Value>>(&yaml).expect("YAML"), rows(&json));
     assert_eq!(names(&rows(&json)), ["mine"; 3]);
-    let every = list(&stage, &["--all", "-o", "name"]).stdout;
+    let every = list(&env, &["--all", "-o", "name"]).stdout;
     assert_eq!(every.lines().next(), Some("temporarypermissiongrant.permissions.amigo.ai/mine"));
     assert_eq!(every.lines().count(), 2);
-    let wide = list(&stage, &["-o", "wide"]).stdout;
+    let wide = list(&env, &["-o", "wide"]).stdout;
     assert!(wide.lines().nth(1).unwrap().ends_with("Debugging reported issue #42"), "{wide}");
-    assert_eq!(list(&stage, &["--json", "-o", "json"]).code, 2);
+    assert_eq!(list(&env, &["--json", "-o", "json"]).code, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_wait_or_failed_are_hinted_at() {
-    let stage = Stage::new("hints").await;
-    let_request(&stage, ENGINEER).await;
-    stage.apply(&grant("waits", OWNER).replace("name: ORGANIZATION", "name: nowhere")).await;
-    stage.apply(&grant("mine", &OWNER.replace("ownerUserId: user-owner-7f3a", "id: ffffffffffffffffffffffff"))).await;
-    stage.until_reason("tpg", "mine", "Ready", "ConversationNotVisible").await;
-    let listed = list(&stage, &[]);
+    let env = TestEnv::ready("hints").await;
+    let_request(&env, ENGINEER).await;
+    env.apply(&grant("waits", OWNER).replace("name: ORGANIZATION", "name: nowhere")).await;
+    env.apply(&grant("mine", &OWNER.replace("ownerUserId: user-owner-7f3a", "id: ffffffffffffffffffffffff"))).await;
+    env.until_reason("tpg", "mine", "Ready", "ConversationNotVisible").await;
+    let listed = list(&env, &[]);
     assert!(listed.code == 0 && listed.stdout.is_empty(), "{listed:?}");
     assert!(listed.stderr.contains("Request mine: Pending, ConversationNotVisible"), "{listed:?}");
     assert!(!listed.stderr.contains("waits"), "another Organization's: {listed:?}");
@@ -185,27 +182,27 @@ async fn requests_that_wait_or_failed_are_hinted_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everywhere_needs_the_right_to_list_everywhere() {
-    let stage = stage("everywhere").await;
-    let refused = list(&stage, &["-A"]);
+    let env = env("everywhere").await;
+    let refused = list(&env, &["-A"]);
     assert!(refused.code == 3 && refused.stderr.contains("list requests for access"), "{refused:?}");
-    let command = ["conversation", "list-access", "-e", &stage.name, "-A"];
+    let command = ["conversation", "list-access", "-e", &env.organization, "-A"];
     let impersonated = [command.as_slice(), &["--as", ENGINEER, "--as-group", "system:masters"]].concat();
-    let listed = amigo_as(&stage, "admin", &impersonated);
+    let listed = amigo_as(&env, "admin", &impersonated);
     assert_eq!(listed.code, 0, "{listed:?}");
     assert!(listed.stdout.starts_with("NAMESPACE ") && listed.stdout.lines().count() == 4, "{listed:?}");
-    assert!(listed.stdout.contains(&stage.cluster.namespace), "{listed:?}");
+    assert!(listed.stdout.contains(&env.namespace), "{listed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn user_without_email_or_rights_gets_an_error() {
-    let stage = stage("rights").await;
-    let command = ["conversation", "list-access", "-e", stage.name.as_str()];
-    let nameless = amigo_as(&stage, "admin", &command);
+    let env = env("rights").await;
+    let command = ["conversation", "list-access", "-e", env.organization.as_str()];
+    let nameless = amigo_as(&env, "admin", &command);
     assert!(nameless.code == 2 && nameless.stderr.contains("AMIGO_USER_EMAIL"), "{nameless:?}");
     assert!(nameless.stderr.contains("--all"), "{nameless:?}");
-    let refused = amigo_as(&stage, STRANGER, &command);
+    let refused = amigo_as(&env, STRANGER, &command);
     assert_eq!(refused.code, 3, "{refused:?}");
-    let unknown = amigo(&stage, &["conversation", "list-access", "-e", "nowhere"]);
+    let unknown = amigo(&env, &["conversation", "list-access", "-e", "nowhere"]);
     assert!(unknown.code == 1 && unknown.stderr.contains("Organization nowhere does not exist"), "{unknown:?}");
 }
 
@@ -217,14 +214,14 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(stage: &Stage, options: &[&str]) -> Self {
+    fn start(env: &TestEnv, options: &[&str]) -> Self {
         let plugin = env!("CARGO_BIN_EXE_kubectl-amigo");
         // Not through kubectl: its child would outlive it.
         let mut child = std::process::Command::new(plugin)
-            .args(["conversation", "list-access", "-e", &stage.name, "--watch"])
+            .args(["conversation", "list-access", "-e", &env.organization, "--watch"])
             .args(options)
-            .args(["--context", ENGINEER, "-n", &stage.cluster.namespace])
-            .env("KUBECONFIG", stage.cluster.plane().kubeconfig_path())
+            .args(["--context", ENGINEER, "-n", &env.namespace])
+            .env("KUBECONFIG", env.plane().kubeconfig_path())
             .env("NO_PROXY", "127.0.0.1")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -259,13 +256,13 @@ impl Drop for Watch {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_tells_what_comes_and_what_goes() {
-    let stage = stage("watch").await;
-    let mut watch = Watch::start(&stage, &[]);
+    let env = env("watch").await;
+    let mut watch = Watch::start(&env, &[]);
     watch.until(&["USER", "TIME LEFT"]);
     watch.until(&["GetInteractionInsights", "1h59m", "mine"]);
-    stage.apply(&grant("minute", &format!("  duration: PT1M\n{OWNER}"))).await;
+    env.apply(&grant("minute", &format!("  duration: PT1M\n{OWNER}"))).await;
     watch.until(&["GetMessage", "minute"]);
-    stage.delete("tpg", "mine").await;
+    env.delete("tpg", "mine").await;
     watch.until(&["mine", "request deleted"]);
     watch.until(&["minute", "expired"]);
     assert!(watch.seen.iter().all(|line| !line.contains("colleague")), "{:#?}", watch.seen);
@@ -273,10 +270,10 @@ async fn a_watch_tells_what_comes_and_what_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_as_json_has_a_line_for_each_record() {
-    let stage = stage("lines").await;
-    let mut watch = Watch::start(&stage, &["--json", "--all"]);
+    let env = env("lines").await;
+    let mut watch = Watch::start(&env, &["--json", "--all"]);
     let line: Value = serde_json::from_str(&watch.until(&["colleague"])).expect("JSON");
     assert_eq!(line["name"], "theirs");
-    let mut names = Watch::start(&stage, &["-o", "name"]);
+    let mut names = Watch::start(&env, &["-o", "name"]);
     names.until(&["temporarypermissiongrant.permissions.amigo.ai/mine"]);
 }

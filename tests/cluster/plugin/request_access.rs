@@ -8,46 +8,46 @@ use std::{
 use amigo_sandbox::{Effect, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use test_support::{ENGINEER, Run, finished, kubectl_command, test_env::Stage};
+use test_support::{ENGINEER, Run, TestEnv, finished, kubectl_command};
 
 use super::users::{amigo_as, let_request};
 
 const ID: &str = "abc123def456abc123def456";
 
-/// A stage whose engineer may ask.
-async fn stage(prefix: &str) -> Stage {
-    let stage = Stage::new(prefix).await;
-    let_request(&stage, ENGINEER).await;
-    stage
+/// A env whose engineer may ask.
+async fn env(prefix: &str) -> TestEnv {
+    let env = TestEnv::ready(prefix).await;
+    let_request(&env, ENGINEER).await;
+    env
 }
 
-/// Asks as the engineer, of the stage's Organization.
-pub fn request(stage: &Stage, conversation: &str, options: &[&str]) -> Run {
-    request_as(stage, ENGINEER, conversation, options)
+/// Asks as the engineer, of the env's Organization.
+pub fn request(env: &TestEnv, conversation: &str, options: &[&str]) -> Run {
+    request_as(env, ENGINEER, conversation, options)
 }
 
 /// Asks as any user.
-pub fn request_as(stage: &Stage, user: &str, conversation: &str, options: &[&str]) -> Run {
+pub fn request_as(env: &TestEnv, user: &str, conversation: &str, options: &[&str]) -> Run {
     let command = ["conversation", "request-access", conversation, "-j", "Debugging reported issue #42"];
-    amigo_as(stage, user, &[&command, ["-e", &stage.name].as_slice(), options].concat())
+    amigo_as(env, user, &[&command, ["-e", &env.organization].as_slice(), options].concat())
 }
 
 fn parsed(output: &Run) -> Value {
     serde_json::from_str(&output.stdout).expect(&output.stderr)
 }
 
-/// Requests that stand in the stage's namespace.
-pub fn standing(stage: &Stage) -> Vec<Value> {
-    let list = stage.cluster.kubectl(&["get", "tpg", "-o", "json"]);
+/// Requests that stand in the env's namespace.
+pub fn standing(env: &TestEnv) -> Vec<Value> {
+    let list = env.kubectl(&["get", "tpg", "-o", "json"]);
     parsed(&list)["items"].as_array().expect("items").clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guides_request_opens_the_owners_conversations() {
-    let stage = stage("request").await;
-    let granted = request(&stage, ID, &[]);
+    let env = env("request").await;
+    let granted = request(&env, ID, &[]);
     assert_eq!(granted.code, 0, "{granted:?}");
-    let issued = stage.issued();
+    let issued = env.issued();
     assert_eq!(issued.len(), 3);
     assert!(issued.iter().all(|grant| grant.duration == "PT2H" && grant.user_id == "user-eng-2c91"), "{issued:?}");
     assert!(issued.iter().all(|grant| granted.stdout.contains(&grant.permission_name)), "{granted:?}");
@@ -59,13 +59,13 @@ async fn the_guides_request_opens_the_owners_conversations() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_request_says_who_asked_for_whom() {
-    let stage = stage("asked").await;
+    let env = env("asked").await;
     let options = ["--user-email", "colleague@example.com", "--name", "pairing", "-d", "PT4H", "-o", "json"];
-    let granted = request(&stage, ID, &options);
+    let granted = request(&env, ID, &options);
     assert_eq!(granted.code, 0, "{granted:?}");
     let object = parsed(&granted);
     let spec = json!({
-        "organizationRef": {"name": stage.name}, "user": {"email": "colleague@example.com"}, "requestedBy": ENGINEER,
+        "organizationRef": {"name": env.organization}, "user": {"email": "colleague@example.com"}, "requestedBy": ENGINEER,
         "justification": "Debugging reported issue #42", "duration": "PT4H", "conversation": {"id": ID},
     });
     assert_eq!((&object["spec"], &object["metadata"]["name"]), (&spec, &json!("pairing")));
@@ -75,178 +75,178 @@ async fn the_request_says_who_asked_for_whom() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_format_names_the_same_grants() {
-    let stage = stage("formats").await;
-    let object = parsed(&request(&stage, ID, &["--json", "--name", "one"]));
-    let issued = stage.issued();
+    let env = env("formats").await;
+    let object = parsed(&request(&env, ID, &["--json", "--name", "one"]));
+    let issued = env.issued();
     let row = &object["status"]["grants"][0];
     let grant = issued.iter().find(|grant| row["id"] == grant.id.as_str()).expect("a grant of this id");
     assert_eq!((&object["metadata"]["name"], &row["permissionName"]), (&json!("one"), &json!(grant.permission_name)));
     assert_eq!(object["status"]["conversationOwnerUserId"], "user-owner-7f3a");
-    let yaml = request(&stage, ID, &["-o", "yaml", "--name", "two"]).stdout;
+    let yaml = request(&env, ID, &["-o", "yaml", "--name", "two"]).stdout;
     assert!(yaml.starts_with("apiVersion: permissions.amigo.ai/v1alpha1\nkind: TemporaryPermissionGrant\n"), "{yaml}");
-    let name = request(&stage, ID, &["-o", "name", "--name", "three"]).stdout;
+    let name = request(&env, ID, &["-o", "name", "--name", "three"]).stdout;
     assert_eq!(name, "temporarypermissiongrant.permissions.amigo.ai/three\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_wait_leaves_the_requests_name() {
-    let stage = stage("nowait").await;
-    let asked = request(&stage, ID, &["--no-wait"]);
+    let env = env("nowait").await;
+    let asked = request(&env, ID, &["--no-wait"]);
     assert_eq!(asked.code, 0, "{asked:?}");
     let name = asked.stdout.trim().strip_prefix("temporarypermissiongrant.permissions.amigo.ai/").expect("a name");
     assert!(name.starts_with("eng-abc123-"), "{name}");
-    stage.until_ready("tpg", name).await;
-    assert_eq!(request(&stage, ID, &["--wait=false", "-o", "name"]).stdout.lines().count(), 1);
+    env.until_ready("tpg", name).await;
+    assert_eq!(request(&env, ID, &["--wait=false", "-o", "name"]).stdout.lines().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_owner_is_not_looked_up() {
-    let stage = stage("owner").await;
-    let granted = request(&stage, ID, &["--owner-user-id", "user-private-33b2"]);
+    let env = env("owner").await;
+    let granted = request(&env, ID, &["--owner-user-id", "user-private-33b2"]);
     assert_eq!(granted.code, 0, "{granted:?}");
     assert!(granted.stderr.contains("all conversations of user-private-33b2"), "{granted:?}");
-    assert_eq!(stage.sandbox.requests().count(Operation::GetConversations), 0);
+    assert_eq!(env.sandbox().requests().count(Operation::GetConversations), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_can_be_ended_says_within_what_time() {
-    let stage = stage("leases").await;
-    let granted = request(&stage, ID, &["--revoke-within", "PT15M", "--name", "short", "--ttl-after-expiry", "P7D"]);
+    let env = env("leases").await;
+    let granted = request(&env, ID, &["--revoke-within", "PT15M", "--name", "short", "--ttl-after-expiry", "P7D"]);
     assert_eq!(granted.code, 0, "{granted:?}");
     assert!(granted.stderr.contains("`kubectl amigo revoke short -n "), "{granted:?}");
     assert!(granted.stderr.contains("ends the access within PT15M"), "{granted:?}");
-    assert_eq!(stage.member("tpg", "short", "/spec/revokeWithin").await, "PT15M");
-    assert_eq!(stage.member("tpg", "short", "/spec/ttlAfterExpiry").await, "P7D");
+    assert_eq!(env.member("tpg", "short", "/spec/revokeWithin").await, "PT15M");
+    assert_eq!(env.member("tpg", "short", "/spec/ttlAfterExpiry").await, "P7D");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn id_without_env_uses_the_only_organization() {
-    let stage = stage("inferred").await;
+    let env = env("inferred").await;
     let command = ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-o", "name"];
-    let granted = amigo_as(&stage, ENGINEER, &command);
+    let granted = amigo_as(&env, ENGINEER, &command);
     assert_eq!(granted.code, 0, "{granted:?}");
-    assert!(granted.stderr.contains(&format!("Asking Organization {}, the only one", stage.name)), "{granted:?}");
+    assert!(granted.stderr.contains(&format!("Asking Organization {}, the only one", env.organization)), "{granted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn excessive_duration_is_cut_with_a_warning() {
-    let stage = Stage::bare("cut").await;
-    stage.connect("  grants: {maxDuration: PT1H}").await;
-    stage.until_ready("amorg", &stage.name).await;
-    let_request(&stage, ENGINEER).await;
-    let granted = request(&stage, ID, &["-d", "PT4H"]);
+    let env = TestEnv::with_operator("cut").await;
+    env.connect("  grants: {maxDuration: PT1H}").await;
+    env.until_ready("amorg", &env.organization).await;
+    let_request(&env, ENGINEER).await;
+    let granted = request(&env, ID, &["-d", "PT4H"]);
     assert_eq!(granted.code, 0, "{granted:?}");
     assert!(granted.stderr.contains("grants PT1H at most: PT4H is cut to it"), "{granted:?}");
-    assert!(stage.issued().iter().all(|grant| grant.duration == "PT1H"));
+    assert!(env.issued().iter().all(|grant| grant.duration == "PT1H"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dry_runs_leave_nothing_behind() {
-    let stage = stage("dry").await;
-    let manifest = request(&stage, ID, &["--dry-run=client"]);
+    let env = env("dry").await;
+    let manifest = request(&env, ID, &["--dry-run=client"]);
     assert!(manifest.code == 0 && manifest.stdout.contains("email: eng@example.com"), "{manifest:?}");
-    let checked = request(&stage, ID, &["--dry-run=server", "-o", "json"]);
+    let checked = request(&env, ID, &["--dry-run=server", "-o", "json"]);
     assert!(parsed(&checked)["metadata"]["uid"].is_string(), "{checked:?}");
-    let refused = request(&stage, ID, &["--dry-run=server", "--name", "Not_A_Name"]);
+    let refused = request(&env, ID, &["--dry-run=server", "--name", "Not_A_Name"]);
     assert!(refused.code == 3 && refused.stderr.contains("Not_A_Name"), "{refused:?}");
-    assert!(standing(&stage).is_empty());
-    assert!(stage.issued().is_empty());
+    assert!(standing(&env).is_empty());
+    assert!(env.issued().is_empty());
     // What was printed can be applied.
-    stage.cluster.apply(&manifest.stdout).await.expect("applied");
-    assert_eq!(standing(&stage).len(), 1);
+    env.apply(&manifest.stdout).await;
+    assert_eq!(standing(&env).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn complete_options_need_no_cluster_for_a_manifest() {
-    let stage = Stage::bare("offline").await;
+    let env = TestEnv::with_operator("offline").await;
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("config");
-    let kubeconfig = stage.cluster.plane().kubeconfig();
+    let kubeconfig = env.plane().kubeconfig();
     let server = kubeconfig.lines().find_map(|line| line.split("server").nth(1)).expect("a server").to_owned();
     let server = server.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
     std::fs::write(&config, kubeconfig.replace(server, "https://127.0.0.1:9")).expect("a kubeconfig");
     let config = config.to_str().expect("a path");
     let options = ["--user-email", "colleague@example.com", "--dry-run=client", "--kubeconfig", config];
-    let manifest = request(&stage, ID, &options);
+    let manifest = request(&env, ID, &options);
     assert!(manifest.code == 0 && manifest.stdout.contains("email: colleague@example.com"), "{manifest:?}");
-    let asked = request(&stage, ID, &["--kubeconfig", config]);
+    let asked = request(&env, ID, &["--kubeconfig", config]);
     assert!(asked.code == 1 && asked.stderr.contains("check the connection"), "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn get_without_list_rights_is_enough_to_wait() {
-    let stage = Stage::new("getonly").await;
-    let_do(&stage, "[create, get]").await;
-    let granted = request(&stage, ID, &[]);
+    let env = TestEnv::ready("getonly").await;
+    let_do(&env, "[create, get]").await;
+    let granted = request(&env, ID, &[]);
     assert!(granted.code == 0 && granted.stdout.contains("Conversation:GetMessage"), "{granted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn user_without_read_rights_learns_request_exists() {
-    let stage = Stage::new("blind").await;
-    let_do(&stage, "[create]").await;
-    let asked = request(&stage, ID, &[]);
+    let env = TestEnv::ready("blind").await;
+    let_do(&env, "[create]").await;
+    let asked = request(&env, ID, &[]);
     assert_eq!(asked.code, 4, "{asked:?}");
     assert!(asked.stderr.contains("stands, but you may not see how it goes on"), "{asked:?}");
-    assert_eq!(standing(&stage).len(), 1);
-    assert_eq!(request(&stage, ID, &["--no-wait"]).code, 0);
+    assert_eq!(standing(&env).len(), 1);
+    assert_eq!(request(&env, ID, &["--no-wait"]).code, 0);
 }
 
 /// Gives the engineer few rights on requests.
-async fn let_do(stage: &Stage, verbs: &str) {
-    let_request(stage, ENGINEER).await;
+async fn let_do(env: &TestEnv, verbs: &str) {
+    let_request(env, ENGINEER).await;
     let role = format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: requester}}, rules: \
          [{{apiGroups: [permissions.amigo.ai], resources: [temporarypermissiongrants], verbs: {verbs}}}]}}"
     );
-    stage.apply(&role).await;
+    env.apply(&role).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_at_its_timeout_with_the_reason() {
-    let stage = stage("timeout").await;
-    fail_with_503(&stage);
-    let waited = request(&stage, ID, &["--timeout", "6s"]);
+    let env = env("timeout").await;
+    fail_with_503(&env);
+    let waited = request(&env, ID, &["--timeout", "6s"]);
     assert_eq!(waited.code, 124, "{waited:?}");
     assert!(waited.stderr.contains("not granted in time: ") && waited.stderr.contains("Unavailable"), "{waited:?}");
     assert!(waited.stderr.contains("the request stands"), "{waited:?}");
-    assert_eq!(standing(&stage).len(), 1);
+    assert_eq!(standing(&env).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_deleted_is_no_longer_waited_for() {
-    let stage = stage("deleted").await;
-    fail_with_503(&stage);
-    let waiting = start(&stage, "doomed");
-    appears(&stage, "doomed").await;
-    stage.delete("tpg", "doomed").await;
+    let env = env("deleted").await;
+    fail_with_503(&env);
+    let waiting = start(&env, "doomed");
+    appears(&env, "doomed").await;
+    env.delete("tpg", "doomed").await;
     let waited = finished(waiting);
     assert!(waited.code == 1 && waited.stderr.contains("was deleted while it was waited for"), "{waited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_leaves_the_request_and_says_so() {
-    let stage = stage("ctrlc").await;
-    fail_with_503(&stage);
-    let mut waiting = start(&stage, "left");
+    let env = env("ctrlc").await;
+    fail_with_503(&env);
+    let mut waiting = start(&env, "left");
     let told = first_line(waiting.stderr.as_mut().expect("a pipe"));
     assert!(told.starts_with("Request left created"), "{told}");
     let id = Pid::from_raw(i32::try_from(waiting.id()).expect("a process id")).expect("a process id");
     kill_process(id, Signal::INT).expect("sent");
     let waited = finished(waiting);
     assert!(waited.code == 130 && waited.stderr.contains("request left stands"), "{waited:?}");
-    assert_eq!(standing(&stage).len(), 1);
+    assert_eq!(standing(&env).len(), 1);
 }
 
-fn fail_with_503(stage: &Stage) {
-    stage.fail(Operation::GetUsers, Effect::Status { status: 503, retry_after: None, body: None });
+fn fail_with_503(env: &TestEnv) {
+    env.fail_always(Operation::GetUsers, Effect::Status { status: 503, retry_after: None, body: None });
 }
 
 /// A request that waits, in a process of its own.
-fn start(stage: &Stage, name: &str) -> Child {
-    kubectl_command(stage.cluster.plane())
+fn start(env: &TestEnv, name: &str) -> Child {
+    kubectl_command(env.plane())
         .args(["amigo", "conversation", "request-access", ID, "-j", "Debugging reported issue #42"])
-        .args(["-e", &stage.name, "--name", name, "--context", ENGINEER, "-n", &stage.cluster.namespace])
+        .args(["-e", &env.organization, "--name", name, "--context", ENGINEER, "-n", &env.namespace])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -262,6 +262,6 @@ fn first_line(from: &mut impl Read) -> String {
     String::from_utf8(line).expect("text")
 }
 
-async fn appears(stage: &Stage, name: &str) {
-    stage.until_member("tpg", name, "/metadata/name", json!(name)).await;
+async fn appears(env: &TestEnv, name: &str) {
+    env.until_member("tpg", name, "/metadata/name", json!(name)).await;
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
-use test_support::{ENGINEER, Run, STRANGER, test_env::Stage};
+use test_support::{ENGINEER, Run, STRANGER, TestEnv};
 
 use super::users::{amigo, amigo_as, let_request};
 
@@ -23,43 +23,43 @@ const MORE: &str = "  - permissionName: Conversation:GetMessage
     conditions: {org_id: {type: Equals, value: '{self_org_id}'}}
 ";
 
-async fn stage() -> Stage {
-    let stage = Stage::new("compared").await;
-    let_request(&stage, ENGINEER).await;
-    stage.apply(READER).await;
-    stage.until_ready("amrole", "reader").await;
-    stage
+async fn env() -> TestEnv {
+    let env = TestEnv::ready("compared").await;
+    let_request(&env, ENGINEER).await;
+    env.apply(READER).await;
+    env.until_ready("amrole", "reader").await;
+    env
 }
 
-fn diff_file(stage: &Stage, text: &str, arguments: &[&str]) -> Run {
+fn diff_file(env: &TestEnv, text: &str, arguments: &[&str]) -> Run {
     let mut file = NamedTempFile::with_suffix(".yaml").expect("a file");
-    file.write_all(text.replace("ORGANIZATION", &stage.name).as_bytes()).expect("written");
+    file.write_all(text.replace("ORGANIZATION", &env.organization).as_bytes()).expect("written");
     let path = file.path().display().to_string();
-    amigo(stage, &[&["role", "diff", "-f", &path], arguments].concat())
+    amigo(env, &[&["role", "diff", "-f", &path], arguments].concat())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn applied_role_is_in_sync_until_it_drifts() {
-    let stage = stage().await;
-    let same = amigo(&stage, &["role", "diff", "reader"]);
+    let env = env().await;
+    let same = amigo(&env, &["role", "diff", "reader"]);
     assert_eq!(same.code, 0, "{same:?}");
     assert!(same.stdout.starts_with("role reader (Role ") && same.stdout.contains("): in sync\n"), "{same:?}");
-    stage.patch("amrole", "reader", json!({ "spec": { "driftPolicy": "Report" } })).await;
-    stage.by_hand("/role/reader", json!({ "description": "Changed" })).await;
-    stage.until_reason("amrole", "reader", "Ready", "Drifted").await;
-    let drifted = amigo(&stage, &["role", "diff", "reader"]);
+    env.patch("amrole", "reader", json!({ "spec": { "driftPolicy": "Report" } })).await;
+    env.change_out_of_band("/role/reader", json!({ "description": "Changed" })).await;
+    env.until_reason("amrole", "reader", "Ready", "Drifted").await;
+    let drifted = amigo(&env, &["role", "diff", "reader"]);
     assert_eq!(drifted.code, 1, "{drifted:?}");
     assert!(drifted.stdout.contains("not in sync: Drifted: "), "{drifted:?}");
-    let warned = diff_file(&stage, READER, &[]);
+    let warned = diff_file(&env, READER, &[]);
     assert!(warned.stderr.contains("may not be what is at Amigo: Drifted"), "{warned:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_shows_what_applying_it_would_change() {
-    let stage = stage().await;
-    let same = diff_file(&stage, READER, &[]);
+    let env = env().await;
+    let same = diff_file(&env, READER, &[]);
     assert_eq!((same.code, same.stdout.ends_with(": no difference\n")), (0, true), "{same:?}");
-    let more = diff_file(&stage, &format!("{READER}{MORE}"), &[]);
+    let more = diff_file(&env, &format!("{READER}{MORE}"), &[]);
     assert_eq!(more.code, 1, "{more:?}");
     for part in [
         "+ Allow Conversation:GetMessage where",
@@ -72,17 +72,17 @@ async fn a_file_shows_what_applying_it_would_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_role_and_programs_are_served() {
-    let stage = stage().await;
-    let new = diff_file(&stage, &READER.replace("name: reader", "name: newcomer"), &["-o", "json"]);
+    let env = env().await;
+    let new = diff_file(&env, &READER.replace("name: reader", "name: newcomer"), &["-o", "json"]);
     let json: Value = serde_json::from_str(&new.stdout).expect("JSON");
     assert_eq!((new.code, &json[0]["isNew"], &json[0]["atAmigo"]), (1, &json!(true), &json!("New")), "{new:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_is_no_difference() {
-    let stage = stage().await;
-    assert_eq!(amigo(&stage, &["role", "diff", "nobody"]).code, 2);
-    assert_eq!(amigo(&stage, &["role", "diff"]).code, 2);
-    assert_eq!(diff_file(&stage, &READER.replace("permissionName", "permision"), &[]).code, 2);
-    assert_eq!(amigo_as(&stage, STRANGER, &["role", "diff", "reader"]).code, 3);
+    let env = env().await;
+    assert_eq!(amigo(&env, &["role", "diff", "nobody"]).code, 2);
+    assert_eq!(amigo(&env, &["role", "diff"]).code, 2);
+    assert_eq!(diff_file(&env, &READER.replace("permissionName", "permision"), &[]).code, 2);
+    assert_eq!(amigo_as(&env, STRANGER, &["role", "diff", "reader"]).code, 3);
 }

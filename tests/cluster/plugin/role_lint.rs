@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use test_support::{ENGINEER, Run, control_plane, kubectl_command, run, test_env::Stage};
+use test_support::{ENGINEER, Run, TestEnv, control_plane, kubectl_command, run};
 
 use super::users::{amigo, let_request};
 
@@ -90,12 +90,12 @@ async fn the_examples_have_no_errors() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_in_the_cluster_is_checked_by_name() {
-    let stage = Stage::new("linted").await;
-    let_request(&stage, ENGINEER).await;
-    stage.apply(SLIP).await;
-    let found = amigo(&stage, &["role", "lint", "slip"]);
+    let env = TestEnv::ready("linted").await;
+    let_request(&env, ENGINEER).await;
+    env.apply(SLIP).await;
+    let found = amigo(&env, &["role", "lint", "slip"]);
     assert_eq!(found.code, 1, "{found:?}");
     assert!(found.stdout.starts_with("role/slip: error: UnknownVariable: "), "{found:?}");
-    let nobody = amigo(&stage, &["role", "lint", "nobody"]);
+    let nobody = amigo(&env, &["role", "lint", "nobody"]);
     assert!(nobody.code == 2 && nobody.stderr.contains("Role nobody does not exist"), "{nobody:?}");
 }

@@ -12,10 +12,7 @@ use std::{env, fs, path::Path, process::Command, sync::LazyLock};
 use regex::Regex;
 use snapbox::IntoData as _;
 use tempfile::TempDir;
-use test_support::{
-    ENGINEER, run,
-    test_env::{OPERATOR_NAMESPACE, Stage},
-};
+use test_support::{ENGINEER, OPERATOR_NAMESPACE, TestEnv, run};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::users::let_request;
@@ -54,7 +51,7 @@ fn pattern(text: &str) -> Regex {
 /// engineer with a namespace who may ask for access.
 pub struct Production {
     /// Sandbox, namespace, and the Organization's name.
-    pub stage: Stage,
+    pub env: TestEnv,
     folder: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
@@ -63,18 +60,18 @@ impl Production {
     /// Sets them up, when no other test has them.
     pub async fn new() -> Self {
         let turn = PRODUCTION.lock().await;
-        let mut stage = Stage::bare("support").await;
-        "production".clone_into(&mut stage.name);
-        stage.connect("  consoleUrl: https://org.amigo.ai").await;
-        stage.until_ready("amorg", "production").await;
-        let_request(&stage, ENGINEER).await;
+        let mut env = TestEnv::with_operator("support").await;
+        "production".clone_into(&mut env.organization);
+        env.connect("  consoleUrl: https://org.amigo.ai").await;
+        env.until_ready("amorg", "production").await;
+        let_request(&env, ENGINEER).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let production = Self { stage, folder, _turn: turn };
-        let plane = production.stage.cluster.plane();
+        let production = Self { env, folder, _turn: turn };
+        let plane = production.env.plane();
         fs::write(production.folder.path().join("config"), plane.kubeconfig()).expect("a kubeconfig");
         for settled in [
             format!("kubectl config use-context {ENGINEER}"),
-            format!("kubectl config set-context --current --namespace {}", production.stage.cluster.namespace),
+            format!("kubectl config set-context --current --namespace {}", production.env.namespace),
         ] {
             assert!(run(&mut production.shell(&settled)).success, "{settled}");
         }
@@ -107,7 +104,7 @@ impl Production {
     fn step(&self, command: &str, expected: &str, names: &mut Names) -> String {
         let lines = command.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
         let line = names.real(&lines.collect::<Vec<_>>().join("\n"));
-        let namespace = &self.stage.cluster.namespace;
+        let namespace = &self.env.namespace;
         let line = NAMESPACE.replace_all(&line, format!("${{1}}{namespace}"));
         let ran = run(&mut self.shell(&format!("exec 2>&1\n{line}")));
         let end = if ran.code == 0 { String::new() } else { format!("[exit {}]\n", ran.code) };
@@ -118,7 +115,7 @@ impl Production {
     }
 
     fn shell(&self, script: &str) -> Command {
-        let kubectl = self.stage.cluster.plane().kubectl();
+        let kubectl = self.env.plane().kubectl();
         let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-amigo"));
         let folders = [&kubectl, plugin].map(|program| program.parent().expect("a folder").to_owned());
         let path = env::var_os("PATH").unwrap_or_default();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use test_support::ENGINEER;
 use test_support::helm::{chart, helm};
-use test_support::policies::House;
+use test_support::policies::PolicyEnv;
 
 use super::requesters::{request, with};
 
@@ -14,15 +14,15 @@ fn permissions(names: &[&str]) -> Value {
     with(object, "permissions", names)
 }
 
-async fn house(prefix: &str, limits: &[&str]) -> House {
-    House::new(prefix, &[&["--set=admission.requestedBy.enabled=false"], limits].concat()).await
+async fn policies(prefix: &str, limits: &[&str]) -> PolicyEnv {
+    PolicyEnv::new(prefix, &[&["--set=admission.requestedBy.enabled=false"], limits].concat()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_longer_than_the_limit() {
-    let house = house("longest", &["--set=admission.limits.longestDuration=P1DT2H"]).await;
-    let ask = |duration: &str| house.create(ENGINEER, &with(request(), "duration", duration));
-    house.until_refused("spec.duration must be at most P1DT2H in this cluster", || ask("P3D")).await;
+    let policies = policies("longest", &["--set=admission.limits.longestDuration=P1DT2H"]).await;
+    let ask = |duration: &str| policies.create(ENGINEER, &with(request(), "duration", duration));
+    policies.until_refused("spec.duration must be at most P1DT2H in this cluster", || ask("P3D")).await;
     for (duration, fits) in [
         ("P1DT2H", true),
         ("PT26H", true),
@@ -37,36 +37,36 @@ async fn no_request_is_longer_than_the_limit() {
     ] {
         assert_eq!(ask(duration).success, fits, "{duration}");
     }
-    house.create(ENGINEER, &request()).expect("without a duration the Organization's default counts");
+    policies.create(ENGINEER, &request()).expect("without a duration the Organization's default counts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_permissions_of_the_list_are_asked_for() {
-    let house = house("listed", &["--set=admission.limits.permissions={Conversation:*,User:GetUserInfo}"]).await;
-    let ask = |names: &[&str]| house.create(ENGINEER, &permissions(names));
+    let policies = policies("listed", &["--set=admission.limits.permissions={Conversation:*,User:GetUserInfo}"]).await;
+    let ask = |names: &[&str]| policies.create(ENGINEER, &permissions(names));
     let message = "this cluster does not allow requests for Role:GetRole, User:GetUser: request only Conversation:*, \
                    User:GetUserInfo";
-    house.until_refused(message, || ask(&["User:GetUserInfo", "Role:GetRole", "User:GetUser"])).await;
+    policies.until_refused(message, || ask(&["User:GetUserInfo", "Role:GetRole", "User:GetUser"])).await;
     ask(&["Conversation:GetMessage", "User:GetUserInfo"]).expect("both are listed");
-    house.create(ENGINEER, &request()).expect("a conversation");
+    policies.create(ENGINEER, &request()).expect("a conversation");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conversation_request_counts_its_three_permissions() {
-    let house = house("three", &["--set=admission.limits.permissions={Conversation:GetMessage}"]).await;
+    let policies = policies("three", &["--set=admission.limits.permissions={Conversation:GetMessage}"]).await;
     let message =
         "does not allow requests for Conversation:GetConversation, Conversation:GetInteractionInsights: request only";
-    house.until_refused(message, || house.create(ENGINEER, &request())).await;
-    house.create(ENGINEER, &permissions(&["Conversation:GetMessage"])).expect("one of them");
+    policies.until_refused(message, || policies.create(ENGINEER, &request())).await;
+    policies.create(ENGINEER, &permissions(&["Conversation:GetMessage"])).expect("one of them");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_justification_matches_the_pattern() {
     let pattern = r#"--set-json=admission.limits={"justificationPattern":"^[A-Z]+-\\d+: \"?","justificationExample":"SUP-4711: what the customer saw"}"#;
-    let house = house("pattern", &[pattern]).await;
-    let ask = |text: &str| house.create(ENGINEER, &with(request(), "justification", text));
+    let policies = policies("pattern", &[pattern]).await;
+    let ask = |text: &str| policies.create(ENGINEER, &with(request(), "justification", text));
     let message = r#"spec.justification must match the pattern ^[A-Z]+-\d+: "?, for example SUP-4711: what"#;
-    house.until_refused(message, || ask("I am just curious")).await;
+    policies.until_refused(message, || ask("I am just curious")).await;
     ask("SUP-4711: the agent offered a slot that was taken").expect("a ticket");
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use test_support::policies::{House, MUTATING};
+use test_support::policies::{MUTATING, PolicyEnv};
 use test_support::repository;
 use test_support::{ENGINEER, Run, kubectl_command};
 
@@ -41,10 +41,10 @@ fn examples(folder: &Path) {
     }
 }
 
-fn run(house: &House, folder: &Path, command: &str) -> Run {
+fn run(policies: &PolicyEnv, folder: &Path, command: &str) -> Run {
     let arguments: Vec<&str> = command.split(' ').collect();
-    let mut kubectl = kubectl_command(house.cluster.plane());
-    Run::of(kubectl.current_dir(folder).args(["--namespace", &house.cluster.namespace]).args(arguments), "")
+    let mut kubectl = kubectl_command(policies.env.plane());
+    Run::of(kubectl.current_dir(folder).args(["--namespace", &policies.env.namespace]).args(arguments), "")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,19 +54,19 @@ async fn the_commands_of_the_page_print_what_it_shows() {
     let page = page();
     let values = folder.path().join("values.yaml");
     fs::write(&values, block(&page, "yaml")).expect("the values");
-    let house = House::new("page", &[MUTATING, "--values", &values.display().to_string()]).await;
-    let dry = |flags: &str| run(&house, folder.path(), &format!("create --dry-run=server {flags}"));
-    house.until_refused("at most PT8H", || dry("-f examples/grant-revocable.yaml")).await;
+    let policies = PolicyEnv::new("page", &[MUTATING, "--values", &values.display().to_string()]).await;
+    let dry = |flags: &str| run(&policies, folder.path(), &format!("create --dry-run=server {flags}"));
+    policies.until_refused("at most PT8H", || dry("-f examples/grant-revocable.yaml")).await;
     let for_another = || dry("--as=stranger@example.com -f examples/grant-conversation.yaml");
-    house.until_refused("stranger@example.com cannot request access for", for_another).await;
-    house.until_filled(|| house.create(ENGINEER, &request())).await;
-    let release = format!("{}-amigo-operator", house.cluster.namespace);
+    policies.until_refused("stranger@example.com cannot request access for", for_another).await;
+    policies.until_filled(|| policies.create(ENGINEER, &request())).await;
+    let release = format!("{}-amigo-operator", policies.env.namespace);
     for (command, expected) in session(block(&page, "console")) {
         let ours = |text: &str| {
             text.replace("amigo-system-amigo-operator", &release)
-                .replace("namespace support", &format!("namespace {}", house.cluster.namespace))
+                .replace("namespace support", &format!("namespace {}", policies.env.namespace))
         };
-        let Run { stdout, stderr, .. } = run(&house, folder.path(), &ours(command));
+        let Run { stdout, stderr, .. } = run(&policies, folder.path(), &ours(command));
         assert_eq!((stdout + &stderr).trim(), ours(expected), "{command}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use test_support::ENGINEER;
-use test_support::policies::House;
+use test_support::policies::PolicyEnv;
 
 fn role(name: &str, spec: &Value) -> Value {
     let mut whole = json!({"organizationRef": {"name": "acme"}, "description": "Reads conversations"});
@@ -23,31 +23,31 @@ fn assignment(spec: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_role_looks_like_one_of_amigos_own() {
-    let house = House::new("default", &[]).await;
+    let policies = PolicyEnv::new("default", &[]).await;
     let message =
         "the role name default-reader is reserved, because it begins with Default: choose another spec.roleName";
-    house.until_refused(message, || house.create(ENGINEER, &role("default-reader", &json!({})))).await;
+    policies.until_refused(message, || policies.create(ENGINEER, &role("default-reader", &json!({})))).await;
     for (name, spec, fits) in [
         ("reader", json!({"roleName": "DEFAULTUserRole"}), false),
         ("reader", json!({"roleName": "DefaultUserRole"}), false),
         ("reader", json!({}), true),
         ("default-writer", json!({"roleName": "writer"}), true),
     ] {
-        assert_eq!(house.create(ENGINEER, &role(name, &spec)).success, fits, "{name} {spec}");
+        assert_eq!(policies.create(ENGINEER, &role(name, &spec)).success, fits, "{name} {spec}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_given_amigos_own_staff_roles() {
-    let house = House::new("staff", &[]).await;
+    let policies = PolicyEnv::new("staff", &[]).await;
     let give = |role: &str, fallback: &str| {
-        house.create(ENGINEER, &assignment(&json!({"roleName": role, "fallbackRoleName": fallback})))
+        policies.create(ENGINEER, &assignment(&json!({"roleName": role, "fallbackRoleName": fallback})))
     };
     let message = "this cluster does not allow assignments of the role DefaultSuperAdministratorRole: set another \
                    spec.roleName";
-    house.until_refused(message, || give("DefaultSuperAdministratorRole", "DefaultUserRole")).await;
+    policies.until_refused(message, || give("DefaultSuperAdministratorRole", "DefaultUserRole")).await;
     give("DefaultAdministratorRole", "DefaultUserRole").expect("roles of customers");
     let message = "this cluster does not allow assignments of the role DefaultAmigoAdministratorRole: set another \
                    spec.fallbackRoleName";
-    house.until_refused(message, || give("reader", "DefaultAmigoAdministratorRole")).await;
+    policies.until_refused(message, || give("reader", "DefaultAmigoAdministratorRole")).await;
 }

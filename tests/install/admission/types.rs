@@ -2,25 +2,9 @@
 
 use std::{path::PathBuf, process::Command, time::Duration};
 
-use test_support::policies::{House, MUTATING};
+use test_support::policies::{MUTATING, PolicyEnv};
 use test_support::repository;
-use test_support::{Cluster, Run, eventually};
-
-// To see it warned of.
-const MISSPELT: &str = "
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {name: misspelt}
-spec:
-  matchConstraints:
-    resourceRules:
-    - apiGroups: [permissions.amigo.ai]
-      apiVersions: [v1alpha1]
-      resources: [roles, roleassignments, temporarypermissiongrants]
-      operations: [CREATE]
-  validations:
-  - expression: has(object.spec.organisationRef)
-";
+use test_support::{Run, TestEnv, eventually, fixture};
 
 const KINDS: [&str; 3] = ["Kind=Role:", "Kind=RoleAssignment:", "Kind=TemporaryPermissionGrant:"];
 
@@ -30,8 +14,8 @@ fn typechecker() -> PathBuf {
     PathBuf::from(folder.trim()).join("typecheck")
 }
 
-fn check(typechecker: &PathBuf, cluster: &Cluster) -> String {
-    let plane = cluster.plane();
+fn check(typechecker: &PathBuf, env: &TestEnv) -> String {
+    let plane = env.plane();
     let mut command = Command::new(typechecker);
     command.env("KUBECONFIG", plane.kubeconfig_path()).env("NO_PROXY", "127.0.0.1");
     Run::of(&mut command, "").expect("the type checker")
@@ -41,17 +25,17 @@ fn check(typechecker: &PathBuf, cluster: &Cluster) -> String {
 async fn kubernetes_warns_of_no_expression() {
     let limits = "--set=admission.limits.longestDuration=PT8H,admission.limits.permissions={Conversation:*},\
                   admission.limits.justificationPattern=[A-Z]+";
-    let house = House::new("types", &[MUTATING, limits]).await;
-    house.cluster.apply(MISSPELT).await.expect("a policy");
+    let policies = PolicyEnv::new("types", &[MUTATING, limits]).await;
+    policies.env.apply(&fixture("misspelt-policy.yaml", &[])).await;
     let typechecker = typechecker();
     // The API server describes a new kind a moment after it serves it.
     let report = eventually(Duration::from_mins(1), "each kind is known", || async {
-        let report = check(&typechecker, &house.cluster);
+        let report = check(&typechecker, &policies.env);
         KINDS.iter().all(|kind| report.contains(kind)).then_some(report)
     })
     .await;
     for rule in ["requested-by", "own-requests", "delete-warning", "role-names", "assigned-roles", "limits"] {
-        let line = format!("checked {}-amigo-operator-{rule}\n", house.cluster.namespace);
+        let line = format!("checked {}-amigo-operator-{rule}\n", policies.env.namespace);
         assert!(report.contains(&line), "{report}");
     }
     let warnings: Vec<&str> = report.lines().filter(|line| line.starts_with("warning ")).collect();

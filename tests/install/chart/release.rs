@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 use test_support::helm::{chart, helm_on, older_chart, values};
-use test_support::{Cluster, Run, eventually, process_env::turn};
+use test_support::{Run, TestEnv, eventually, turn};
 
 /// A release in a namespace of its own, on a cluster that does not know the kinds yet.
 struct Release {
-    cluster: Cluster,
+    env: TestEnv,
     _turn: tokio::sync::MutexGuard<'static, ()>,
 }
 
 impl Release {
     async fn none_yet(prefix: &str) -> Self {
         let turn = turn().await;
-        let cluster = Cluster::new(prefix).await;
+        let env = TestEnv::new(prefix).await;
         for definition in amigo_api::all() {
             let name = definition.metadata.name.expect("a name");
-            cluster.kubectl(&["delete", "--ignore-not-found", "customresourcedefinition", &name]).expect("no CRDs");
+            env.kubectl(&["delete", "--ignore-not-found", "customresourcedefinition", &name]).expect("no CRDs");
         }
-        Self { cluster, _turn: turn }
+        Self { env, _turn: turn }
     }
 
     fn helm(&self, arguments: &[&str]) -> String {
-        let namespace = ["--namespace", &self.cluster.namespace];
-        helm_on(self.cluster.plane(), &[arguments, &namespace].concat()).expect(&format!("helm {arguments:?}"))
+        let namespace = ["--namespace", &self.env.namespace];
+        helm_on(self.env.plane(), &[arguments, &namespace].concat()).expect(&format!("helm {arguments:?}"))
     }
 
     fn install(&self, flags: &[&str]) -> String {
@@ -40,7 +40,7 @@ impl Release {
     }
 
     fn get(&self, kind: &str, output: &str) -> Run {
-        self.cluster.kubectl(&["get", kind, "--ignore-not-found", "--output", output])
+        self.env.kubectl(&["get", kind, "--ignore-not-found", "--output", output])
     }
 
     fn organizations(&self) -> String {
@@ -88,7 +88,7 @@ async fn rollback_to_the_first_install_keeps_organizations() {
 async fn uninstall_keeps_crds_and_objects_of_users() {
     let release = Release::none_yet("kept").await;
     release.install(&["--set=sandbox.enabled=true"]);
-    release.cluster.apply(&organization("by-hand")).await.expect("an Organization");
+    release.env.apply(&organization("by-hand")).await;
     release.uninstall();
     assert_eq!(release.definitions(), 4);
     assert_eq!(release.organizations(), "by-hand");
@@ -127,7 +127,7 @@ async fn an_upgrade_brings_new_definitions() {
 async fn the_notes_say_the_next_command() {
     let release = Release::none_yet("notes").await;
     let notes = |flags: &[&str]| release.install(&[&["--dry-run=client"], flags].concat());
-    let namespace = &release.cluster.namespace;
+    let namespace = &release.env.namespace;
     assert!(notes(&[]).contains(&format!("kubectl --namespace {namespace} create secret generic acme")));
     assert!(notes(&["--set=sandbox.enabled=true"]).contains("kubectl --namespace default get tpg first --watch"));
     let connected = notes(&["--values", &values("organizations")]);

@@ -9,23 +9,23 @@ use std::{
 
 use serde_json::{Value, json};
 use test_support::helm::{NAMESPACE, VALUE_SETS, chart, helm, objects, of_kind, render, tools, values};
-use test_support::{Cluster, Run, eventually, process_env::turn};
+use test_support::{Run, TestEnv, eventually, turn};
 
 use super::schemas;
 
 /// A cluster that knows the kinds of this operator and those of monitoring.coreos.com.
-async fn cluster_with_all_kinds(prefix: &str) -> Cluster {
-    let cluster = Cluster::with_kinds(prefix).await;
+async fn cluster_with_all_kinds(prefix: &str) -> TestEnv {
+    let env = TestEnv::with_kinds(prefix).await;
     for file in fs::read_dir(tools().join("crds")).expect("the CRDs of monitoring.coreos.com") {
         let text = fs::read_to_string(file.expect("a file").path()).expect("a CRD");
-        cluster.apply(&text).await.expect("a valid CRD");
+        env.apply(&text).await;
     }
     let monitors = ["get", "servicemonitors,podmonitors,prometheusrules"];
     eventually(Duration::from_mins(1), "the kinds are served", || async {
-        cluster.kubectl(&monitors).success.then_some(())
+        env.kubectl(&monitors).success.then_some(())
     })
     .await;
-    cluster
+    env
 }
 
 fn kubeconform(manifest: &str, location: &str) -> Run {
@@ -44,14 +44,14 @@ fn every_set_of_values_passes_helm_lint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_set_of_values_fits_the_schemas_of_the_kinds() {
     let _turn = turn().await;
-    let cluster = cluster_with_all_kinds("kubeconform").await;
+    let env = cluster_with_all_kinds("kubeconform").await;
     let manifests = VALUE_SETS.map(|set| (set, render(set, NAMESPACE)));
     let groups: BTreeSet<String> = manifests
         .iter()
         .flat_map(|(_, manifest)| objects(manifest))
         .map(|object| object["apiVersion"].as_str().expect("an apiVersion").to_owned())
         .collect();
-    let folder = schemas::write(&cluster.client, &groups).await;
+    let folder = schemas::write(&env.client, &groups).await;
     let location = format!("{}/{}", folder.path().display(), schemas::LOCATION);
     for (set, manifest) in &manifests {
         let summary = kubeconform(manifest, &location).expect(set);
@@ -64,13 +64,13 @@ async fn every_set_of_values_fits_the_schemas_of_the_kinds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_takes_every_set_of_values() {
     let _turn = turn().await;
-    let cluster = cluster_with_all_kinds("dry-run").await;
+    let env = cluster_with_all_kinds("dry-run").await;
     let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
     for set in VALUE_SETS {
-        cluster.kubectl_with(&apply, &render(set, &cluster.namespace)).expect(set);
+        env.kubectl_with(&apply, &render(set, &env.namespace)).expect(set);
     }
-    let misspelt = render("defaults", &cluster.namespace).replace("containerPort:", "containerport:");
-    assert!(!cluster.kubectl_with(&apply, &misspelt).success, "the API server takes a misspelt member");
+    let misspelt = render("defaults", &env.namespace).replace("containerPort:", "containerport:");
+    assert!(!env.kubectl_with(&apply, &misspelt).success, "the API server takes a misspelt member");
 }
 
 /// All pods of a manifest: those of Deployments, and that of `helm test`.
@@ -87,16 +87,16 @@ fn pods(manifest: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_fit_into_a_restricted_namespace() {
-    let cluster = Cluster::new("restricted").await;
+    let env = TestEnv::new("restricted").await;
     let label = "pod-security.kubernetes.io/enforce=restricted";
-    cluster.kubectl(&["label", "namespace", &cluster.namespace, label]).expect("a label");
-    let create = |pod: &Value| cluster.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string());
+    env.kubectl(&["label", "namespace", &env.namespace, label]).expect("a label");
+    let create = |pod: &Value| env.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string());
     for set in VALUE_SETS {
-        for pod in pods(&render(set, &cluster.namespace)) {
+        for pod in pods(&render(set, &env.namespace)) {
             create(&pod).expect(set);
         }
     }
-    let mut privileged = pods(&render("defaults", &cluster.namespace)).remove(0);
+    let mut privileged = pods(&render("defaults", &env.namespace)).remove(0);
     privileged["spec"]["hostNetwork"] = json!(true);
     let refused = create(&privileged);
     assert!(!refused.success && refused.stderr.contains("violates PodSecurity"), "{refused:?}");

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::pages::{blocks, page};
-use crate::e2e::cluster::Ground;
+use crate::e2e::cluster::Cluster;
 use crate::e2e::release::{NAMESPACE, RELEASE};
 use crate::e2e::running::Running;
 
@@ -40,7 +40,7 @@ const VARIABLES: [(&str, &str); 2] =
 static TURN: Mutex<()> = Mutex::const_new(());
 
 struct Reader {
-    ground: Arc<Ground>,
+    cluster: Arc<Cluster>,
     folder: TempDir,
     in_place_of_nodes: AbortHandle,
     _turn: MutexGuard<'static, ()>,
@@ -50,8 +50,8 @@ impl Reader {
     /// With a cluster and a sandbox that nobody used before.
     async fn new() -> Self {
         let turn = TURN.lock().await;
-        let ground = Arc::new(Ground::find().await);
-        let running = Running::prepare(&ground);
+        let cluster = Arc::new(Cluster::find().await);
+        let running = Running::prepare(&cluster);
         let sandbox = running.sandbox_url().expect("a cluster without nodes");
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["charts", "crds", "examples", "gitops"] {
@@ -60,8 +60,8 @@ impl Reader {
         fs::write(folder.path().join("apiKey"), "sandbox-api-key").expect("a key");
         fs::create_dir(folder.path().join("bin")).expect("a folder");
         program(&folder.path().join("bin/helm"), &helm(&sandbox));
-        let in_place_of_nodes = tokio::spawn(stand_in(Arc::clone(&ground), running)).abort_handle();
-        Self { ground, folder, in_place_of_nodes, _turn: turn }
+        let in_place_of_nodes = tokio::spawn(stand_in(Arc::clone(&cluster), running)).abort_handle();
+        Self { cluster, folder, in_place_of_nodes, _turn: turn }
     }
 
     /// Types a page's commands, block by block.
@@ -87,7 +87,7 @@ impl Reader {
     fn types(&self, commands: &str, why: &str) -> String {
         let output = self.folder.path().join("output");
         let file = File::create(&output).expect("a file");
-        let mut shell = self.ground.with_programs(Command::new("sh"), &self.folder.path().join("bin"));
+        let mut shell = self.cluster.with_programs(Command::new("sh"), &self.folder.path().join("bin"));
         shell.args(["-euc", commands]).current_dir(self.folder.path()).envs(VARIABLES);
         shell.stdin(Stdio::null()).stdout(file.try_clone().expect("the file")).stderr(file).process_group(0);
         let mut child = shell.spawn().expect("a shell");
@@ -103,16 +103,17 @@ impl Reader {
     /// Leaves the cluster as it was before the page. Objects with finalizers go while somebody takes those off.
     async fn tidies_up(&self) {
         let kinds = "temporarypermissiongrants,roleassignments,roles.permissions.amigo.ai";
-        if self.ground.kubectl(&["get", kinds]).success {
-            self.ground.kubectl(&["delete", kinds, "--all", "--namespace=default"]).expect("no objects");
+        if self.cluster.kubectl(&["get", kinds]).success {
+            self.cluster.kubectl(&["delete", kinds, "--all", "--namespace=default"]).expect("no objects");
         }
-        if !arguments(&self.ground).is_empty() {
-            self.ground.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE]);
+        if !arguments(&self.cluster).is_empty() {
+            self.cluster.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE]);
         }
-        eventually(WITHIN, "nothing is installed", || async { arguments(&self.ground).is_empty().then_some(()) }).await;
-        let definitions = self.ground.kubectl(&["get", "customresourcedefinitions", "--output=name"]).expect("a list");
+        eventually(WITHIN, "nothing is installed", || async { arguments(&self.cluster).is_empty().then_some(()) })
+            .await;
+        let definitions = self.cluster.kubectl(&["get", "customresourcedefinitions", "--output=name"]).expect("a list");
         for definition in definitions.lines().filter(|name| name.ends_with(".permissions.amigo.ai")) {
-            self.ground.kubectl(&["delete", definition]).expect("no definition");
+            self.cluster.kubectl(&["delete", definition]).expect("no definition");
         }
     }
 
@@ -130,16 +131,16 @@ impl Drop for Reader {
 }
 
 /// What nodes would do: run the operator as its Deployment says, as long as there is one.
-async fn stand_in(ground: Arc<Ground>, mut running: Running) {
+async fn stand_in(cluster: Arc<Cluster>, mut running: Running) {
     let mut before = String::new();
     loop {
-        let now = arguments(&ground);
+        let now = arguments(&cluster);
         if now != before {
             if now.is_empty() {
                 running.stop();
             } else {
-                ground.until_requests_are_judged().await;
-                running.start(&ground).await;
+                cluster.until_requests_are_judged().await;
+                running.start(&cluster).await;
             }
             before = now;
         }
@@ -147,9 +148,9 @@ async fn stand_in(ground: Arc<Ground>, mut running: Running) {
     }
 }
 
-fn arguments(ground: &Ground) -> String {
+fn arguments(cluster: &Cluster) -> String {
     let path = "--output=jsonpath={.spec.template.spec.containers[0].args}";
-    ground.kubectl(&["get", "deployment", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", path]).stdout
+    cluster.kubectl(&["get", "deployment", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", path]).stdout
 }
 
 fn helm(sandbox: &str) -> String {

@@ -19,7 +19,7 @@ use super::users::OPERATOR;
 const WITHIN: Duration = Duration::from_mins(2);
 
 /// A cluster, as its administrator sees it.
-pub struct Ground {
+pub struct Cluster {
     /// Whether something runs pods here.
     pub has_nodes: bool,
     kubeconfig: OsString,
@@ -27,17 +27,17 @@ pub struct Ground {
     plane: Option<ControlPlane>,
 }
 
-impl Ground {
+impl Cluster {
     /// The cluster that `E2E_KUBECONFIG` names; without it, a control plane of the suite's own.
     pub async fn find() -> Self {
         let given = env::var_os("E2E_KUBECONFIG").filter(|given| !given.is_empty());
-        let mut ground = match given {
+        let mut cluster = match given {
             Some(kubeconfig) => Self { has_nodes: false, kubeconfig, kubectl: PathBuf::from("kubectl"), plane: None },
             None => Self::of(control_plane().await),
         };
-        ground.has_nodes = !ground.kubectl(&["get", "nodes", "--output=name"]).expect("a cluster").trim().is_empty();
-        ground.assert_free();
-        ground
+        cluster.has_nodes = !cluster.kubectl(&["get", "nodes", "--output=name"]).expect("a cluster").trim().is_empty();
+        cluster.assert_free();
+        cluster
     }
 
     fn of(plane: ControlPlane) -> Self {

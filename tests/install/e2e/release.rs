@@ -14,7 +14,7 @@ use test_support::{
     repository,
 };
 
-use super::cluster::Ground;
+use super::cluster::Cluster;
 
 /// The operator's namespace.
 pub const NAMESPACE: &str = "amigo-system";
@@ -67,14 +67,14 @@ fn git(arguments: &[&str]) -> Run {
 }
 
 /// Installs a chart, or upgrades to it; `sandbox` is where the operator reaches the sandbox, if not by its Service.
-pub fn upgrade(ground: &Ground, chart: &Path, sandbox: Option<&str>) {
+pub fn upgrade(cluster: &Cluster, chart: &Path, sandbox: Option<&str>) {
     let mut flags = vec![
         "--set=sandbox.enabled=true".to_owned(),
         // What no object explains is looked for every ten minutes otherwise.
         "--set=sweepInterval=15s".to_owned(),
     ];
     flags.extend(sandbox.map(|url| format!("--set=sandbox.apiUrl={url}")));
-    if ground.has_nodes {
+    if cluster.has_nodes {
         for (value, variable) in [("image", "E2E_IMAGE"), ("sandbox.image", "E2E_SANDBOX_IMAGE")] {
             let (repository, tag) = image(variable);
             flags.push(format!("--set={value}.repository={repository},{value}.tag={tag}"));
@@ -83,12 +83,12 @@ pub fn upgrade(ground: &Ground, chart: &Path, sandbox: Option<&str>) {
     }
     let chart = chart.display().to_string();
     let arguments = ["upgrade", "--install", RELEASE, &chart, "--namespace", NAMESPACE, "--create-namespace"];
-    ground.helm(&[arguments.as_slice(), &flags.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    cluster.helm(&[arguments.as_slice(), &flags.iter().map(String::as_str).collect::<Vec<_>>()].concat());
 }
 
 /// Upgrades to this version's chart.
-pub fn upgrade_to_this(ground: &Ground, sandbox: Option<&str>) {
-    upgrade(ground, &chart(), sandbox);
+pub fn upgrade_to_this(cluster: &Cluster, sandbox: Option<&str>) {
+    upgrade(cluster, &chart(), sandbox);
 }
 
 /// An image under test, as an environment variable names it. The chart's default may be another build, or not exist yet.
@@ -100,17 +100,17 @@ fn image(variable: &str) -> (String, String) {
 }
 
 /// The arguments of a Deployment's container.
-pub fn arguments(ground: &Ground, deployment: &str) -> Vec<String> {
+pub fn arguments(cluster: &Cluster, deployment: &str) -> Vec<String> {
     let path = "--output=jsonpath={.spec.template.spec.containers[0].args}";
-    let found = ground.kubectl(&["get", "deployment", deployment, "--namespace", NAMESPACE, path]);
+    let found = cluster.kubectl(&["get", "deployment", deployment, "--namespace", NAMESPACE, path]);
     serde_json::from_str(&found.expect("a Deployment")).expect("its arguments")
 }
 
 /// What the release made in its namespace and what is left of it.
-pub fn left_behind(ground: &Ground) -> Vec<String> {
+pub fn left_behind(cluster: &Cluster) -> Vec<String> {
     let kinds = "deployments,services,secrets,configmaps,serviceaccounts,roles.rbac.authorization.k8s.io,rolebindings,\
                  networkpolicies,poddisruptionbudgets";
-    let list = ground.kubectl(&["get", kinds, "--namespace", NAMESPACE, "--output=json"]).expect("a list");
+    let list = cluster.kubectl(&["get", kinds, "--namespace", NAMESPACE, "--output=json"]).expect("a list");
     let list: Value = serde_json::from_str(&list).expect("a list");
     let items = list["items"].as_array().expect("items").iter();
     let of_release = items.filter(|item| item["metadata"]["labels"]["app.kubernetes.io/instance"] == RELEASE);

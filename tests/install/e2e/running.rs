@@ -13,7 +13,7 @@ use test_support::{
     operator_process::{OperatorProcess, free_port, is_of_leader, page},
 };
 
-use super::cluster::Ground;
+use super::cluster::Cluster;
 use super::release::{NAMESPACE, RELEASE, arguments};
 
 const WITHIN: Duration = Duration::from_mins(2);
@@ -48,8 +48,8 @@ impl Drop for Process {
 
 impl Running {
     /// Starts what has no node to run on. Call it before the chart is installed, then [`Running::start`].
-    pub fn prepare(ground: &Ground) -> Self {
-        if ground.has_nodes {
+    pub fn prepare(cluster: &Cluster) -> Self {
+        if cluster.has_nodes {
             return Self::Pods;
         }
         let port = free_port();
@@ -71,7 +71,7 @@ impl Running {
     }
 
     /// Starts the operator as the chart now says, in place of what ran before.
-    pub async fn start(&mut self, ground: &Ground) {
+    pub async fn start(&mut self, cluster: &Cluster) {
         if let Self::Processes { operators, said, .. } = self {
             for operator in operators.iter() {
                 operator.terminate();
@@ -80,25 +80,25 @@ impl Running {
                 assert!(operator.ended(WITHIN).await.success(), "an orderly end:\n{}", operator.log());
                 said.push_str(&operator.log());
             }
-            operators.extend([replica(ground), replica(ground)]);
+            operators.extend([replica(cluster), replica(cluster)]);
         }
-        self.until_led(ground).await;
+        self.until_led(cluster).await;
     }
 
     /// Waits until one of the replicas leads.
-    async fn until_led(&self, ground: &Ground) {
-        eventually(WITHIN, "a replica leads", || async { is_of_leader(&self.metrics(ground).await).then_some(()) })
+    async fn until_led(&self, cluster: &Cluster) {
+        eventually(WITHIN, "a replica leads", || async { is_of_leader(&self.metrics(cluster).await).then_some(()) })
             .await;
     }
 
     /// Ends the leading replica without a warning, and waits for the other to take over.
-    pub async fn kill_leader(&mut self, ground: &Ground) {
+    pub async fn kill_leader(&mut self, cluster: &Cluster) {
         match self {
             Self::Pods => {
-                let leader = leading_pod(ground).expect("a leader");
+                let leader = leading_pod(cluster).expect("a leader");
                 let delete = ["delete", "pod", &leader, "--namespace", NAMESPACE, "--grace-period=0", "--force"];
-                ground.kubectl(&delete).expect("the leader is gone");
-                eventually(WITHIN, "another pod leads", || async { leading_pod(ground).filter(|pod| *pod != leader) })
+                cluster.kubectl(&delete).expect("the leader is gone");
+                eventually(WITHIN, "another pod leads", || async { leading_pod(cluster).filter(|pod| *pod != leader) })
                     .await;
             }
             Self::Processes { operators, said, .. } => {
@@ -110,17 +110,17 @@ impl Running {
                 let mut killed = operators.remove(leader);
                 killed.kill();
                 said.push_str(&killed.log());
-                operators.push(replica(ground));
+                operators.push(replica(cluster));
             }
         }
-        self.until_led(ground).await;
+        self.until_led(cluster).await;
     }
 
     /// What the leader counts.
-    pub async fn metrics(&self, ground: &Ground) -> String {
+    pub async fn metrics(&self, cluster: &Cluster) -> String {
         match self {
-            Self::Pods => match leading_pod(ground) {
-                Some(pod) => forwarded(ground, &format!("pod/{pod}"), "8080", "/metrics").await,
+            Self::Pods => match leading_pod(cluster) {
+                Some(pod) => forwarded(cluster, &format!("pod/{pod}"), "8080", "/metrics").await,
                 None => String::new(),
             },
             Self::Processes { operators, .. } => {
@@ -136,18 +136,18 @@ impl Running {
     }
 
     /// What the sandbox did, oldest first.
-    pub async fn journal(&self, ground: &Ground) -> Vec<Value> {
-        self.of_sandbox(ground, "/sandbox/journal").await["commits"].as_array().expect("commits").clone()
+    pub async fn journal(&self, cluster: &Cluster) -> Vec<Value> {
+        self.of_sandbox(cluster, "/sandbox/journal").await["commits"].as_array().expect("commits").clone()
     }
 
     /// Temporary grants that are live at the sandbox.
-    pub async fn live(&self, ground: &Ground) -> Vec<Value> {
-        self.of_sandbox(ground, "/sandbox/grants").await["acme"].as_array().expect("grants").clone()
+    pub async fn live(&self, cluster: &Cluster) -> Vec<Value> {
+        self.of_sandbox(cluster, "/sandbox/grants").await["acme"].as_array().expect("grants").clone()
     }
 
-    async fn of_sandbox(&self, ground: &Ground, path: &str) -> Value {
+    async fn of_sandbox(&self, cluster: &Cluster, path: &str) -> Value {
         let answer = match self {
-            Self::Pods => forwarded(ground, &format!("deployment/{RELEASE}-sandbox"), "8090", path).await,
+            Self::Pods => forwarded(cluster, &format!("deployment/{RELEASE}-sandbox"), "8090", path).await,
             Self::Processes { port, .. } => page(*port, path).await,
         };
         let (_, body) = answer.split_once("\r\n\r\n").expect("an answer of the sandbox");
@@ -155,12 +155,12 @@ impl Running {
     }
 
     /// What all replicas logged.
-    pub fn logs(&self, ground: &Ground) -> String {
+    pub fn logs(&self, cluster: &Cluster) -> String {
         match self {
             Self::Pods => {
                 let of =
                     format!("--selector=app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=operator");
-                ground.kubectl(&["logs", "--namespace", NAMESPACE, &of, "--tail=-1"]).expect("logs")
+                cluster.kubectl(&["logs", "--namespace", NAMESPACE, &of, "--tail=-1"]).expect("logs")
             }
             Self::Processes { operators, said, .. } => {
                 let logs: Vec<String> = operators.iter().map(OperatorProcess::log).collect();
@@ -178,29 +178,29 @@ impl Running {
 }
 
 /// One replica: the Deployment's arguments, with its `ServiceAccount`'s token.
-fn replica(ground: &Ground) -> OperatorProcess {
+fn replica(cluster: &Cluster) -> OperatorProcess {
     let create = ["create", "token", RELEASE, "--namespace", NAMESPACE, "--duration=1h"];
-    let token = ground.kubectl(&create).expect("a token of the ServiceAccount");
+    let token = cluster.kubectl(&create).expect("a token of the ServiceAccount");
     let namespace = format!("--namespace={NAMESPACE}");
-    let given = arguments(ground, RELEASE);
+    let given = arguments(cluster, RELEASE);
     let ours = |argument: &&str| *argument != "run" && !argument.starts_with("--listen");
     let flags = given.iter().map(String::as_str).filter(ours).chain([namespace.as_str()]);
-    OperatorProcess::start_as(&ground.kubeconfig_with(token.trim()), &flags.collect::<Vec<_>>())
+    OperatorProcess::start_as(&cluster.kubeconfig_with(token.trim()), &flags.collect::<Vec<_>>())
 }
 
 /// The pod that holds the lease: an identity is the pod's name and a number that nobody can guess.
-fn leading_pod(ground: &Ground) -> Option<String> {
+fn leading_pod(cluster: &Cluster) -> Option<String> {
     let path = "--output=jsonpath={.spec.holderIdentity}";
-    let holder = ground.kubectl(&["get", "lease", RELEASE, "--namespace", NAMESPACE, path]).stdout;
+    let holder = cluster.kubectl(&["get", "lease", RELEASE, "--namespace", NAMESPACE, path]).stdout;
     let pod = holder.rsplit_once('_').map(|(pod, _)| pod.to_owned())?;
-    let exists = ground.kubectl(&["get", "pod", &pod, "--namespace", NAMESPACE]).success;
+    let exists = cluster.kubectl(&["get", "pod", &pod, "--namespace", NAMESPACE]).success;
     exists.then_some(pod)
 }
 
 /// A page of a pod, by way of the API server.
-async fn forwarded(ground: &Ground, target: &str, port: &str, path: &str) -> String {
+async fn forwarded(cluster: &Cluster, target: &str, port: &str, path: &str) -> String {
     let arguments = ["port-forward", "--namespace", NAMESPACE, target, &format!(":{port}")];
-    let mut forward = Process(ground.kubectl_running(&arguments));
+    let mut forward = Process(cluster.kubectl_running(&arguments));
     // Kept until the end: it writes more, and a closed pipe would end it.
     let mut lines = BufReader::new(forward.0.stdout.take().expect("a pipe")).lines();
     // Forwarding from 127.0.0.1:41234 -> 8080

@@ -7,7 +7,7 @@ use test_support::repository;
 use test_support::{Run, eventually};
 use tokio::time::Instant;
 
-use super::cluster::Ground;
+use super::cluster::Cluster;
 use super::release::{NAMESPACE, Previous, RELEASE, left_behind, upgrade, upgrade_to_this};
 use super::running::Running;
 use super::users::{COLLEAGUE, EDITOR, LEAD, REQUESTER, TEAM, VIEWER, apply_as, kubectl_as, leave, let_in};
@@ -23,7 +23,7 @@ const RENEWED: &str = "long-investigation";
 
 /// The installation, and what was told of it so far.
 pub struct Story {
-    ground: Ground,
+    cluster: Cluster,
     running: Running,
     began: Instant,
 }
@@ -31,16 +31,16 @@ pub struct Story {
 impl Story {
     /// Installs the version before this one.
     pub async fn begin() -> Self {
-        let ground = Ground::find().await;
-        let mut running = Running::prepare(&ground);
+        let cluster = Cluster::find().await;
+        let mut running = Running::prepare(&cluster);
         let previous = Previous::find();
-        upgrade(&ground, &previous.chart, running.sandbox_url().as_deref());
-        running.start(&ground).await;
-        let story = Self { ground, running, began: Instant::now() };
+        upgrade(&cluster, &previous.chart, running.sandbox_url().as_deref());
+        running.start(&cluster).await;
+        let story = Self { cluster, running, began: Instant::now() };
         story.tell(&format!("installed: {}", previous.what));
         story.until("organization/acme", "Ready", "True").await;
-        let_in(&story.ground);
-        story.ground.until_requests_are_judged().await;
+        let_in(&story.cluster);
+        story.cluster.until_requests_are_judged().await;
         story.tell("the Organization is Ready, the team has its roles");
         story
     }
@@ -114,7 +114,7 @@ impl Story {
         ];
         // Even to the administrator, whom RBAC lets do everything.
         refused(
-            self.ground.kubectl(&status),
+            self.cluster.kubectl(&status),
             "only the operator (system:serviceaccount:amigo-system:amigo-operator) can write status",
         );
         self.kubectl(VIEWER, &["get", "tpg,amra"]).expect("a viewer sees all");
@@ -128,11 +128,11 @@ impl Story {
         assert!(described.contains("Conversation:GetMessage") && described.contains("Phase:"), "{described}");
         let events = ["get", "events", "--namespace", TEAM, "--output=json"];
         eventually(WITHIN, "an Event says that access is live", || async {
-            let list = self.ground.kubectl(&events).stdout;
+            let list = self.cluster.kubectl(&events).stdout;
             (list.contains("\"reason\": \"Active\"") && list.contains("conversation-abc123")).then_some(())
         })
         .await;
-        let page = self.running.metrics(&self.ground).await;
+        let page = self.running.metrics(&self.cluster).await;
         for series in [
             "\namigo_operator_leader 1\n",
             "amigo_operator_organization_ready{organization=\"acme\"} 1",
@@ -140,7 +140,7 @@ impl Story {
         ] {
             assert!(page.contains(series), "no {series} in\n{page}");
         }
-        let organization = self.ground.kubectl(&["get", "amigo", "--all-namespaces"]).expect("all four kinds");
+        let organization = self.cluster.kubectl(&["get", "amigo", "--all-namespaces"]).expect("all four kinds");
         assert!(organization.contains("acme"), "{organization}");
         self.tell("Events, metrics and kubectl tell the state");
     }
@@ -148,7 +148,7 @@ impl Story {
     /// A dead leader costs a lease, not a grant.
     pub async fn another_replica_takes_over_from_a_dead_leader(&mut self) {
         let before = self.issued_once().await;
-        self.running.kill_leader(&self.ground).await;
+        self.running.kill_leader(&self.cluster).await;
         let asked = self.ask("Following up after the failover").expect("access");
         assert!(asked.contains("Conversation:GetMessage"), "{asked}");
         assert_eq!(self.issued_once().await, before + 3, "the new request and nothing else");
@@ -160,8 +160,8 @@ impl Story {
     pub async fn an_upgrade_changes_nothing_that_stands(&mut self) {
         let (issued, before) = (self.issued_once().await, self.statuses());
         let changed = [self.committed("RoleModified").await, self.committed("RoleAssigned").await];
-        upgrade_to_this(&self.ground, self.running.sandbox_url().as_deref());
-        self.running.start(&self.ground).await;
+        upgrade_to_this(&self.cluster, self.running.sandbox_url().as_deref());
+        self.running.start(&self.cluster).await;
         self.until("organization/acme", "Ready", "True").await;
         let shown =
             self.kubectl(VIEWER, &["get", "amrole", "--output=name"]).expect("the new CRDs have the short name");
@@ -198,7 +198,7 @@ impl Story {
         let modified = self.committed("RoleModified").await;
         self.kubectl(EDITOR, &["delete", ROLES, "conversation-reviewer"]).expect("a deletion");
         self.until_committed("RoleModified", modified + 1).await;
-        let journal = self.running.journal(&self.ground).await;
+        let journal = self.running.journal(&self.cluster).await;
         let [assignment, role] = ["RoleAssigned", "RoleModified"].map(|change| {
             journal.iter().rev().find(|commit| commit["change"]["type"] == change).expect("a commit")["change"].clone()
         });
@@ -210,21 +210,21 @@ impl Story {
     /// The short request's time was over long ago.
     pub async fn expired_requests_are_gone(&mut self) {
         let gone =
-            || async { (!self.ground.kubectl(&["get", "tpg", "short", "--namespace", TEAM]).success).then_some(()) };
+            || async { (!self.cluster.kubectl(&["get", "tpg", "short", "--namespace", TEAM]).success).then_some(()) };
         eventually(WITHIN, "the short request is gone", gone).await;
-        let live = self.running.live(&self.ground).await;
+        let live = self.running.live(&self.cluster).await;
         assert!(live.iter().all(|grant| grant["tags"]["k8s_name"] != "short"), "{live:#?}");
         self.tell("the short request ended and its object is gone");
     }
 
     /// No rule is missing in the chart.
     pub fn the_operator_was_refused_nothing(&mut self) {
-        if let Some(audited) = self.ground.audited() {
+        if let Some(audited) = self.cluster.audited() {
             let refused: Vec<_> = audited.iter().filter(|line| line["responseStatus"]["code"] == 403).collect();
             assert!(refused.is_empty(), "refused to the operator: {refused:#?}");
             assert!(audited.len() > 50, "the operator's requests are in the audit log: {}", audited.len());
         }
-        let logs = self.running.logs(&self.ground);
+        let logs = self.running.logs(&self.cluster);
         assert!(logs.contains("this replica leads"), "{logs}");
         assert!(!logs.to_lowercase().contains("forbidden"), "{logs}");
         assert!(!logs.contains("sandbox-api-key") && !logs.contains("not-the-key"), "a key is in a log");
@@ -233,23 +233,23 @@ impl Story {
 
     /// The end: objects and kinds stay until somebody wants them gone.
     pub async fn uninstalling_leaves_what_people_made(&mut self) {
-        self.ground.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE]);
+        self.cluster.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE]);
         self.running.stop();
         eventually(WITHIN, "nothing of the release is left", || async {
-            left_behind(&self.ground).is_empty().then_some(())
+            left_behind(&self.cluster).is_empty().then_some(())
         })
         .await;
         assert_eq!(self.objects(ROLES).len(), 3);
         assert!(!self.objects("tpg").is_empty());
         for kind in ["tpg", "amra", "amrole"] {
-            self.ground.kubectl(&["delete", kind, "--all", "--namespace", TEAM]).expect("what people made");
+            self.cluster.kubectl(&["delete", kind, "--all", "--namespace", TEAM]).expect("what people made");
         }
         for kind in ["organizations", "roles", "roleassignments", "temporarypermissiongrants"] {
             let definition = format!("{kind}.permissions.amigo.ai");
-            self.ground.kubectl(&["delete", "customresourcedefinition", &definition]).expect("a definition");
+            self.cluster.kubectl(&["delete", "customresourcedefinition", &definition]).expect("a definition");
         }
-        leave(&self.ground);
-        self.ground.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"]).expect("the namespace goes");
+        leave(&self.cluster);
+        self.cluster.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"]).expect("the namespace goes");
         self.tell("uninstalled; what people made stayed until it was deleted");
     }
 
@@ -260,11 +260,11 @@ impl Story {
     }
 
     fn kubectl(&self, person: &str, arguments: &[&str]) -> Run {
-        kubectl_as(&self.ground, person, arguments, "")
+        kubectl_as(&self.cluster, person, arguments, "")
     }
 
     fn apply(&self, person: &str, manifests: &str) -> Run {
-        apply_as(&self.ground, person, manifests)
+        apply_as(&self.cluster, person, manifests)
     }
 
     /// Asks for a conversation with the plugin, as the requester.
@@ -274,7 +274,7 @@ impl Story {
     }
 
     fn objects(&self, kind: &str) -> Vec<Value> {
-        let list = self.ground.kubectl(&["get", kind, "--namespace", TEAM, "--output=json"]).expect(kind);
+        let list = self.cluster.kubectl(&["get", kind, "--namespace", TEAM, "--output=json"]).expect(kind);
         let list: Value = serde_json::from_str(&list).expect("a list");
         list["items"].as_array().expect("items").clone()
     }
@@ -297,14 +297,14 @@ impl Story {
         let output = format!("--output=jsonpath={path}");
         let get = ["get", object, "--namespace", TEAM, &output];
         eventually(WITHIN, &format!("{path} of {object} is {is}"), || async {
-            (self.ground.kubectl(&get).stdout == is).then_some(())
+            (self.cluster.kubectl(&get).stdout == is).then_some(())
         })
         .await;
     }
 
     /// How many changes of a type the sandbox committed.
     async fn committed(&self, change: &str) -> usize {
-        let journal = self.running.journal(&self.ground).await;
+        let journal = self.running.journal(&self.cluster).await;
         journal.iter().filter(|commit| commit["change"]["type"] == change).count()
     }
 
@@ -317,7 +317,7 @@ impl Story {
 
     /// Every grant the sandbox ever issued.
     async fn issued(&self) -> Vec<Value> {
-        let journal = self.running.journal(&self.ground).await;
+        let journal = self.running.journal(&self.cluster).await;
         let changes = journal.iter().map(|commit| commit["change"].clone());
         changes.filter(|change| change["type"] == "GrantCreated").collect()
     }
@@ -341,12 +341,12 @@ impl Story {
     fn key(&self, key: &str) {
         let patch = json!({"stringData": {"apiKey": key}}).to_string();
         let arguments = ["patch", "secret", "acme", "--namespace", NAMESPACE, "--type=merge", "--patch", &patch];
-        self.ground.kubectl(&arguments).expect("another key");
+        self.cluster.kubectl(&arguments).expect("another key");
     }
 
     fn suspend(&self, suspended: bool) {
         let patch = json!({"spec": {"suspend": suspended}}).to_string();
-        self.ground.kubectl(&["patch", "organization", "acme", "--type=merge", "--patch", &patch]).expect("a switch");
+        self.cluster.kubectl(&["patch", "organization", "acme", "--type=merge", "--patch", &patch]).expect("a switch");
     }
 }
 

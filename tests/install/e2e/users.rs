@@ -3,7 +3,7 @@
 use serde_json::json;
 use test_support::Run;
 
-use super::cluster::Ground;
+use super::cluster::Cluster;
 use super::release::{NAMESPACE, RELEASE};
 
 /// The namespace people work in.
@@ -22,7 +22,7 @@ pub const VIEWER: &str = "viewer@example.com";
 pub const OPERATOR: &str = "system:serviceaccount:amigo-system:amigo-operator";
 
 /// Makes the team's namespace, and lets each person in by the chart's role for them.
-pub fn let_in(ground: &Ground) {
+pub fn let_in(cluster: &Cluster) {
     let cluster_role = |role: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("{NAMESPACE}-{RELEASE}-{role}")});
     let user = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name});
     let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}});
@@ -45,22 +45,22 @@ pub fn let_in(ground: &Ground) {
         "roleRef": cluster_role("viewer"), "subjects": [user(REQUESTER)],
     });
     for object in [vec![team], within.to_vec(), vec![everywhere]].concat() {
-        ground.kubectl_with(&["apply", "--filename=-"], &object.to_string()).expect("people are let in");
+        cluster.kubectl_with(&["apply", "--filename=-"], &object.to_string()).expect("people are let in");
     }
 }
 
 /// Runs kubectl as one of them, in the team's namespace.
-pub fn kubectl_as(ground: &Ground, person: &str, arguments: &[&str], input: &str) -> Run {
-    ground.kubectl_with(&[arguments, &["--as", person, "--namespace", TEAM]].concat(), input)
+pub fn kubectl_as(cluster: &Cluster, person: &str, arguments: &[&str], input: &str) -> Run {
+    cluster.kubectl_with(&[arguments, &["--as", person, "--namespace", TEAM]].concat(), input)
 }
 
 /// Applies manifests as one of them.
-pub fn apply_as(ground: &Ground, person: &str, manifests: &str) -> Run {
-    kubectl_as(ground, person, &["apply", "--filename=-"], manifests)
+pub fn apply_as(cluster: &Cluster, person: &str, manifests: &str) -> Run {
+    kubectl_as(cluster, person, &["apply", "--filename=-"], manifests)
 }
 
 /// Ends everything that is left of them.
-pub fn leave(ground: &Ground) {
-    ground.kubectl(&["delete", "clusterrolebinding", TEAM]).expect("the binding is gone");
-    ground.kubectl(&["delete", "namespace", TEAM, "--wait=false"]).expect("the namespace goes");
+pub fn leave(cluster: &Cluster) {
+    cluster.kubectl(&["delete", "clusterrolebinding", TEAM]).expect("the binding is gone");
+    cluster.kubectl(&["delete", "namespace", TEAM, "--wait=false"]).expect("the namespace goes");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
-    Cluster, ENGINEER, Run, STRANGER, SharedControlPlane, eventually,
+    ENGINEER, Run, STRANGER, SharedControlPlane, TestEnv, eventually, fixture,
     helm::{chart, helm},
 };
 
@@ -29,62 +29,40 @@ pub fn policies(namespace: &str, flags: &[&str]) -> String {
 }
 
 /// Applies the policies to `cluster`. A status counts in every namespace, so who writes it is not their concern here.
-pub fn install(cluster: &Cluster, flags: &[&str]) {
+pub fn install(env: &TestEnv, flags: &[&str]) {
     let flags = [&["--set=admission.status.enabled=false"], flags].concat();
-    cluster.kubectl_with(&["apply", "-f", "-"], &policies(&cluster.namespace, &flags)).expect("policies");
+    env.kubectl_with(&["apply", "-f", "-"], &policies(&env.namespace, &flags)).expect("policies");
 }
 
 /// Lets everybody of the tests do everything with the kinds of this operator, as far as RBAC goes.
-pub async fn let_work(cluster: &Cluster) {
-    let rules = format!(
-        "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: work}}
-rules:
-- apiGroups: [permissions.amigo.ai]
-  resources: [roles, roleassignments, temporarypermissiongrants]
-  verbs: [create, get, list, watch, update, patch, delete]
-- apiGroups: [permissions.amigo.ai]
-  resources: [roles/status, roleassignments/status, temporarypermissiongrants/status]
-  verbs: [get, update, patch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: work}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: work}}
-subjects:
-- {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ENGINEER}}}
-- {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {STRANGER}}}
-- {{apiGroup: rbac.authorization.k8s.io, kind: User, name: '{GITOPS}'}}
-- {{apiGroup: rbac.authorization.k8s.io, kind: Group, name: {STAFF}}}
-"
-    );
-    cluster.apply(&rules).await.expect("rules");
+pub async fn let_work(env: &TestEnv) {
+    let subjects = [("ENGINEER", ENGINEER), ("STRANGER", STRANGER), ("GITOPS", GITOPS), ("STAFF", STAFF)];
+    let rules = fixture("policies-rbac.yaml", &subjects);
+    env.apply(&rules).await;
 }
 
 /// A namespace under the policies.
-pub struct House {
+pub struct PolicyEnv {
     /// The namespace.
-    pub cluster: Cluster,
+    pub env: TestEnv,
 }
 
 // The chart's tests install and remove the kinds; these tests need them all the time.
 static PLANE: SharedControlPlane = SharedControlPlane::new();
 
-impl House {
+impl PolicyEnv {
     /// With the policies that these flags of helm give.
     pub async fn new(prefix: &str, flags: &[&str]) -> Self {
-        let house = Self::bare(prefix).await;
-        install(&house.cluster, flags);
-        house
+        let policies = Self::bare(prefix).await;
+        install(&policies.env, flags);
+        policies
     }
 
     /// Without policies.
     pub async fn bare(prefix: &str) -> Self {
-        let cluster = Cluster::with_kinds_on(&PLANE, prefix).await;
-        let_work(&cluster).await;
-        Self { cluster }
+        let env = TestEnv::builder(prefix).on(&PLANE).kinds().start().await;
+        let_work(&env).await;
+        Self { env }
     }
 
     /// Creates an object as a user with a token; what the API server answers.
@@ -101,7 +79,7 @@ impl House {
 
     fn create_with(&self, who: &[&str], object: &Value) -> Run {
         let create = ["create", "--filename=-", "--output=json"];
-        self.cluster.kubectl_with(&[who, create.as_slice()].concat(), &object.to_string())
+        self.env.kubectl_with(&[who, create.as_slice()].concat(), &object.to_string())
     }
 
     /// Waits until a request is refused with this, which is when the policy is in force, and returns what the user

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use amigo_sandbox::{Effect, Fault, Operation};
-use test_support::test_env::{Stage, TIMING, grant};
+use test_support::operator::TIMING;
+use test_support::{TestEnv, grant};
 
 const POST: Operation = Operation::CreateTemporaryPermissionGrant;
 const REQUEST: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
@@ -35,14 +36,14 @@ async fn an_unreadable_answer_is_found_and_adopted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn undelivered_request_is_retried_after_quarantine() {
-    let stage = Stage::new("quarantine").await;
-    stage.sandbox.add_fault(Fault::new(POST, Effect::Drop).times(Some(3)));
-    stage.apply(&grant("request", REQUEST)).await;
-    let why = stage.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
+    let env = TestEnv::ready("quarantine").await;
+    env.sandbox().add_fault(Fault::new(POST, Effect::Drop).times(Some(3)));
+    env.apply(&grant("request", REQUEST)).await;
+    let why = env.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
     assert!(why.contains("attempt 1") && why.contains("nothing is sent before it is clear"), "{why}");
-    stage.until_ready("tpg", "request").await;
-    assert_one_each(&stage);
-    let posts = stage.sandbox.requests().log.into_iter().filter(|request| request.operation == Some(POST));
+    env.until_ready("tpg", "request").await;
+    assert_one_each(&env);
+    let posts = env.sandbox().requests().log.into_iter().filter(|request| request.operation == Some(POST));
     let times: Vec<_> = posts.map(|request| request.at).collect();
     assert_eq!(times.len(), 6, "three lost, three that came through");
     // The quarantine counts from the intent, whose requests leave within the send window: the rest is left for certain.
@@ -52,16 +53,16 @@ async fn undelivered_request_is_retried_after_quarantine() {
 
 /// Every answer of a bundle is lost after its commit: each record is found, and none is made twice.
 async fn adopts(prefix: &str, effect: Effect) {
-    let stage = Stage::new(prefix).await;
-    stage.sandbox.add_fault(Fault::new(POST, effect).after_commit().times(Some(3)));
-    stage.apply(&grant("request", REQUEST)).await;
-    stage.until_ready("tpg", "request").await;
-    assert_one_each(&stage);
-    assert_eq!(stage.sandbox.requests().count(POST), 3);
+    let env = TestEnv::ready(prefix).await;
+    env.sandbox().add_fault(Fault::new(POST, effect).after_commit().times(Some(3)));
+    env.apply(&grant("request", REQUEST)).await;
+    env.until_ready("tpg", "request").await;
+    assert_one_each(&env);
+    assert_eq!(env.sandbox().requests().count(POST), 3);
 }
 
-fn assert_one_each(stage: &Stage) {
-    let issued = stage.issued();
+fn assert_one_each(env: &TestEnv) {
+    let issued = env.issued();
     let permissions: BTreeSet<_> = issued.iter().map(|grant| &grant.permission_name).collect();
     assert_eq!((issued.len(), permissions.len()), (3, 3), "{issued:#?}");
 }

@@ -1,0 +1,80 @@
+//! Every test file belongs to a binary, and every test has a readable name.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use regex::Regex;
+
+const LONGEST_NAME: usize = 50;
+
+#[test]
+fn every_test_file_is_reachable_from_a_main() {
+    let tests = repository("tests");
+    let roots = ["pure", "cluster", "process", "install", "sandbox"].map(|binary| tests.join(binary).join("main.rs"));
+    let mut reached = BTreeSet::from([tests.join("support/src/lib.rs")]);
+    reached.extend(roots);
+    let mut unread: Vec<PathBuf> = reached.iter().cloned().collect();
+    while let Some(file) = unread.pop() {
+        for module in modules(&file) {
+            assert!(module.exists(), "{} declares {}, which does not exist", file.display(), module.display());
+            if reached.insert(module.clone()) {
+                unread.push(module);
+            }
+        }
+    }
+    let forgotten: Vec<_> = sources(&tests).into_iter().filter(|file| !reached.contains(file)).collect();
+    assert!(forgotten.is_empty(), "no main.rs reaches {forgotten:?}: add a mod line");
+}
+
+#[test]
+fn test_names_have_at_most_fifty_characters() {
+    let test = Regex::new(r"#\[(?:tokio::)?test\b[^\]]*\](?:\s*#\[[^\]]*\])*\s*(?:async )?fn (\w+)").unwrap();
+    let (mut count, mut long) = (0, Vec::new());
+    for file in ["src", "crates", "tests"].iter().flat_map(|folder| sources(&repository(folder))) {
+        let text = fs::read_to_string(&file).unwrap();
+        for name in test.captures_iter(&text).map(|found| found[1].to_owned()) {
+            count += 1;
+            if name.len() > LONGEST_NAME {
+                long.push(format!("{}: {name}", file.display()));
+            }
+        }
+    }
+    assert!(count > 900, "the pattern finds only {count} tests");
+    assert!(long.is_empty(), "over {LONGEST_NAME} characters:\n{}", long.join("\n"));
+}
+
+/// The files that the `mod` lines of a file name.
+fn modules(file: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(file).unwrap();
+    let folder = file.parent().unwrap();
+    let is_folder_root = ["main.rs", "lib.rs", "mod.rs"].iter().any(|name| file.ends_with(name));
+    let folder = if is_folder_root { folder.to_owned() } else { file.with_extension("") };
+    let names = text.lines().filter_map(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    let file_of = |name: &str| {
+        let (file, nested) = (folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs"));
+        if nested.exists() { nested } else { file }
+    };
+    names.map(file_of).collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            sources.extend(self::sources(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            sources.push(entry);
+        }
+    }
+    sources
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
