@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the program reports its failure here")]
+            #[expect(clippy::print_stderr, reason = "the program prints its error here")]
             {
                 eprintln!("amigo-dev: {error:#}");
             }

@@ -8,11 +8,11 @@
 //! No process that [`ProcessReaper::spawn`] started, and no folder, survives this process.
 //!
 //! # Assumptions
-//! The operating system does not reuse a process id between the end of a process and the kill by the shell. This
-//! process only waits for a server before that if the server failed to start, milliseconds earlier.
+//! The operating system does not reuse a process id before the shell kills it. This process waits for a server
+//! earlier only if the server failed to start, milliseconds before.
 //!
 //! # Caveats
-//! A `kill -9` in the microseconds between the spawn of a process and the registration of its id leaves the process.
+//! A `kill -9` in the microseconds between a spawn and the registration of its process id leaves the process.
 
 use std::{
     io::{self, Write},

@@ -35,8 +35,7 @@ pub struct Behavior {
     pub expired_grants_listed_for: Option<SignedDuration>,
     /// The response to a path with a missing or extra trailing slash.
     pub wrong_slash: WrongSlash,
-    /// How the caller's role must compare with a role that the caller assigns, modifies, invites a user with or
-    /// sets on an API key.
+    /// How the caller's role must compare with the role in a request to assign, modify, invite, or create a key.
     pub role_hierarchy: Hierarchy,
     /// How the caller's role must compare with a role that the caller creates. Default: `EqualAllowed`.
     pub create_role_hierarchy: Hierarchy,

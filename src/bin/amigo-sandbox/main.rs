@@ -1,4 +1,4 @@
-//! `amigo-sandbox`: an embedded Amigo API to try things against. Not Amigo itself.
+//! `amigo-sandbox`: a test implementation of the Amigo API.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use amigo_runtime::clock::SystemClock;
 use amigo_sandbox::SandboxOptions;
 use clap::Parser;
 
-/// Serve an embedded Amigo API for tests and trials. It is not Amigo itself.
+/// Serve a sandbox of the Amigo API for tests and trials. It is not Amigo, and its data is fictional.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse().options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the program reports its failure here")]
+            #[expect(clippy::print_stderr, reason = "the program prints its error here")]
             {
                 eprintln!("amigo-sandbox: {error:#}");
             }

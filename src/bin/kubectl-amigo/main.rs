@@ -1,4 +1,4 @@
-//! `kubectl-amigo`, found by kubectl as `kubectl amigo`.
+//! `kubectl-amigo`, which kubectl runs as `kubectl amigo`.
 
 use amigo_runtime::clock::SystemClock;
 use clap::Parser;
@@ -14,7 +14,7 @@ async fn main() -> Exit {
     match kubectl_amigo::answer_completion() {
         Ok(Some(answered)) => answered,
         Ok(None) => kubectl_amigo::run(Arguments::parse(), Console::of_process(), SystemClock::shared()).await,
-        // A shell that asks has no place for errors.
+        // Shell completion cannot show errors.
         Err(_) => Exit::Failed,
     }
 }
