@@ -3,7 +3,7 @@
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
-use amigo_client::Holds;
+use amigo_client::Precondition;
 use amigo_runtime::clock::SharedClock;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -169,7 +169,12 @@ impl Context {
 
 /// Says whether a pass may still send what it decided: its connection is the one that it began with, neither suspended
 /// nor edited since, and the object was neither edited nor deleted.
-pub fn holds<K>(context: &SharedContext, connection: Option<&Arc<Connection>>, object: &K, store: &Store<K>) -> Holds
+pub fn holds<K>(
+    context: &SharedContext,
+    connection: Option<&Arc<Connection>>,
+    object: &K,
+    store: &Store<K>,
+) -> Precondition
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {

@@ -332,7 +332,7 @@ fn changes(endpoint: Endpoint) -> bool {
 struct Observer(Metrics);
 
 impl Observe for Observer {
-    fn call(&self, endpoint: Endpoint, ended: Result<u16, &Error>, duration: Duration) {
+    fn request(&self, endpoint: Endpoint, ended: Result<u16, &Error>, duration: Duration) {
         let (outcome, status) = match ended {
             Ok(status) => ("ok", Some(status)),
             Err(error) => (error.kind().as_str(), error.status()),
@@ -347,7 +347,7 @@ impl Observe for Observer {
         });
     }
 
-    fn budget_wait(&self, endpoint: Endpoint, wait: Duration) {
+    fn rate_limit_wait(&self, endpoint: Endpoint, wait: Duration) {
         self.0.rate_limit_waited(endpoint.as_str(), wait);
     }
 }

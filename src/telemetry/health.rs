@@ -133,7 +133,7 @@ async fn scrape(State(metrics): State<Metrics>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use amigo_runtime::clock::Clock;
+    use amigo_runtime::clock::TestClock;
     use axum::body::Body;
     use http::Request;
     use http_body_util::BodyExt as _;
@@ -142,21 +142,8 @@ mod tests {
 
     use super::*;
 
-    #[derive(Default)]
-    struct HandClock(Mutex<Duration>);
-
-    impl Clock for HandClock {
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-
-        fn boot(&self) -> Duration {
-            *self.0.lock().unwrap()
-        }
-    }
-
-    fn health() -> (Health, Arc<HandClock>) {
-        let clock = Arc::new(HandClock::default());
+    fn health() -> (Health, Arc<TestClock>) {
+        let clock = Arc::new(TestClock::stopped_at(Timestamp::UNIX_EPOCH));
         (Health::new(clock.clone(), Duration::from_secs(30)), clock)
     }
 
@@ -171,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn alive_while_the_main_loop_beats() {
         let (health, clock) = health();
-        *clock.0.lock().unwrap() = Duration::from_secs(31);
+        clock.advance(Duration::from_secs(31));
         assert_eq!(page(&health, "/livez").await, (503, "the main loop has been silent for 31 s\n".into()));
         health.beat();
         assert_eq!(page(&health, "/livez").await.0, 200);

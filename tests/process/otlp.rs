@@ -37,7 +37,9 @@ async fn collector_receives_spans_without_secrets() {
     env.until_active(1, WITHIN).await;
     operator.terminate();
     assert!(operator.ended(WITHIN).await.success(), "{}", operator.log());
-    for text in ["amigo-operator", "reconciling object", "traced", "call Amigo", "create_grant", "http.status_code"] {
+    for text in
+        ["amigo-operator", "reconciling object", "traced", "Amigo API request", "create_grant", "http.status_code"]
+    {
         eventually(WITHIN, text, || async { has(&delivered, text).then_some(()) }).await;
     }
     for secret in ["sandbox-api-key", "Bearer", "a test asks for it"] {

@@ -1,15 +1,12 @@
 //! A client of the sandbox and a clock that the test moves.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use amigo_runtime::clock::Clock;
+use amigo_runtime::clock::TestClock;
 use amigo_sandbox::{Behavior, PermissionModel, Sandbox, Seed};
 use axum::{body::Body, response::Response};
 use http::Request;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -21,21 +18,6 @@ pub const KEY: &str = "5b1d7c1e-0c55-4c0f-9a57-7f2f0e3c9b11";
 pub const CONVERSATION: &str = "abc123def456abc123def456";
 pub const GRANTS: &str = "/role/temporary_permission_grants/";
 pub const GRANT: &str = "/role/temporary_permission_grant/";
-
-/// A clock that only moves when told.
-#[derive(Debug)]
-pub struct TestClock(Mutex<SignedDuration>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        let start: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-        start + *self.0.lock().unwrap()
-    }
-
-    fn boot(&self) -> Duration {
-        self.0.lock().unwrap().unsigned_abs()
-    }
-}
 
 /// A sandbox from the example seed, and its clock.
 pub struct World {
@@ -68,7 +50,7 @@ pub fn allow_deny_world() -> World {
 }
 
 pub fn world_from(seed: Seed) -> World {
-    let clock = Arc::new(TestClock(Mutex::new(SignedDuration::ZERO)));
+    let clock = Arc::new(TestClock::stopped_at("2026-11-22T10:00:00Z".parse().unwrap()));
     let sandbox = Sandbox::new(seed, clock.clone(), 7).unwrap();
     World { sandbox, clock }
 }
@@ -84,7 +66,7 @@ impl World {
     }
 
     pub fn pass(&self, duration: SignedDuration) {
-        *self.clock.0.lock().unwrap() += duration;
+        self.clock.advance(duration.unsigned_abs());
     }
 
     pub async fn sign_in(&self, key: &str, secret: &str, user: &str) -> Answer {

@@ -1,11 +1,11 @@
-//! Where an organization's API may be and who signs in: checked before anything is sent.
+//! Checks the API's address and the credentials before the client sends anything.
 
 use http::Uri;
 use secrecy::SecretString;
 
 use super::Credentials;
 
-/// The API hosts the Amigo documentation names; keys are sent nowhere else unless allowed.
+/// The API hosts in the Amigo documentation. The client sends keys to other hosts only if they are allowed.
 pub const DOCUMENTED_HOSTS: [&str; 5] = [
     "api.amigo.ai",
     "api-ca-central-1.amigo.ai",
@@ -14,33 +14,33 @@ pub const DOCUMENTED_HOSTS: [&str; 5] = [
     "internal-api.amigo.ai",
 ];
 
-/// Why no key is sent to an address.
+/// Why the client sends no key to an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It cannot be read.
+    /// Not a URL.
     #[error("apiUrl {0} is not a URL")]
     NotUrl(String),
-    /// It is not https, or http where that is allowed.
-    #[error("apiUrl {0} must begin with https://")]
+    /// Neither https, nor http where that is allowed.
+    #[error("apiUrl {0} must start with https://")]
     NotHttps(String),
-    /// Its host is not on the list.
+    /// The host is not in the list.
     #[error("the host of apiUrl {0} is not allowed")]
     Host(String),
 }
 
 impl AddressError {
-    /// What the flag that allows the address does, if there is one; `whose` has the flag.
+    /// The flag that allows the address, if there is one; `flag` says whose flag.
     #[must_use]
-    pub fn remedy(&self, whose: &str) -> Option<String> {
+    pub fn remedy(&self, flag: &str) -> Option<String> {
         match self {
             Self::NotUrl(_) => None,
-            Self::NotHttps(_) => Some(format!("{whose} --allow-plain-http permits http")),
-            Self::Host(_) => Some(format!("{whose} --allowed-api-host names those that are")),
+            Self::NotHttps(_) => Some(format!("to allow http, set {flag} --allow-plain-http")),
+            Self::Host(_) => Some(format!("to allow it, set {flag} --allowed-api-host")),
         }
     }
 }
 
-/// The API's base address, if a key may be sent there.
+/// The base URL of the API, if the client may send a key there.
 ///
 /// # Errors
 /// When the URL has another scheme than https (or http, where allowed) or a host that is not allowed.
@@ -60,7 +60,7 @@ pub fn address(api_url: &str, allowed_hosts: &[impl AsRef<str>], allow_plain_htt
     }
 }
 
-/// A key of a Secret that has no usable value. It never tells the value.
+/// A key of a Secret without a usable value. It never contains the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("has no usable value for key {0}: set apiKey, apiKeyId and userId to plain text")]
 pub struct UnusableKey(
@@ -72,11 +72,11 @@ impl Credentials {
     /// The credentials in the values of a Secret: `apiKey`, `apiKeyId` and `userId`.
     ///
     /// # Errors
-    /// When one is missing or cannot be sent.
-    pub fn read<'a>(value: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Self, UnusableKey> {
+    /// When one is missing or is not a valid header value.
+    pub fn from_values<'a>(value: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Self, UnusableKey> {
         let text = |key: &'static str| {
             let text = value(key).and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::trim);
-            // A header cannot carry anything else, and no error may print what was there instead.
+            // No other text is a valid header value, and no error may print it.
             let fits = |text: &&str| !text.is_empty() && text.chars().all(|letter| letter.is_ascii_graphic());
             text.filter(fits).map(str::to_owned).ok_or(UnusableKey(key))
         };
@@ -93,25 +93,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documented_hosts_are_allowed_over_https_only() {
+    fn documented_hosts_need_https() {
         assert!(address("https://api.amigo.ai", &DOCUMENTED_HOSTS, false).is_ok());
         assert!(address("https://API-EU-CENTRAL-1.amigo.ai/", &DOCUMENTED_HOSTS, false).is_ok());
-        for refused in
+        for rejected in
             ["http://api.amigo.ai", "https://evil.example", "https://10.0.0.1", "https://api.amigo.ai.evil.example", ""]
         {
-            assert!(address(refused, &DOCUMENTED_HOSTS, false).is_err(), "{refused}");
+            assert!(address(rejected, &DOCUMENTED_HOSTS, false).is_err(), "{rejected}");
         }
     }
 
     #[test]
-    fn a_user_in_the_address_is_no_host() {
+    fn user_in_address_is_not_the_host() {
         for tricky in ["https://api.amigo.ai@evil.example", "https://api.amigo.ai:443@evil.example/"] {
             assert!(address(tricky, &DOCUMENTED_HOSTS, false).is_err(), "{tricky}");
         }
     }
 
     #[test]
-    fn a_private_host_needs_both_permissions() {
+    fn private_http_host_needs_both_permissions() {
         let url = "http://127.0.0.1:8090";
         let not_allowed = address(url, &DOCUMENTED_HOSTS, true).unwrap_err();
         assert_eq!(not_allowed, AddressError::Host(url.to_owned()));
@@ -120,11 +120,11 @@ mod tests {
     }
 
     fn read(values: &[(&str, &'static str)]) -> Result<Credentials, UnusableKey> {
-        Credentials::read(|key| values.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_bytes()))
+        Credentials::from_values(|key| values.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_bytes()))
     }
 
     #[test]
-    fn a_missing_key_is_named_and_no_value_is() {
+    fn missing_key_error_names_key_not_value() {
         let unusable = read(&[("apiKey", "hush"), ("apiKeyId", "id")]).unwrap_err().to_string();
         assert!(unusable.contains("userId") && !unusable.contains("hush"), "{unusable}");
         let unusable = read(&[("apiKey", "hush\u{e9}"), ("apiKeyId", "id"), ("userId", "user")]).unwrap_err();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_around_values_are_no_part_of_them() {
+    fn values_are_trimmed() {
         let credentials = read(&[("apiKey", "hush\n"), ("apiKeyId", "id\n"), ("userId", " user ")]).unwrap();
         assert_eq!(credentials.user_id, "user");
         assert!(!format!("{credentials:?}").contains("hush"));

@@ -1,18 +1,18 @@
-//! Where an organization is, and who asks.
+//! The address and the credentials of an organization.
 
 use std::fmt;
 
 use http::Uri;
 use secrecy::SecretString;
 
-/// An API key and the user to act as (API document, sign-in). `Debug` shows the ids only.
+/// An API key and the user to act as (API document, sign-in). `Debug` shows only the IDs.
 #[derive(Clone)]
 pub struct Credentials {
     /// The secret of the key.
     pub api_key: SecretString,
-    /// The id of the key.
+    /// The ID of the key.
     pub api_key_id: String,
-    /// The user whose rights apply: the service user.
+    /// The service user, whose permissions apply.
     pub user_id: String,
 }
 
@@ -26,10 +26,10 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Where the organization is served.
+/// The address of an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiAddress {
-    /// For example `https://api.amigo.ai`; a path in it is kept as a prefix.
+    /// For example `https://api.amigo.ai`; its path becomes a prefix.
     pub base_url: Uri,
     /// The `{organization}` segment of every path.
     pub organization: String,

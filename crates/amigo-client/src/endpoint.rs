@@ -1,4 +1,4 @@
-//! The operations this client calls, and what the API document says about their rate.
+//! The operations of the API that this client uses, and their documented rate limits.
 
 use std::{fmt, str::FromStr};
 
@@ -7,21 +7,21 @@ use http::Method;
 /// One rate-limited operation of the API. Its name is a metric label and a key of rate-limit overrides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
-    /// Trade the API key for a token: `POST user/signin_with_api_key`.
+    /// Exchange the API key for a token: `POST user/signin_with_api_key`.
     SignIn,
-    /// Name of the organization, no credentials needed: `GET organization/`.
+    /// Get the name of the organization, without credentials: `GET organization/`.
     Organization,
-    /// API keys and their ends: `GET organization/api_key/`.
+    /// List API keys and their expiry: `GET organization/api_key/`.
     ApiKeys,
-    /// All visible roles: `GET role/`.
+    /// List all visible roles: `GET role/`.
     ListRoles,
-    /// Make a role: `POST role/`.
+    /// Create a role: `POST role/`.
     CreateRole,
     /// Change a role: `POST role/{name}`.
     ModifyRole,
-    /// Give a user a role: `POST role/{name}/assign`.
+    /// Assign a role to a user: `POST role/{name}/assign`.
     AssignRole,
-    /// Make one temporary permission grant: `POST role/temporary_permission_grant/`.
+    /// Create a temporary permission grant: `POST role/temporary_permission_grant/`.
     CreateGrant,
     /// List temporary permission grants: `GET role/temporary_permission_grants/`.
     ListGrants,
@@ -47,8 +47,8 @@ impl Endpoint {
         Self::Users,
     ];
 
-    /// The documented number of calls a minute (the 429 text of each operation). The document gives none for
-    /// the organization's name; 60 is our own restraint.
+    /// The documented requests per minute (the 429 text of each operation). The document has no limit for the
+    /// organization's name; 60 is this client's own limit.
     #[must_use]
     pub const fn limit(self) -> u32 {
         match self {
@@ -86,7 +86,7 @@ impl Endpoint {
         if self.is_read() { Method::GET } else { Method::POST }
     }
 
-    /// Whether the operation only reads, so that repeating it is harmless.
+    /// Whether the operation only reads, so that a repeat is safe.
     #[must_use]
     pub const fn is_read(self) -> bool {
         matches!(
@@ -99,14 +99,14 @@ impl Endpoint {
     #[must_use]
     pub const fn succeeded(self, status: u16) -> bool {
         match self {
-            // A grant is claimed only on the documented answer; anything else is looked up.
+            // Only the documented status proves a new grant; after any other one the caller looks it up.
             Self::CreateGrant => status == 201,
             Self::CreateRole | Self::ModifyRole | Self::AssignRole => matches!(status, 200 | 201),
             _ => status == 200,
         }
     }
 
-    /// The most bytes of a successful answer that are read: 1 MiB, and 8 MiB for listings.
+    /// The most bytes of a successful response that the client reads: 1 MiB, and 8 MiB for listings.
     #[must_use]
     pub const fn body_cap(self) -> usize {
         const MEBIBYTE: usize = 1024 * 1024;
@@ -125,9 +125,9 @@ impl fmt::Display for Endpoint {
 
 /// No operation has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no operation is called {0:?}")]
+#[error("unknown operation {0:?}")]
 pub struct UnknownEndpoint(
-    /// The name that was given.
+    /// The unknown name.
     pub String,
 );
 
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_read_back() {
+    fn names_round_trip() {
         for endpoint in Endpoint::ALL {
             assert_eq!(endpoint.as_str().parse(), Ok(endpoint));
         }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_is_claimed_only_on_201() {
+    fn only_201_proves_a_new_grant() {
         assert!(Endpoint::CreateGrant.succeeded(201));
         assert!(!Endpoint::CreateGrant.succeeded(200));
     }

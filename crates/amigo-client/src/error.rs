@@ -32,100 +32,100 @@ pub struct Error {
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    /// The name did not resolve, or no connection was made in time.
+    /// The name did not resolve, or the client could not connect in time.
     #[error("cannot connect: {detail}")]
     Connect {
-        /// The cause, as told by the operating system.
+        /// The error of the operating system.
         detail: Excerpt,
     },
-    /// The connection was made, but the server did not prove who it is.
-    #[error("no secure connection: {detail}")]
+    /// The client connected, but the server did not prove its identity.
+    #[error("TLS handshake failed: {detail}")]
     Tls {
-        /// The cause, as told by the TLS library.
+        /// The error of the TLS library.
         detail: Excerpt,
     },
-    /// No complete answer within the total deadline.
-    #[error("no complete answer within {deadline:?}")]
+    /// No complete response within the total deadline.
+    #[error("no complete response within {deadline:?}")]
     Timeout {
-        /// The deadline of the whole call.
+        /// The total deadline of the request.
         deadline: Duration,
         /// Whether the request may have reached the server.
         begun: bool,
     },
-    /// The connection ended before the answer did.
-    #[error("the connection broke: {detail}")]
+    /// The connection closed before the response was complete.
+    #[error("connection lost: {detail}")]
     Interrupted {
         /// The cause.
         detail: Excerpt,
         /// Whether the request may have reached the server.
         begun: bool,
     },
-    /// The server answered with a status that is no success.
-    #[error("the server answered {status}: {message}")]
-    Answered {
+    /// The server responded with a status that is no success.
+    #[error("the server responded with {status}: {message}")]
+    Status {
         /// The HTTP status.
         status: u16,
-        /// What the server said, read leniently.
+        /// The message of the response.
         message: Excerpt,
-        /// How long the server asks to wait.
+        /// The wait that the server requests.
         retry_after: Option<Duration>,
     },
-    /// A success whose body is larger than this client reads.
-    #[error("the answer ({status}) is larger than {cap} bytes")]
+    /// The body of a success is larger than this client reads.
+    #[error("the response ({status}) is larger than {cap} bytes")]
     BodyTooLarge {
         /// The HTTP status.
         status: u16,
-        /// The most bytes that are read.
+        /// The limit in bytes.
         cap: usize,
     },
-    /// A success whose body is not what the document says.
-    #[error("the answer ({status}) cannot be understood: {detail}")]
+    /// The body of a success does not match the document.
+    #[error("cannot parse the response ({status}): {detail}")]
     Malformed {
         /// The HTTP status.
         status: u16,
-        /// What is wrong with it.
+        /// The problem.
         detail: Excerpt,
     },
-    /// The pages of a listing do not fit together; nothing may be concluded from what was read.
-    #[error("the listing is torn: {detail}")]
+    /// The pages of a listing contradict each other; conclude nothing from them.
+    #[error("inconsistent pages: {detail}")]
     InconsistentPages {
-        /// What does not fit.
+        /// The contradiction.
         detail: &'static str,
     },
-    /// The rate budget does not allow the call yet. Nothing was sent.
-    #[error("the rate budget allows the call in {wait:?}")]
-    Budget {
+    /// The client's own rate limit does not allow the request yet. Nothing was sent.
+    #[error("not sent: the rate limit of this client allows the request in {wait:?}")]
+    Throttled {
         /// How long until its turn.
         wait: Duration,
     },
-    /// The moment after which the call must not start had passed. Nothing was sent.
-    #[error("too late to send")]
+    /// The time to send had passed, or the change was no longer wanted. Nothing was sent.
+    #[error("not sent: the request is no longer due")]
     TooLate,
-    /// The server refused the credentials before, and they have not changed: no call is made.
-    #[error("not called, because the credentials were refused: {message}")]
+    /// The server rejected the credentials before, and they have not changed. Nothing was sent.
+    #[error("not sent, because the server rejected the credentials: {message}")]
     CredentialsRejected {
-        /// What the server said when it refused.
+        /// The message of the rejection.
         message: Excerpt,
     },
-    /// No token could be had, so the call was not made.
-    #[error("not called: {0}")]
+    /// The sign-in failed, so the request was not sent.
+    #[error("not sent: {0}")]
     SignIn(Box<Error>),
-    /// More than one user has the address, so it names nobody.
-    #[error("{count} users have the same e-mail address")]
+    /// More than one user has the address, so it identifies none.
+    #[error("{count} users have the same email address")]
     NotUnique {
-        /// How many users were found.
+        /// The number of users.
         count: usize,
     },
-    /// The request makes no sense to the API, so it was not sent.
+    /// The API would reject the request, so it was not sent.
     #[error("not sent: {detail}")]
     InvalidInput {
-        /// What is wrong with it.
+        /// The problem.
         detail: Excerpt,
     },
     /// The request needs the `AllowDeny` model. Sent to a server of the other model it could widen access.
-    #[error("not sent: {what} is not understood by a server of the AllowOnly permission model")]
+    #[error("not sent: a server of the AllowOnly permission model does not support {what}")]
     Unsupported {
-        /// What the server would not understand.
+        /// The unsupported feature.
         what: &'static str,
     },
 }
@@ -137,7 +137,7 @@ pub enum ErrorKind {
     Connect,
     /// No secure connection.
     Tls,
-    /// No complete answer in time.
+    /// No complete response in time.
     Timeout,
     /// 401.
     Unauthorized,
@@ -147,7 +147,7 @@ pub enum ErrorKind {
     NotFound,
     /// 409.
     Conflict,
-    /// 422, or input this client refuses to send.
+    /// 422, or input that this client does not send.
     Invalid,
     /// 400.
     BadRequest,
@@ -157,25 +157,25 @@ pub enum ErrorKind {
     Unavailable,
     /// Any other 5xx.
     ServerError,
-    /// A redirect, which is never followed.
+    /// A redirect, which the client never follows.
     Redirect,
-    /// A status the document does not know.
+    /// A status that is not in the document.
     UnexpectedStatus,
-    /// The answer is too large.
+    /// The response is too large.
     BodyTooLarge,
-    /// The answer cannot be understood, or a listing is torn.
+    /// The client cannot parse the response, or pages contradict each other.
     Malformed,
-    /// The connection broke.
+    /// The connection closed early.
     Interrupted,
-    /// No call is made until the credentials change.
+    /// The client sends nothing until the credentials change.
     CredentialsRejected,
-    /// The rate budget does not allow the call yet.
-    Budget,
-    /// Too late to send.
+    /// The client's own rate limit does not allow the request yet.
+    Throttled,
+    /// The request is no longer due.
     TooLate,
-    /// An e-mail address that names several users.
+    /// Several users have one email address.
     NotUnique,
-    /// The server's permission model has no word for it.
+    /// The server's permission model does not support the request.
     Unsupported,
 }
 
@@ -186,7 +186,6 @@ impl Error {
         Self { endpoint, cause }
     }
 
-    /// The request makes no sense to the API.
     pub(crate) fn invalid_input(endpoint: Endpoint, detail: &str) -> Self {
         Self::new(endpoint, Cause::InvalidInput { detail: Excerpt::new(detail) })
     }
@@ -199,10 +198,10 @@ impl Error {
             Cause::Tls { .. } => ErrorKind::Tls,
             Cause::Timeout { .. } => ErrorKind::Timeout,
             Cause::Interrupted { .. } => ErrorKind::Interrupted,
-            Cause::Answered { status, .. } => status_kind(*status),
+            Cause::Status { status, .. } => status_kind(*status),
             Cause::BodyTooLarge { .. } => ErrorKind::BodyTooLarge,
             Cause::Malformed { .. } | Cause::InconsistentPages { .. } => ErrorKind::Malformed,
-            Cause::Budget { .. } => ErrorKind::Budget,
+            Cause::Throttled { .. } => ErrorKind::Throttled,
             Cause::TooLate => ErrorKind::TooLate,
             Cause::CredentialsRejected { .. } => ErrorKind::CredentialsRejected,
             Cause::SignIn(error) => error.kind(),
@@ -212,22 +211,22 @@ impl Error {
         }
     }
 
-    /// How long to wait before trying again, where the server or the budget said so.
+    /// How long to wait before a retry, if the server or the rate limit says so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.cause {
-            Cause::Answered { retry_after, .. } => *retry_after,
-            Cause::Budget { wait, .. } => Some(*wait),
+            Cause::Status { retry_after, .. } => *retry_after,
+            Cause::Throttled { wait, .. } => Some(*wait),
             Cause::SignIn(error) => error.retry_after(),
             _ => None,
         }
     }
 
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was a response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match &self.cause {
-            Cause::Answered { status, .. } | Cause::BodyTooLarge { status, .. } | Cause::Malformed { status, .. } => {
+            Cause::Status { status, .. } | Cause::BodyTooLarge { status, .. } | Cause::Malformed { status, .. } => {
                 Some(*status)
             }
             Cause::SignIn(error) => error.status(),
@@ -235,20 +234,20 @@ impl Error {
         }
     }
 
-    /// Whether it is certain that the server never got the whole request.
+    /// Whether the server certainly never got the complete request.
     #[must_use]
     pub fn never_sent(&self) -> bool {
         match &self.cause {
             Cause::Connect { .. }
             | Cause::Tls { .. }
-            | Cause::Budget { .. }
+            | Cause::Throttled { .. }
             | Cause::TooLate
             | Cause::CredentialsRejected { .. }
             | Cause::SignIn(_)
             | Cause::InvalidInput { .. }
             | Cause::Unsupported { .. } => true,
             Cause::Timeout { begun, .. } | Cause::Interrupted { begun, .. } => !begun,
-            Cause::Answered { .. }
+            Cause::Status { .. }
             | Cause::BodyTooLarge { .. }
             | Cause::Malformed { .. }
             | Cause::InconsistentPages { .. }
@@ -256,28 +255,28 @@ impl Error {
         }
     }
 
-    /// Whether the server got the request and said no: 400, 401, 403, 404, 422, 429, and 409 but for a new grant.
+    /// Whether the server rejected the request: 400, 401, 403, 404, 422, 429, and 409 except for a new grant.
     #[must_use]
     pub fn refused(&self) -> bool {
         match &self.cause {
-            Cause::Answered { status: 400 | 401 | 403 | 404 | 422 | 429, .. } => true,
-            Cause::Answered { status: 409, .. } => self.endpoint != Endpoint::CreateGrant,
+            Cause::Status { status: 400 | 401 | 403 | 404 | 422 | 429, .. } => true,
+            Cause::Status { status: 409, .. } => self.endpoint != Endpoint::CreateGrant,
             _ => false,
         }
     }
 
-    /// Whether the server may have done what was asked, although there is no good answer.
+    /// Whether the server may have made the change.
     #[must_use]
     pub fn ambiguous(&self) -> bool {
         !self.never_sent() && !self.refused()
     }
 
-    /// Whether a read may be repeated at once: no answer was read, or the server says it is a passing trouble.
+    /// Whether an immediate repeat of a read may succeed: no response, or 502, 503, 504.
     #[must_use]
-    pub fn passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             &self.cause,
-            Cause::Connect { .. } | Cause::Interrupted { .. } | Cause::Answered { status: 502..=504, .. }
+            Cause::Connect { .. } | Cause::Interrupted { .. } | Cause::Status { status: 502..=504, .. }
         )
     }
 }
@@ -305,7 +304,7 @@ impl ErrorKind {
             Self::Malformed => "malformed",
             Self::Interrupted => "interrupted",
             Self::CredentialsRejected => "credentials_rejected",
-            Self::Budget => "budget",
+            Self::Throttled => "throttled",
             Self::TooLate => "too_late",
             Self::NotUnique => "not_unique",
             Self::Unsupported => "unsupported",
@@ -314,20 +313,18 @@ impl ErrorKind {
 }
 
 impl ErrorKind {
-    /// What a person can do about it, where that is not plain.
+    /// How to fix it, where the message does not say.
     #[must_use]
     pub const fn advice(self) -> Option<&'static str> {
         Some(match self {
-            Self::Connect => "check the Organization's apiUrl and the network to Amigo",
-            Self::Tls => {
-                "check that the Organization's apiUrl is an https address and that its certificate is trusted here"
-            }
+            Self::Connect => "check the Organization's apiUrl and the network connection to Amigo",
+            Self::Tls => "check that the Organization's apiUrl is an https URL with a trusted certificate",
             Self::Forbidden => {
-                "the role of the operator's user at Amigo needs the permission for this call, and must stand above whatever it hands out"
+                "give the operator's Amigo user a role that has the permission for this request and more privileges than it grants"
             }
-            Self::Redirect => "redirects are not followed: check the Organization's apiUrl",
+            Self::Redirect => "the client does not follow redirects; check the Organization's apiUrl",
             Self::BodyTooLarge | Self::UnexpectedStatus => {
-                "check that the Organization's apiUrl leads to the Amigo API and not to something in between"
+                "check that the Organization's apiUrl is the Amigo API and not a proxy"
             }
             _ => return None,
         })
@@ -356,12 +353,12 @@ const fn status_kind(status: u16) -> ErrorKind {
     }
 }
 
-/// What the two unclear answers of the sign-in usually mean (API document, sign-in; regions page).
+/// The usual reasons for two statuses of the sign-in (API document, sign-in; regions page).
 const fn hint(endpoint: Endpoint, cause: &Cause) -> &'static str {
     match (endpoint, cause) {
-        (Endpoint::SignIn, Cause::Answered { status: 404, .. }) => " (wrong region or organization?)",
-        (Endpoint::SignIn, Cause::Answered { status: 401, .. }) => {
-            " (key unknown or wrong, user unknown, or the user's role is not below the role of the key)"
+        (Endpoint::SignIn, Cause::Status { status: 404, .. }) => " (wrong region or organization?)",
+        (Endpoint::SignIn, Cause::Status { status: 401, .. }) => {
+            " (the key or the user is unknown, or the user's role is not below the key's role)"
         }
         _ => "",
     }
@@ -371,31 +368,31 @@ const fn hint(endpoint: Endpoint, cause: &Cause) -> &'static str {
 mod tests {
     use super::*;
 
-    fn answered(status: u16) -> Error {
-        answered_by(Endpoint::CreateGrant, status)
+    fn failed_grant(status: u16) -> Error {
+        failed(Endpoint::CreateGrant, status)
     }
 
-    fn answered_by(endpoint: Endpoint, status: u16) -> Error {
-        Error::new(endpoint, Cause::Answered { status, message: Excerpt::default(), retry_after: None })
+    fn failed(endpoint: Endpoint, status: u16) -> Error {
+        Error::new(endpoint, Cause::Status { status, message: Excerpt::default(), retry_after: None })
     }
 
     #[test]
-    fn every_answer_is_exactly_one_of_refused_and_ambiguous() {
+    fn every_status_is_either_refused_or_ambiguous() {
         for status in 200..=599 {
             let refused = matches!(status, 400 | 401 | 403 | 404 | 422 | 429);
-            let error = answered(status);
+            let error = failed_grant(status);
             assert_eq!((error.never_sent(), error.refused(), error.ambiguous()), (false, refused, !refused));
         }
     }
 
     #[test]
-    fn a_conflict_is_a_refusal_where_the_document_knows_it() {
-        assert!(answered_by(Endpoint::CreateRole, 409).refused());
-        assert!(answered_by(Endpoint::CreateGrant, 409).ambiguous());
+    fn conflict_of_new_grant_is_ambiguous() {
+        assert!(failed(Endpoint::CreateRole, 409).refused());
+        assert!(failed(Endpoint::CreateGrant, 409).ambiguous());
     }
 
     #[test]
-    fn a_timeout_is_ambiguous_only_once_begun() {
+    fn timeout_is_ambiguous_only_once_begun() {
         let timeout =
             |begun| Error::new(Endpoint::CreateGrant, Cause::Timeout { deadline: Duration::from_secs(1), begun });
         assert!(timeout(true).ambiguous());
@@ -403,8 +400,8 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_sign_in_leaves_the_call_unsent() {
-        let error = Error::new(Endpoint::CreateGrant, Cause::SignIn(Box::new(answered(500))));
+    fn failed_sign_in_leaves_request_unsent() {
+        let error = Error::new(Endpoint::CreateGrant, Cause::SignIn(Box::new(failed_grant(500))));
         assert!(error.never_sent() && !error.ambiguous());
         assert_eq!(error.kind(), ErrorKind::ServerError);
     }

@@ -1,17 +1,17 @@
-//! Short, harmless pieces of foreign text.
+//! Short, safe excerpts of external text.
 
 use std::fmt;
 
-/// A piece of text from outside, fit for a log, a condition or an event: at most 300 characters, no control
-/// characters, no line breaks.
+/// An excerpt of external text for a log, a condition or an event: at most 300 characters, no control characters, no
+/// line breaks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excerpt(String);
 
 impl Excerpt {
-    /// The most characters an excerpt has.
+    /// The maximum number of characters.
     pub const LIMIT: usize = 300;
 
-    /// The beginning of `text`, with every run of spaces and control characters as one space.
+    /// The start of `text`, with one space for each run of spaces and control characters.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut excerpt = String::new();
@@ -45,7 +45,7 @@ impl Excerpt {
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if self.0.is_empty() { "no explanation" } else { &self.0 })
+        formatter.write_str(if self.0.is_empty() { "no message" } else { &self.0 })
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_cut() {
+    fn long_text_is_truncated() {
         let excerpt = Excerpt::new(&"é".repeat(10_000));
         assert_eq!(excerpt.as_str().chars().count(), Excerpt::LIMIT);
         assert!(excerpt.as_str().ends_with('…'));

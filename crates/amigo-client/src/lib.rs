@@ -1,24 +1,22 @@
-//! The client of Amigo's access API: sign-in, rate budgets, batched look-ups, roles and temporary grants.
+#![doc = include_str!("../README.md")]
 //!
 //! # Expected flow
-//! One [`Transport`] for the program. For each organization one [`Budgets`], which stays, and one [`Client`], which
-//! is made anew when the credentials change.
+//! Create one [`Transport`] for the program, one [`RateLimiter`] for each organization, and one [`Client`] for each set
+//! of credentials. When credentials change, keep the transport and the rate limiter.
 //!
 //! # Guarantees
-//! - In every sliding minute and endpoint, calls stay within the share of the documented limit ([`budget::Bucket`]).
-//! - A grant is asked for at most once by each call of [`Client::create_grant`]; nothing below it repeats.
-//! - An error says whether the server may have acted ([`Error`]).
-//! - A listing is whole or an error.
+//! - In every sliding minute, the requests to an endpoint stay within the share of the documented limit ([`RateLimiter`]).
+//! - [`Client::create_grant`] sends at most one request; no layer below repeats it.
+//! - An error says whether the server may have made the change ([`Error`]).
+//! - A listing is complete, or an error.
 //! - No key, token, header or body appears in a log, an error or a `Debug` text.
 //!
 //! # Assumptions
-//! The API document of 2026; members it does not name are ignored.
+//! The API document of 2026. The client ignores members that the document does not name.
 //!
 //! # Caveats
-//! Lists show what the service user may see: an empty answer is no proof of absence.
-//!
-//! # Errors
-//! [`Error`], one type for all calls.
+//! Lists contain what the service user may see: a missing object may exist.
+#![warn(missing_docs)]
 
 mod access;
 #[cfg(feature = "http")]
@@ -34,8 +32,8 @@ pub use access::{AddressError, DOCUMENTED_HOSTS, UnusableKey, address};
 pub use client::testing;
 #[cfg(feature = "http")]
 pub use client::{
-    Budgets, Client, Holds, LookupOptions, Observe, Reservation, Transport, TransportError, TransportOptions,
-    Unobserved, Usage, budget,
+    Client, LookupOptions, Observe, Precondition, RateLimiter, Reservation, Transport, TransportError,
+    TransportOptions, Unobserved, Usage, sliding_window,
 };
 pub use credentials::{ApiAddress, Credentials};
 pub use endpoint::{Endpoint, UnknownEndpoint};

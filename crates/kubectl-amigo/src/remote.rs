@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use amigo_api::{Organization, OrganizationSpec};
 use amigo_client::{
-    ApiAddress, Budgets, Client, Credentials, DOCUMENTED_HOSTS, Error, Transport, TransportOptions, address,
+    ApiAddress, Client, Credentials, DOCUMENTED_HOSTS, Error, RateLimiter, Transport, TransportOptions, address,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
@@ -39,7 +39,7 @@ impl Session {
         let transport = Transport::new(&TransportOptions::default())
             .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
         let connection = ApiAddress { base_url, organization: organization.spec.organization.clone() };
-        let budgets = Arc::new(Budgets::new(share(&organization.spec), &BTreeMap::new(), self.clock.clone()));
+        let budgets = Arc::new(RateLimiter::new(share(&organization.spec), &BTreeMap::new(), self.clock.clone()));
         Ok(Client::new(transport, connection, credentials, budgets, self.clock.clone()))
     }
 }
@@ -59,7 +59,7 @@ fn allowed_address(organization: &Organization, options: &AmigoOptions) -> Resul
     address(&organization.spec.api_url, &hosts.collect::<Vec<_>>(), options.allow_plain_http).map_err(|error| {
         let name = organization.name_any();
         let failure = Failure::refused(format!("the API key of Organization {name} is not sent: {error}"));
-        match error.remedy("your") {
+        match error.remedy("the flag") {
             Some(remedy) => failure.advise(format!("{remedy}; name only hosts that you trust with the key")),
             None => failure,
         }
@@ -74,7 +74,7 @@ async fn credentials(
     let name = &organization.spec.credentials_secret_ref.name;
     let secrets: Api<Secret> = Api::namespaced(kubernetes.client.clone(), namespace);
     let secret = secrets.get(name).await.map_err(|error| unreadable((namespace, name), &error))?;
-    Credentials::read(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice()))
+    Credentials::from_values(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice()))
         .map_err(|unusable| Failure::failed(format!("Secret {namespace}/{name} {unusable}")))
 }
 
@@ -127,7 +127,7 @@ mod tests {
         let budgets = |operators: Option<u8>| {
             let rate_limit = operators.map(|share| RateLimit { share: Some(share), ..RateLimit::default() });
             let share = share(&OrganizationSpec { rate_limit, ..OrganizationSpec::default() });
-            let budgets = Budgets::new(share, &BTreeMap::new(), SystemClock::shared());
+            let budgets = RateLimiter::new(share, &BTreeMap::new(), SystemClock::shared());
             budgets.usage(Endpoint::ListGrants).allowed / 4
         };
         assert_eq!((budgets(None), budgets(Some(90)), budgets(Some(100))), (20, 10, 1));

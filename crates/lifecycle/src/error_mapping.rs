@@ -31,7 +31,7 @@ fn classify(kind: ErrorKind) -> (&'static str, RetryClass) {
             (reasons::UNAVAILABLE, Transient)
         }
         ErrorKind::RateLimited => (reasons::RATE_LIMITED, Transient),
-        ErrorKind::Budget | ErrorKind::TooLate => (reasons::QUEUED, Transient),
+        ErrorKind::Throttled | ErrorKind::TooLate => (reasons::QUEUED, Transient),
         ErrorKind::Unauthorized | ErrorKind::CredentialsRejected => (reasons::CREDENTIALS_REJECTED, Persistent),
         ErrorKind::Forbidden => (reasons::FORBIDDEN, Persistent),
         ErrorKind::NotFound => (reasons::NOT_FOUND, Persistent),

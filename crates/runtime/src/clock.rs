@@ -1,19 +1,25 @@
-//! The clock as an argument. Only this file asks the operating system for the time.
+//! The clock as an argument. Only this file reads the time of the operating system.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-/// Wall time for what is written down, boot time for what is measured.
+#[cfg(any(test, feature = "testing"))]
+mod testing;
+
+#[cfg(any(test, feature = "testing"))]
+pub use testing::TestClock;
+
+/// Wall time for records, boot time for measurements.
 pub trait Clock: Send + Sync {
     /// Wall-clock time; may jump.
     fn now(&self) -> Timestamp;
 
-    /// Time since the machine started, sleep included; never jumps. Only differences mean something.
+    /// Time since the machine started, including sleep; never jumps. Only differences are meaningful.
     fn boot(&self) -> Duration;
 }
 
-/// A clock that is handed around.
+/// A clock to share.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The operating system's clock.
@@ -21,7 +27,7 @@ pub type SharedClock = Arc<dyn Clock>;
 pub struct SystemClock;
 
 impl SystemClock {
-    /// The operating system's clock, ready to be handed around.
+    /// The operating system's clock, to share.
     #[must_use]
     pub fn shared() -> SharedClock {
         Arc::new(Self)

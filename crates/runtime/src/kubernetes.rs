@@ -1,21 +1,12 @@
-//! Clients for the API server beyond kube's default one.
+//! A Kubernetes client that never retries, for writes that must not happen twice or late: the lease of the leader, the
+//! intent of a grant. Watches and other reads use kube's default client.
 //!
-//! # Expected flow
-//! Watches and plain reads use kube's default client. What must not happen twice or late (the lease of the leader, the
-//! intent of a grant) uses [`client_no_retry`].
+//! The server begins to serve a request at most once, and the request succeeds or fails within the deadline. A missed
+//! deadline is `kube::Error::Service` around [`DeadlineExceeded`]; the outcome of the write is then unknown, so writes need
+//! a `resourceVersion`.
 //!
-//! # Guarantees
-//! One call is at most one request the server begins to serve, and answers or fails within the deadline.
-//!
-//! # Assumptions
-//! Writes carry a `resourceVersion`: after a deadline it is unknown whether the write happened.
-//!
-//! # Caveats
-//! Answers are read whole: a watch through this client ends at the deadline. The HTTP library may send a request
-//! again that it could not even begin on a connection the server had closed.
-//!
-//! # Errors
-//! A missed deadline is `kube::Error::Service` around [`DeadlineExceeded`].
+//! The client reads complete responses: a watch ends at the deadline. The HTTP library may repeat a request that it could
+//! not begin because the server had closed the connection.
 
 use std::{
     future::Future,
@@ -34,13 +25,13 @@ use kube::{
 };
 use tower::{BoxError, Service, layer::layer_fn};
 
-// The API server itself refuses objects over about 1.5 MiB; lists are for the other client.
-const ANSWER_LIMIT: usize = 16 << 20;
+// The API server rejects objects over about 1.5 MiB; lists use the other client.
+const RESPONSE_LIMIT: usize = 16 << 20;
 
-/// A client that never retries and gives up on a call, answer included, after `deadline`.
+/// A client that never retries. A request fails unless its response is complete within `deadline`.
 ///
-/// kube's default client sends any request again, up to 15 times, after 429, 503 and 504, and waits for an answer
-/// without limit.
+/// kube's default client repeats every request up to 15 times after 429, 503 and 504, and waits for a response without a
+/// limit.
 ///
 /// # Errors
 /// When the configuration names unusable certificates or credentials.
@@ -48,33 +39,33 @@ pub fn client_no_retry(config: Config, deadline: Duration) -> kube::Result<Clien
     client_with_response_hook(config, deadline, Arc::new(|_| ()))
 }
 
-/// What is done with the headers of every answer.
+/// Gets the headers of every response.
 pub type ResponseHook = Arc<dyn Fn(&HeaderMap) + Send + Sync>;
 
-/// The same, for whoever wants to see the headers of answers, where the API server puts its warnings.
+/// The same, and calls `hook` with the headers of every response, which contain the warnings of the API server.
 ///
 /// # Errors
 /// As for [`client_no_retry`].
-pub fn client_with_response_hook(mut config: Config, deadline: Duration, heed: ResponseHook) -> kube::Result<Client> {
+pub fn client_with_response_hook(mut config: Config, deadline: Duration, hook: ResponseHook) -> kube::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(deadline);
     config.read_timeout = Some(deadline);
     config.write_timeout = Some(deadline);
-    // Else the time a connection idled in the pool counts as waiting for the answer.
+    // Otherwise the idle time of a pooled connection counts as waiting for the response.
     config.reset_reader_on_write = true;
-    let layer = layer_fn(move |inner| WithDeadline { inner, deadline, heed: Arc::clone(&heed) });
+    let layer = layer_fn(move |inner| WithDeadline { inner, deadline, hook: Arc::clone(&hook) });
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
 }
 
-/// A call did not end in time; whether the server acted on it is unknown.
+/// The request missed its deadline. The outcome is unknown.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("no whole answer from the API server within {0:?}")]
+#[error("no complete response from the API server within {0:?}")]
 pub struct DeadlineExceeded(pub Duration);
 
 struct WithDeadline<S> {
     inner: S,
     deadline: Duration,
-    heed: ResponseHook,
+    hook: ResponseHook,
 }
 
 impl<S, B> Service<Request<Body>> for WithDeadline<S>
@@ -93,25 +84,25 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let deadline = self.deadline;
-        let heed = Arc::clone(&self.heed);
-        let answer = whole(self.inner.call(request));
+        let hook = Arc::clone(&self.hook);
+        let response = complete(self.inner.call(request));
         async move {
-            let answer = tokio::time::timeout(deadline, answer).await.map_err(|_| DeadlineExceeded(deadline))??;
-            heed(answer.headers());
-            Ok(answer)
+            let response = tokio::time::timeout(deadline, response).await.map_err(|_| DeadlineExceeded(deadline))??;
+            hook(response.headers());
+            Ok(response)
         }
         .boxed()
     }
 }
 
-async fn whole<B>(
-    answer: impl Future<Output = Result<Response<B>, BoxError>>,
+async fn complete<B>(
+    response: impl Future<Output = Result<Response<B>, BoxError>>,
 ) -> Result<Response<Full<Bytes>>, BoxError>
 where
     B: http_body::Body<Data = Bytes, Error = BoxError>,
 {
-    let (parts, body) = answer.await?.into_parts();
-    let body = Limited::new(body, ANSWER_LIMIT).collect().await?.to_bytes();
+    let (parts, body) = response.await?.into_parts();
+    let body = Limited::new(body, RESPONSE_LIMIT).collect().await?.to_bytes();
     Ok(Response::from_parts(parts, Full::new(body)))
 }
 
@@ -128,8 +119,8 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers every request with these bytes and then says nothing more.
-    async fn server(answer: &'static str) -> (Config, Arc<AtomicUsize>) {
+    /// A server that writes these bytes for every request, and keeps the connection open.
+    async fn server(response: &'static str) -> (Config, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
@@ -139,7 +130,7 @@ mod tests {
             while let Ok((mut connection, _)) = listener.accept().await {
                 assert!(connection.read(&mut [0; 4096]).await.unwrap() > 0);
                 seen.fetch_add(1, Ordering::SeqCst);
-                connection.write_all(answer.as_bytes()).await.unwrap();
+                connection.write_all(response.as_bytes()).await.unwrap();
                 open.push(connection);
             }
         });
@@ -156,16 +147,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_server_is_asked_once() {
-        let answer = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nbusy";
-        let (config, requests) = server(answer).await;
+    async fn busy_server_gets_one_request() {
+        let response = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 4\r\n\r\nbusy";
+        let (config, requests) = server(response).await;
         let error = get(config, Duration::from_secs(5)).await;
         assert!(matches!(&error, kube::Error::Api(status) if status.code == 429), "{error}");
         assert_eq!(requests.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
-    async fn silence_ends_at_the_deadline() {
+    async fn missing_response_ends_at_deadline() {
         let (config, requests) = server("").await;
         let error = get(config, Duration::from_millis(100)).await;
         assert!(missed_deadline(&error), "{error}");
@@ -173,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_an_answer_ends_at_the_deadline() {
+    async fn truncated_response_ends_at_deadline() {
         let (config, _) = server("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await;
         let error = get(config, Duration::from_millis(100)).await;
         assert!(missed_deadline(&error), "{error}");

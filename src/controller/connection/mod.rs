@@ -11,7 +11,7 @@ use std::{
 };
 
 use amigo_api::{DriftPolicy, OrganizationSpec, duration, reasons};
-use amigo_client::{ApiAddress, Budgets, Client, Credentials, Endpoint, Observe, Transport, Usage};
+use amigo_client::{ApiAddress, Client, Credentials, Endpoint, Observe, RateLimiter, Transport, Usage};
 use amigo_lifecycle::{Failure, RetryClass};
 use amigo_runtime::clock::SharedClock;
 use http::Uri;
@@ -84,7 +84,7 @@ impl Connection {
 
     /// How much of each rate budget is in use; nothing where the Organization makes no calls.
     pub fn usages(&self) -> impl Iterator<Item = (Endpoint, Usage)> {
-        let budgets = self.client.iter().map(Client::budgets);
+        let budgets = self.client.iter().map(Client::rate_limiter);
         budgets.flat_map(|budgets| Endpoint::ALL.into_iter().map(|endpoint| (endpoint, budgets.usage(endpoint))))
     }
 
@@ -211,7 +211,7 @@ impl ConnectionRegistry {
         self.rate_limiters.prune();
     }
 
-    fn make(&self, parts: Parts, before: Option<&Connection>, budgets: Option<Arc<Budgets>>) -> Connection {
+    fn make(&self, parts: Parts, before: Option<&Connection>, budgets: Option<Arc<RateLimiter>>) -> Connection {
         let Parts { name, uid, spec, access } = parts;
         let place = ApiEndpoint::of(&spec);
         let same_place =

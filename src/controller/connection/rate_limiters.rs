@@ -23,7 +23,7 @@ use std::{
 };
 
 use amigo_api::{OrganizationSpec, RateLimit};
-use amigo_client::{Budgets, Endpoint, Observe};
+use amigo_client::{Endpoint, Observe, RateLimiter};
 use amigo_runtime::clock::SharedClock;
 use http::Uri;
 
@@ -60,7 +60,7 @@ impl ApiEndpoint {
 
 /// The budgets of all places that are in use or were within the last minute.
 pub struct RateLimiters {
-    by_place: Mutex<BTreeMap<ApiEndpoint, Arc<Budgets>>>,
+    by_place: Mutex<BTreeMap<ApiEndpoint, Arc<RateLimiter>>>,
     clock: SharedClock,
     observer: Arc<dyn Observe>,
 }
@@ -74,14 +74,14 @@ impl RateLimiters {
 
     /// The budgets of a place, kept to these limits from now on.
     #[must_use]
-    pub fn budgets(&self, place: ApiEndpoint, limits: Option<&RateLimit>) -> Arc<Budgets> {
+    pub fn budgets(&self, place: ApiEndpoint, limits: Option<&RateLimit>) -> Arc<RateLimiter> {
         let limits = limits.cloned().unwrap_or_default();
         let known = |(name, calls): (&String, &u32)| name.parse::<Endpoint>().ok().map(|endpoint| (endpoint, *calls));
         let overrides: BTreeMap<Endpoint, u32> = limits.limits.iter().filter_map(known).collect();
         let share = u32::from(limits.share.unwrap_or(80));
         let mut by_place = self.lock();
         let budgets = by_place.entry(place).or_insert_with(|| {
-            let budgets = Budgets::new(share, &overrides, self.clock.clone());
+            let budgets = RateLimiter::new(share, &overrides, self.clock.clone());
             Arc::new(budgets.with_observer(Arc::clone(&self.observer)))
         });
         budgets.resize(share, &overrides);
@@ -90,10 +90,10 @@ impl RateLimiters {
 
     /// Forgets what nobody holds and what would not hold anybody back: new budgets allow no more then.
     pub fn prune(&self) {
-        self.lock().retain(|_, budgets| Arc::strong_count(budgets) > 1 || !budgets.is_at_rest());
+        self.lock().retain(|_, budgets| Arc::strong_count(budgets) > 1 || !budgets.is_idle());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApiEndpoint, Arc<Budgets>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ApiEndpoint, Arc<RateLimiter>>> {
         self.by_place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,30 +103,16 @@ mod tests {
     use std::time::Duration;
 
     use amigo_client::{ApiAddress, Client, Credentials, Transport, TransportOptions, Unobserved};
-    use amigo_runtime::clock::{Clock, SystemClock};
-    use jiff::Timestamp;
+    use amigo_runtime::clock::{SystemClock, TestClock};
 
     use super::*;
 
-    #[derive(Default)]
-    struct MovedClock(Mutex<Duration>);
-
-    impl Clock for MovedClock {
-        fn now(&self) -> Timestamp {
-            SystemClock.now()
-        }
-
-        fn boot(&self) -> Duration {
-            SystemClock.boot() + *self.0.lock().unwrap()
-        }
-    }
-
     impl RateLimiters {
-        fn of(clock: &Arc<MovedClock>) -> Self {
+        fn of(clock: &Arc<TestClock>) -> Self {
             Self::new(clock.clone(), Arc::new(Unobserved))
         }
 
-        fn at(&self, url: &str, limits: Option<&RateLimit>) -> Arc<Budgets> {
+        fn at(&self, url: &str, limits: Option<&RateLimit>) -> Arc<RateLimiter> {
             self.budgets(place(url), limits)
         }
 
@@ -146,7 +132,7 @@ mod tests {
     }
 
     /// Makes a call that reaches nobody, and lets go of the budgets.
-    async fn call(budgets: Arc<Budgets>) {
+    async fn call(budgets: Arc<RateLimiter>) {
         let clock = SystemClock::shared();
         let connection =
             ApiAddress { base_url: "http://127.0.0.1:1".parse().unwrap(), organization: "acme".to_owned() };
@@ -168,7 +154,7 @@ mod tests {
 
     #[test]
     fn everybody_at_a_place_shares_its_budgets_whatever_the_limits() {
-        let rate_limiters = RateLimiters::of(&Arc::default());
+        let rate_limiters = RateLimiters::of(&Arc::new(TestClock::running()));
         let (before, after) =
             (rate_limiters.at("https://a.example", None), rate_limiters.at("https://a.example:443", Some(&share(50))));
         assert!(Arc::ptr_eq(&before, &after));
@@ -178,18 +164,18 @@ mod tests {
 
     #[tokio::test]
     async fn budgets_outlive_whoever_used_them_by_a_minute() {
-        let clock = Arc::<MovedClock>::default();
+        let clock = Arc::new(TestClock::running());
         let rate_limiters = RateLimiters::of(&clock);
         call(rate_limiters.at("https://a.example", None)).await;
         assert_eq!(rate_limiters.places(), 1);
         assert!(rate_limiters.at("https://a.example", None).usage(Endpoint::Organization).used > 0);
-        *clock.0.lock().unwrap() = Duration::from_secs(61);
+        clock.advance(Duration::from_secs(61));
         assert_eq!(rate_limiters.places(), 0);
     }
 
     #[test]
     fn budgets_that_somebody_holds_stay() {
-        let rate_limiters = RateLimiters::of(&Arc::default());
+        let rate_limiters = RateLimiters::of(&Arc::new(TestClock::running()));
         let entry = rate_limiters.at("https://a.example", None);
         assert_eq!(rate_limiters.places(), 1);
         drop(entry);

@@ -85,7 +85,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use amigo_client::{ApiAddress, Budgets, Credentials, Transport, TransportOptions};
+    use amigo_client::{ApiAddress, Credentials, RateLimiter, Transport, TransportOptions};
     use amigo_runtime::clock::{Clock as _, SystemClock};
     use axum::{
         Json, Router,
@@ -125,7 +125,7 @@ mod tests {
             Transport::new(&TransportOptions::default()).unwrap(),
             ApiAddress { base_url, organization: "acme".to_owned() },
             Credentials { api_key: "key".into(), api_key_id: "id".to_owned(), user_id: "operator".to_owned() },
-            Arc::new(Budgets::new(80, &BTreeMap::new(), clock.clone())),
+            Arc::new(RateLimiter::new(80, &BTreeMap::new(), clock.clone())),
             clock,
         )
     }

@@ -14,7 +14,7 @@ use crate::controller::settings::Settings;
 /// When the URL has another scheme than https (or http, where allowed) or a host that is not on the allow-list.
 pub fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Failure> {
     let refuse = |error: AddressError| {
-        let remedy = error.remedy("the operator's").map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        let remedy = error.remedy("the operator's flag").map(|remedy| format!("; {remedy}")).unwrap_or_default();
         Failure::new(reasons::API_URL_NOT_ALLOWED, RetryClass::Persistent, format!("{error}{remedy}"))
     };
     amigo_client::address(&spec.api_url, &settings.allowed_hosts, settings.allow_plain_http).map_err(refuse)
@@ -30,7 +30,7 @@ pub fn credentials(secret: Option<&Secret>, name: &str, namespace: &str) -> Resu
             format!("Secret {namespace}/{name} does not exist: create it with the keys apiKey, apiKeyId and userId");
         return Err(Failure::new(reasons::SECRET_NOT_FOUND, RetryClass::Persistent, message));
     };
-    Credentials::read(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice())).map_err(|unusable| {
+    Credentials::from_values(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice())).map_err(|unusable| {
         let message = format!("Secret {namespace}/{name} {unusable}");
         Failure::new(reasons::SECRET_INCOMPLETE, RetryClass::Persistent, message)
     })

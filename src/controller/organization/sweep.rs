@@ -164,7 +164,7 @@ fn tell(connection: &Connection, context: &SharedContext, report: &SweepReport) 
 #[cfg(test)]
 mod tests {
     use amigo_api::GrantCounts;
-    use amigo_client::testing::{Server, answer, ok};
+    use amigo_client::testing::{Server, ok, respond};
     use amigo_lifecycle::grant::Timing;
     use amigo_runtime::clock::SystemClock;
     use serde_json::json;
@@ -214,7 +214,7 @@ mod tests {
     async fn amigo(second: (u16, &'static str)) -> Server {
         Server::signed_in(move |call| match call.query("continuation_token").len() {
             0 => ok(&json!({"temporary_permission_grants": [], "has_more": true, "continuation_token": 10})),
-            _ => answer(second.0, &serde_json::from_str(second.1).unwrap()),
+            _ => respond(second.0, &serde_json::from_str(second.1).unwrap()),
         })
         .await
     }
@@ -258,7 +258,7 @@ mod tests {
         let server = amigo(WHOLE).await;
         let (fill, filled) = Filled::later();
         let early = tokio::time::timeout(Duration::from_millis(200), surveyed(&server, &filled));
-        assert!(early.await.is_err() && server.calls().is_empty());
+        assert!(early.await.is_err() && server.requests().is_empty());
         fill.send_replace(true);
         assert_eq!(surveyed(&server, &filled).await.unwrap().unwrap().counts.managed, 1);
         let (gone, never) = Filled::later();

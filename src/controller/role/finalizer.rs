@@ -1,7 +1,7 @@
 //! What becomes of a role at Amigo when its object goes.
 
 use amigo_api::{Role, reasons};
-use amigo_client::{ErrorKind, Holds, RoleChange};
+use amigo_client::{ErrorKind, Precondition, RoleChange};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::runtime::controller::Action;
 
@@ -25,7 +25,7 @@ const SKIP_ANNOTATION: &str = "permissions.amigo.ai/skip-disable";
 /// Empties the role's grants, where that is wanted, and lets the object go.
 pub async fn cleanup(
     role: &Role,
-    (connection, holds): (Option<&Connection>, Holds),
+    (connection, holds): (Option<&Connection>, Precondition),
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(role, NAME) {
@@ -51,7 +51,7 @@ pub async fn cleanup(
 /// What is to be told of a role that was emptied; `None` where there was nothing to empty.
 async fn disable(
     role: &Role,
-    (connection, holds): (Option<&Connection>, Holds),
+    (connection, holds): (Option<&Connection>, Precondition),
     context: &Context,
 ) -> Result<Option<Announcement>, Failure> {
     let status = role.status.clone().unwrap_or_default();
@@ -63,7 +63,7 @@ async fn disable(
         Err(failure) if failure.reason == reasons::CONFLICT => return Ok(None),
         usable => usable?,
     };
-    let client = client.only_while(holds);
+    let client = client.with_precondition(holds);
     if status.organization.as_deref() != Some(client.organization_id()) {
         // Its role is in another organization, which this connection does not reach.
         return Ok(None);

@@ -39,7 +39,7 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
     let role = finalizers::ensure_finalizer(role, (finalizer::NAME, wanted), Kind::Role, &context).await?;
     let mut pass = Pass::new(&role, &context);
     let result = match usable(&role, connection.as_deref(), &context) {
-        Ok((connection, client)) => pass.pursue(connection, &client.only_while(holds)).await?,
+        Ok((connection, client)) => pass.pursue(connection, &client.with_precondition(holds)).await?,
         Err(failure) => Err(failure),
     };
     let (wait, outcome) = requeue_after(result.as_ref().map(drop), connection.as_deref(), &context);

@@ -1,7 +1,7 @@
 //! What becomes of a user's role when the assignment goes.
 
 use amigo_api::{RoleAssignment, reasons};
-use amigo_client::{Holds, RemoteUser};
+use amigo_client::{Precondition, RemoteUser};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::runtime::controller::Action;
 
@@ -25,7 +25,7 @@ const SKIP_ANNOTATION: &str = "permissions.amigo.ai/skip-fallback";
 /// Gives the user the fallback role, where that is wanted, and lets the object go.
 pub async fn cleanup(
     assignment: &RoleAssignment,
-    (connection, holds): (Option<&Connection>, Holds),
+    (connection, holds): (Option<&Connection>, Precondition),
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     if !finalizers::has(assignment, NAME) {
@@ -54,7 +54,7 @@ pub async fn cleanup(
 /// What is to be told of a user whose role may have been changed; `None` where this object never gave one.
 async fn fall_back(
     assignment: &RoleAssignment,
-    (connection, holds): (Option<&Connection>, Holds),
+    (connection, holds): (Option<&Connection>, Precondition),
     context: &Context,
 ) -> Result<Option<Announcement>, Failure> {
     let status = assignment.status.clone().unwrap_or_default();
@@ -68,7 +68,7 @@ async fn fall_back(
         return Ok(None);
     };
     let (connection, client) = usable(assignment, connection)?;
-    let client = client.only_while(holds);
+    let client = client.with_precondition(holds);
     if status.organization.as_deref() != Some(client.organization_id()) {
         // The user it gave a role is in another organization, which this connection does not reach.
         return Ok(None);

@@ -75,7 +75,7 @@ pub async fn reconcile(
     let mut came = Came::default();
     let result = match usable(&assignment, connection.as_deref()) {
         Ok((connection, client)) => {
-            let client = client.only_while(holds);
+            let client = client.with_precondition(holds);
             pursue(Desk { assignment: &assignment, connection, client: &client, context: &context }, &mut came).await?
         }
         Err(failure) => Err(failure),

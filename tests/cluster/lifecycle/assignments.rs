@@ -129,7 +129,7 @@ async fn too_little_privilege_is_a_condition_and_no_loop() {
     let why = env.until_reason("amra", "colleague", "Ready", "Forbidden").await;
     assert!(
         why.contains("cannot assign role DefaultSuperAdministratorRole")
-            && why.contains("must stand above whatever it hands out"),
+            && why.contains("a role that has the permission for this request and more privileges than it grants"),
         "{why}"
     );
     env.assert_idle("amra", "colleague").await;

@@ -1,4 +1,4 @@
-//! Making a connection, within one deadline, telling the network's failures from TLS's.
+//! Connects within one deadline, and tells failures of the network from those of TLS.
 
 use std::{
     error::Error as StdError,
@@ -13,12 +13,12 @@ use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::transport::causes;
+use crate::Excerpt;
 
 /// A connection that was not made; not a byte of a request was sent.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum ConnectFailure {
-    /// The name did not resolve, nobody answered, or it took too long.
+    /// The name did not resolve, the server did not accept, or it took too long.
     #[error("{0}")]
     Connect(String),
     /// The TLS handshake failed.
@@ -47,7 +47,7 @@ pub(super) struct Connector {
     timeout: Duration,
 }
 
-/// TCP whose errors say that they are TCP's: what else fails is TLS.
+/// TCP with errors that say so: any other failure is one of TLS.
 #[derive(Clone)]
 pub(super) struct Tcp(HttpConnector);
 
@@ -98,6 +98,12 @@ impl Service<Uri> for Tcp {
         let connecting = self.0.call(address);
         Box::pin(async move { connecting.await.map_err(|error| ConnectFailure::Connect(causes(&error).to_string())) })
     }
+}
+
+/// The messages of an error and of its sources.
+pub(super) fn causes(error: &(dyn StdError + 'static)) -> Excerpt {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    Excerpt::new(&chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 fn failure(error: &(dyn StdError + 'static)) -> ConnectFailure {

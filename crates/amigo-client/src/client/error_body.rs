@@ -1,12 +1,12 @@
-//! What the body of an error says.
+//! The message in the body of an error.
 
 use serde_json::Value;
 
 use super::secrets::Secrets;
 use crate::Excerpt;
 
-/// What an error body says, without the secrets. The document gives no schema for errors, so: the first non-empty of
-/// `message`, `error`, `detail` (a list of `{loc, msg}` in the case of 422), else the text itself.
+/// The message of an error body, without secrets. The document has no schema for errors, so: the first non-empty of
+/// `message`, `error`, `detail` (for 422 a list of `{loc, msg}`), else the text itself.
 pub(super) fn excerpt(body: &[u8], secrets: &Secrets) -> Excerpt {
     let text = match serde_json::from_slice(body) {
         Ok(Value::Object(members)) => {
@@ -14,11 +14,11 @@ pub(super) fn excerpt(body: &[u8], secrets: &Secrets) -> Excerpt {
             let message = named.map(readable).find(|message| !message.trim().is_empty());
             message.unwrap_or_else(|| Value::Object(members).to_string())
         }
-        // Written anew: in another spelling a secret would not be found.
+        // Serialized again, because a secret with other escapes would not be found.
         Ok(other) => other.to_string(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    // Before it is cut, or half a secret would be left.
+    // Before the excerpt is cut, or half a secret would remain.
     Excerpt::new(&secrets.removed_from(&text))
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bodies_are_read_leniently() {
+    fn error_bodies_are_parsed_leniently() {
         for (body, expected) in [
             (r#"{"detail":"Not here"}"#, "Not here"),
             (r#"{"error":"Forbidden","message":"Missing: Role:CreateRole"}"#, "Missing: Role:CreateRole"),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_removed_however_it_is_written() {
+    fn escaped_secrets_are_removed() {
         let secrets = Secrets::new(["/k\"ey".into()]);
         for body in [r#"{"message":"\/k\"ey"}"#, r#"{"other":["\u002fk\u0022ey"]}"#, r#""\/k\"ey""#, "bad /k\"ey"] {
             let text = excerpt(body.as_bytes(), &secrets);

@@ -1,4 +1,4 @@
-//! The moment a request's body starts to flow: the line between "never sent" and "who knows".
+//! Decides whether a request body is sent: the line between "never sent" and "ambiguous".
 
 use std::{
     pin::Pin,
@@ -19,23 +19,20 @@ const BEGUN: u8 = 1;
 const CLOSED: u8 = 2;
 const LATE: u8 = 3;
 
-/// Decides once whether a body is handed to the connection.
+/// Decides once whether the connection gets a body.
 ///
 /// # Expected flow
-/// The connection asks for the body ([`GatedBody`]), which opens the gate; whoever gives up on the call closes it.
+/// When the connection polls the body ([`GatedBody`]), the gate opens; a caller that stops waiting closes it.
 ///
 /// # Guarantees
-/// Exactly one of the two wins. If closing wins, no byte of the body is ever sent, so the server never has a whole
-/// request, even if its head went out: the head announces a length that never comes.
+/// Exactly one of the two wins. If closing wins, no byte of the body is ever sent. The server then never has a complete
+/// request, even if it got the head, because the head announces the length of the body.
 ///
 /// # Assumptions
 /// The body is not empty. A request without a body counts as begun from the start.
 ///
 /// # Caveats
-/// Begun means handed to the connection, not received.
-///
-/// # Errors
-/// None of its own; the body ends with [`Shut`].
+/// Begun means given to the connection, not received.
 #[derive(Debug)]
 pub(super) struct Gate {
     state: AtomicU8,
@@ -45,8 +42,8 @@ pub(super) struct Gate {
 
 /// The gate was closed before the body began.
 #[derive(Debug, thiserror::Error)]
-#[error("the request was given up before its body was sent")]
-pub(super) struct Shut;
+#[error("the caller stopped waiting before the body was sent")]
+pub(super) struct GateClosed;
 
 /// A request body behind a gate.
 #[derive(Debug)]
@@ -55,8 +52,8 @@ pub(super) struct GatedBody {
     gate: Arc<Gate>,
 }
 
-/// Closes the gate when a call's future goes away, so that nothing starts behind the caller's back.
-pub(super) struct Closing(pub(super) Arc<Gate>);
+/// Closes the gate when the future of a request is dropped, so that nothing is sent afterwards.
+pub(super) struct CloseOnDrop(pub(super) Arc<Gate>);
 
 impl Gate {
     /// A gate that opens only before boot time `send_before`.
@@ -64,40 +61,40 @@ impl Gate {
         Arc::new(Self { state: AtomicU8::new(WAITING), send_before, clock })
     }
 
-    /// The body for this gate; nothing to send counts as begun.
+    /// The body for this gate; without data the request counts as begun.
     pub(super) fn body(self: &Arc<Self>, data: Option<Bytes>) -> GatedBody {
         let data = data.filter(|data| !data.is_empty());
         if data.is_none() {
-            self.settle(BEGUN);
+            self.decide(BEGUN);
         }
         GatedBody { data, gate: Arc::clone(self) }
     }
 
     /// Closes the gate. Whether the body had begun, so that the server may have the request.
     pub(super) fn close(&self) -> bool {
-        self.settle(CLOSED) == BEGUN
+        self.decide(CLOSED) == BEGUN
     }
 
-    /// Whether it stayed shut because the time to send had passed.
+    /// Whether it stayed closed because the time to send had passed.
     pub(super) fn late(&self) -> bool {
         self.state.load(Ordering::SeqCst) == LATE
     }
 
     fn open(&self) -> bool {
         let late = self.send_before.is_some_and(|limit| self.clock.boot() >= limit);
-        self.settle(if late { LATE } else { BEGUN }) == BEGUN
+        self.decide(if late { LATE } else { BEGUN }) == BEGUN
     }
 
     /// Makes `state` the outcome unless there is one already; returns the outcome.
-    fn settle(&self, state: u8) -> u8 {
+    fn decide(&self, state: u8) -> u8 {
         match self.state.compare_exchange(WAITING, state, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => state,
-            Err(settled) => settled,
+            Err(decided) => decided,
         }
     }
 }
 
-impl Drop for Closing {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -105,11 +102,11 @@ impl Drop for Closing {
 
 impl Body for GatedBody {
     type Data = Bytes;
-    type Error = Shut;
+    type Error = GateClosed;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Shut>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, GateClosed>>> {
         let Some(data) = self.data.take() else { return Poll::Ready(None) };
-        Poll::Ready(Some(if self.gate.open() { Ok(Frame::data(data)) } else { Err(Shut) }))
+        Poll::Ready(Some(if self.gate.open() { Ok(Frame::data(data)) } else { Err(GateClosed) }))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,11 +6,13 @@ use amigo_permissions::Conditions;
 use serde::Serialize;
 
 use super::{
-    Client, CreatedGrant, Endpoint, Error, GrantFilter, NewGrant, RemoteGrant, Reservation,
-    call::Request,
+    Client,
     paging::{Pace, first_pages},
+    rate_limiter::Reservation,
+    request::ApiRequest,
     wire,
 };
+use crate::{CreatedGrant, Endpoint, Error, GrantFilter, NewGrant, RemoteGrant};
 
 #[derive(Serialize)]
 struct CreateGrantBody<'a> {
@@ -28,50 +30,52 @@ struct PermissionBody<'a> {
 }
 
 impl Client {
-    /// Books the budget of `calls` grant POSTs and does not wait. All of them may start at
-    /// [`Reservation::ready_at`], or as many as a minute allows; dropping it gives back what was not used.
+    /// Books `requests` grant POSTs with the rate limiter and does not wait. All of them may start at
+    /// [`Reservation::ready_at`], or as many as a minute allows; dropping it releases the unused ones.
     #[must_use]
-    pub fn reserve_grant_posts(&self, calls: u32) -> Reservation {
-        self.core.budgets.reserve(Endpoint::CreateGrant, calls)
+    pub fn reserve_grant_posts(&self, requests: u32) -> Reservation {
+        self.session.sender.rate_limiter.reserve(Endpoint::CreateGrant, requests)
     }
 
-    /// Makes one grant, with one call of the reservation, which must be due.
+    /// Creates one grant, with one request of the reservation, which must be due.
     ///
     /// # Expected flow
-    /// [`Client::sign_in`] and [`Client::reserve_grant_posts`] first, then the record of the intent, then this.
+    /// 1. [`Client::sign_in`] and [`Client::reserve_grant_posts`].
+    /// 2. Record the intent durably.
+    /// 3. Call this function.
     ///
     /// # Guarantees
-    /// At most one request. With [`Reservation::set_send_before`], none that starts later. A 401 is not repeated.
+    /// It sends at most one request, and none after [`Reservation::set_send_before`]. It does not repeat a 401.
     ///
     /// # Assumptions
     /// Those of [`Error`].
     ///
     /// # Caveats
-    /// If the future is dropped, the request may or may not have been made, as after an ambiguous error.
-    /// A call that was never sent has used its place all the same; the next one beyond those reserved is booked behind all
-    /// others. Without a token at hand this signs in first.
+    /// After the future is dropped, the outcome is unknown, as after an ambiguous error. A request that was never sent
+    /// still uses its turn; a request beyond those reserved is booked behind all others. Without a valid token it signs in
+    /// first.
     ///
     /// # Errors
-    /// Ask [`Error::never_sent`], [`Error::refused`], [`Error::ambiguous`]. `Budget` says that the reservation is not due.
+    /// See [`Error::never_sent`], [`Error::refused`], [`Error::ambiguous`]. `Throttled` if the reservation is not due.
     pub async fn create_grant(&self, grant: &NewGrant, reservation: &mut Reservation) -> Result<CreatedGrant, Error> {
         let NewGrant { user_id, duration, permission_name, conditions, tags, justification } = grant;
         let permission_grant = PermissionBody { permission_name, conditions };
         let body = CreateGrantBody { user_id, duration, permission_grant, tags, justification };
-        let request = Request::post(Endpoint::CreateGrant, "role/temporary_permission_grant/", &body)?;
-        let answer = self.core.call_once(&request, reservation).await?;
-        wire::created_grant(&answer)
+        let request = ApiRequest::post(Endpoint::CreateGrant, "role/temporary_permission_grant/", &body)?;
+        let response = self.session.send_once(&request, reservation).await?;
+        wire::created_grant(&response)
     }
 
     /// All grants that match, in no particular order.
     ///
     /// # Errors
-    /// Any call error, `InconsistentPages` if the pages do not fit together: nothing may be concluded then.
+    /// Any request error, `InconsistentPages` if the pages contradict each other; conclude nothing then.
     pub async fn grants(&self, filter: &GrantFilter) -> Result<Vec<RemoteGrant>, Error> {
         self.list_grants(filter, (Pace::Full, usize::MAX)).await.map(|(grants, _)| grants)
     }
 
-    /// About this many of the grants that match, those that end last first, and whether these are all: for people, who
-    /// do not wait for thousands.
+    /// About `most` of the grants that match, latest end first, and whether these are all: for an interactive user, who
+    /// does not wait for thousands.
     ///
     /// # Errors
     /// As for [`Client::grants`].
@@ -79,7 +83,7 @@ impl Client {
         self.list_grants(filter, (Pace::Full, most)).await
     }
 
-    /// The same, slowly: all paced listings together use at most `share_percent` of the budget of listing.
+    /// Like [`Client::grants`], but all paced listings together use at most `share_percent` of the listing's rate limit.
     ///
     /// # Errors
     /// As for [`Client::grants`].
@@ -88,7 +92,7 @@ impl Client {
     }
 
     async fn list_grants(&self, filter: &GrantFilter, pages: (Pace, usize)) -> Result<(Vec<RemoteGrant>, bool), Error> {
-        let (grants, whole) = first_pages(&self.core, filter.request(), wire::grants, pages, None).await?;
+        let (grants, whole) = first_pages(&self.session, filter.request(), wire::grants, pages, None).await?;
         let mut seen = BTreeSet::new();
         let ours = grants.into_iter().filter(|grant| filter.admits(grant) && seen.insert(grant.id.clone()));
         Ok((ours.collect(), whole))
@@ -96,11 +100,11 @@ impl Client {
 }
 
 impl GrantFilter {
-    /// Latest end first: a grant that ends while the pages are read is then on the last one, and moves no other
-    /// from a page not read yet to one already read.
-    fn request(&self) -> Request {
+    /// Latest end first: a grant that ends between two pages is then on the last one, and moves no other grant from an
+    /// unread page to one already read.
+    fn request(&self) -> ApiRequest {
         let Self { tags, user_ids, is_expired, creators } = self;
-        let request = Request::get(Endpoint::ListGrants, "role/temporary_permission_grants/")
+        let request = ApiRequest::get(Endpoint::ListGrants, "role/temporary_permission_grants/")
             .queries("user_id", user_ids)
             .queries("creator", creators)
             .queries("tag", &tags.iter().map(|(key, value)| format!("{key}:{value}")).collect::<Vec<_>>());
@@ -114,7 +118,7 @@ impl GrantFilter {
             .query("limit", "10")
     }
 
-    /// Whether the document leaves several tags to be joined by "and" or by "or" does not matter then.
+    /// The document does not say whether several tags mean "and" or "or"; with this filter both work.
     fn admits(&self, grant: &RemoteGrant) -> bool {
         let tagged = |(key, value): &(String, String)| match grant.tags.get(key) {
             Some(present) => value == "*" || present.as_deref().unwrap_or_default() == value,

@@ -1,137 +1,136 @@
-//! The HTTP client: sign-in, rate budgets, batched look-ups, and one method an operation.
+//! The HTTP client: sign-in, rate limits, batched look-ups, and one method per operation.
 
 use std::{fmt, sync::Arc};
 
 use amigo_runtime::clock::SharedClock;
 
-use crate::{
-    ApiAddress, ApiKey, Cause, CreatedGrant, Credentials, Endpoint, Error, FrontendView, GrantFilter, NewGrant,
-    NewRole, OrganizationInfo, PermissionModel, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
-    RemoteRole, RemoteUser, RoleChange, excerpt,
-};
+use crate::{ApiAddress, Credentials, Error};
 
-pub mod budget;
-mod budgets;
-mod call;
+mod batcher;
 mod connector;
 mod conversations;
 mod error_body;
 mod gate;
 mod grants;
-mod lookup;
+mod lookups;
 mod organization;
 mod paging;
+mod rate_limiter;
+mod request;
+mod response;
 mod roles;
 mod secrets;
+mod sender;
+mod session;
 mod sign_in;
+pub mod sliding_window;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 mod users;
 mod wire;
 
-pub use budgets::{Budgets, Observe, Reservation, Unobserved, Usage};
-pub use lookup::LookupOptions;
+pub use batcher::LookupOptions;
+pub use rate_limiter::{Observe, RateLimiter, Reservation, Unobserved, Usage};
 pub use transport::{Transport, TransportError, TransportOptions};
 
-use call::{Core, Request};
-use lookup::Batcher;
+use lookups::Lookups;
+use request::ApiRequest;
+use response::ApiResponse;
+use sender::Sender;
+use session::Session;
 use sign_in::TokenKeeper;
-use transport::Answer;
 
-/// The API of one organization, as one service user. Cheap to clone; clones share token, look-ups and budgets.
+/// The API of one organization, as one service user. Cheap to clone; clones share token, look-ups and rate limits.
 #[derive(Clone)]
 pub struct Client {
-    core: Arc<Core>,
+    session: Arc<Session>,
     lookups: Arc<Lookups>,
-    holds: Option<Holds>,
+    precondition: Option<Precondition>,
 }
 
-/// Whether what was decided still holds.
-pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
-
-struct Lookups {
-    emails: Batcher<Vec<RemoteUser>>,
-    users: Batcher<RemoteUser>,
-    conversations: Batcher<RemoteConversation>,
-}
+/// Whether a change is still wanted.
+pub type Precondition = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Client {
     /// A client that has not signed in yet.
     #[must_use]
     pub fn new(
         transport: Transport,
-        connection: ApiAddress,
+        address: ApiAddress,
         credentials: Credentials,
-        budgets: Arc<Budgets>,
+        rate_limiter: Arc<RateLimiter>,
         clock: SharedClock,
     ) -> Self {
-        let tokens = TokenKeeper::new(credentials);
-        let core = Arc::new(Core { transport, connection, tokens, budgets, clock });
-        let lookups = Lookups::new(&core, LookupOptions::default());
-        Self { core, lookups: Arc::new(lookups), holds: None }
+        let sender = Sender { transport, address, rate_limiter, clock, api_key: credentials.api_key.clone() };
+        let session = Arc::new(Session { sender, tokens: TokenKeeper::new(credentials) });
+        let lookups = Lookups::new(&session, LookupOptions::default());
+        Self { session, lookups: Arc::new(lookups), precondition: None }
     }
 
-    /// The same client with other look-ups; call it before cloning.
+    /// Changes how look-ups are batched and cached; call it before cloning.
     #[must_use]
     pub fn with_lookup_options(mut self, options: LookupOptions) -> Self {
-        self.lookups = Arc::new(Lookups::new(&self.core, options));
+        self.lookups = Arc::new(Lookups::new(&self.session, options));
         self
     }
 
-    /// The user all calls act as, which is the creator of all grants.
+    /// The user of all requests, and so the creator of all grants.
     #[must_use]
     pub fn service_user_id(&self) -> &str {
-        &self.core.tokens.credentials().user_id
+        &self.session.tokens.credentials().user_id
     }
 
-    /// The organization's segment in paths.
+    /// The ID of the organization, a segment of every path.
     #[must_use]
     pub fn organization_id(&self) -> &str {
-        &self.core.connection.organization
+        &self.session.sender.address.organization
     }
 
-    /// Makes sure that a valid token is at hand.
+    /// Signs in unless the client has a valid token.
     ///
     /// # Errors
-    /// Those of the sign-in; `CredentialsRejected` without a call if the server refused before.
+    /// Those of the sign-in; `CredentialsRejected` without a request if the server rejected the credentials before.
     pub async fn sign_in(&self) -> Result<(), Error> {
-        self.core.tokens.token(&self.core).await.map(drop)
+        self.session.tokens.token(&self.session.sender).await.map(drop)
     }
 
-    /// Signs in whatever happened before; for a slow timer after credentials were refused.
+    /// Signs in even if the server rejected the credentials before; for a slow timer.
     ///
     /// # Errors
     /// Those of the sign-in.
     pub async fn probe(&self) -> Result<(), Error> {
-        self.core.tokens.probe(&self.core).await
+        self.session.tokens.probe(&self.session.sender).await
     }
 
-    /// The same client for changes that were decided: each is sent only if `holds` says so after the wait for budget,
-    /// which may be minutes. Else it ends as too late, and was not sent.
+    /// The same client, but it sends a change only if `precondition` is true after the wait for the rate limit, which may
+    /// take minutes. Otherwise the request fails as `TooLate`, and is not sent.
     #[must_use]
-    pub fn only_while(self, holds: Holds) -> Self {
-        Self { holds: Some(holds), ..self }
+    pub fn with_precondition(self, precondition: Precondition) -> Self {
+        Self { precondition: Some(precondition), ..self }
     }
 
-    /// Whether both share token, look-ups and budgets.
+    /// Whether both share token, look-ups and rate limits.
     #[must_use]
     pub fn is_clone_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.core, &other.core)
+        Arc::ptr_eq(&self.session, &other.session)
     }
 
-    /// The budgets this client draws on.
+    /// The rate limits of this client.
     #[must_use]
-    pub fn budgets(&self) -> &Arc<Budgets> {
-        &self.core.budgets
+    pub fn rate_limiter(&self) -> &Arc<RateLimiter> {
+        &self.session.sender.rate_limiter
     }
 
-    async fn call(&self, request: Request) -> Result<Answer, Error> {
-        match &self.holds {
-            Some(holds) if !request.is_read() => self.core.call_while(request, None, holds.as_ref()).await,
-            _ => self.core.call(request).await,
+    async fn send(&self, request: ApiRequest) -> Result<ApiResponse, Error> {
+        match &self.precondition {
+            Some(precondition) if !request.endpoint.is_read() => {
+                self.session.send_while(request, None, precondition.as_ref()).await
+            }
+            _ => self.session.send(request).await,
         }
     }
 }
@@ -140,34 +139,8 @@ impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Client")
-            .field("connection", &self.core.connection)
-            .field("tokens", &self.core.tokens)
+            .field("address", &self.session.sender.address)
+            .field("tokens", &self.session.tokens)
             .finish_non_exhaustive()
-    }
-}
-
-impl Lookups {
-    fn new(core: &Arc<Core>, LookupOptions { window, remember }: LookupOptions) -> Self {
-        let core = || Arc::clone(core);
-        Self {
-            emails: Batcher::new(core(), Endpoint::Users, users::CAPACITY, window, remember, users::fetch_by_email),
-            // The role of a user must be fresh, so nothing is remembered.
-            users: Batcher::new(
-                core(),
-                Endpoint::Users,
-                users::CAPACITY,
-                window,
-                std::time::Duration::ZERO,
-                users::fetch_by_id,
-            ),
-            conversations: Batcher::new(
-                core(),
-                Endpoint::Conversations,
-                conversations::CAPACITY,
-                window,
-                remember,
-                conversations::fetch,
-            ),
-        }
     }
 }

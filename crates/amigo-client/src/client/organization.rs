@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{ApiKey, Client, Endpoint, Error, OrganizationInfo, call::Request, wire};
+use super::{Client, request::ApiRequest, wire};
+use crate::{ApiKey, Endpoint, Error, OrganizationInfo};
 
 #[derive(Deserialize)]
 struct ApiKeysBody {
@@ -10,21 +11,21 @@ struct ApiKeysBody {
 }
 
 impl Client {
-    /// The organization's name. Needs no credentials, so it tells "unreachable" from "refused".
+    /// The organization's name. Needs no credentials, so it tells "unreachable" from "rejected".
     ///
     /// # Errors
-    /// Any call error except those of credentials.
+    /// Any request error except those of credentials.
     pub async fn organization_info(&self) -> Result<OrganizationInfo, Error> {
-        let answer = self.call(Request::get(Endpoint::Organization, "organization/").unsigned()).await?;
-        wire::parse(&answer)
+        let response = self.send(ApiRequest::get(Endpoint::Organization, "organization/").without_token()).await?;
+        wire::parse(&response)
     }
 
-    /// The API keys the service user may see; a missing one may merely be invisible.
+    /// The API keys that the service user may see; a missing key may be invisible.
     ///
     /// # Errors
-    /// Any call error.
+    /// Any request error.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, Error> {
-        let answer = self.call(Request::get(Endpoint::ApiKeys, "organization/api_key/")).await?;
-        wire::parse::<ApiKeysBody>(&answer).map(|body| body.api_keys)
+        let response = self.send(ApiRequest::get(Endpoint::ApiKeys, "organization/api_key/")).await?;
+        wire::parse::<ApiKeysBody>(&response).map(|body| body.api_keys)
     }
 }

@@ -1,13 +1,14 @@
-//! Roles as the API gives and takes them (API document: role operations; facts of the two permission models).
+//! Roles as the API returns and accepts them (API document: role operations; facts of the two permission models).
 
 use amigo_permissions::{Action, Conditions, DescribedGrant};
 use serde::Serialize;
 
 use super::{
-    Cause, Client, Endpoint, Error, FrontendView, NewRole, PermissionModel, RemoteRole, RoleChange,
-    call::{Request, segment},
+    Client,
+    request::{ApiRequest, segment},
     wire,
 };
+use crate::{Cause, Endpoint, Error, FrontendView, NewRole, PermissionModel, RemoteRole, RoleChange};
 
 #[derive(Serialize)]
 struct CreateRoleBody<'a> {
@@ -45,21 +46,21 @@ struct GrantBody<'a> {
 }
 
 impl Client {
-    /// All roles the service user may see, with their grants. A role that is missing may merely be invisible.
+    /// All roles the service user may see, with their grants. A missing role may be invisible.
     ///
     /// # Errors
-    /// Any call error; `Malformed` if a role has no id or name.
+    /// Any request error; `Malformed` if a role has no ID or name.
     pub async fn roles(&self) -> Result<Vec<RemoteRole>, Error> {
-        let request = Request::get(Endpoint::ListRoles, "role/").query("return_permission_grants", "true");
-        let answer = self.call(request).await?;
-        wire::roles(&answer)
+        let request = ApiRequest::get(Endpoint::ListRoles, "role/").query("return_permission_grants", "true");
+        let response = self.send(request).await?;
+        wire::roles(&response)
     }
 
-    /// Makes a role and returns its id.
+    /// Creates a role and returns its ID.
     ///
     /// # Errors
-    /// `Unsupported` before anything is sent if a Deny, or a base role, would go to a server of the `AllowOnly` model;
-    /// `Conflict` if the name is taken; any call error.
+    /// `Unsupported`, without a request, for a Deny grant or a base role under the `AllowOnly` model; `Conflict` if the
+    /// name is taken; any request error.
     pub async fn create_role(&self, role: &NewRole) -> Result<String, Error> {
         let endpoint = Endpoint::CreateRole;
         if role.model == PermissionModel::AllowOnly && role.is_base_role == Some(true) {
@@ -72,11 +73,11 @@ impl Client {
             frontend_view: role.frontend_view,
             is_base_role: role.is_base_role.filter(|_| role.model == PermissionModel::AllowDeny),
         };
-        let answer = self.call(Request::post(endpoint, "role/", &body)?).await?;
-        wire::role_id(&answer)
+        let response = self.send(ApiRequest::post(endpoint, "role/", &body)?).await?;
+        wire::role_id(&response)
     }
 
-    /// Changes the role called `name` and returns its id, which is a new one if the server made a new document.
+    /// Changes the role `name` and returns its ID, which is a new one if the server created a new document.
     ///
     /// # Errors
     /// As for [`Client::create_role`]; `NotFound` if there is no such role.
@@ -89,24 +90,24 @@ impl Client {
             frontend_view: change.frontend_view,
         };
         let path = format!("role/{}", segment(endpoint, name)?);
-        let answer = self.call(Request::post(endpoint, path, &body)?).await?;
-        wire::role_id(&answer)
+        let response = self.send(ApiRequest::post(endpoint, path, &body)?).await?;
+        wire::role_id(&response)
     }
 
-    /// Gives the user the role and returns the role's id.
+    /// Assigns the role to the user and returns the role's ID.
     ///
     /// # Errors
-    /// `Forbidden` unless the service user's role has more privileges than the role given; `NotFound` if role or user
-    /// is not there; any call error.
+    /// `Forbidden` unless the service user's role has more privileges than this role; `NotFound` if role or user
+    /// does not exist; any request error.
     pub async fn assign_role(&self, role_name: &str, user_id: &str) -> Result<String, Error> {
         let endpoint = Endpoint::AssignRole;
         let path = format!("role/{}/assign", segment(endpoint, role_name)?);
-        let answer = self.call(Request::post(endpoint, path, &AssignRoleBody { user_id })?).await?;
-        wire::role_id(&answer)
+        let response = self.send(ApiRequest::post(endpoint, path, &AssignRoleBody { user_id })?).await?;
+        wire::role_id(&response)
     }
 }
 
-/// The grants in the words of the server's model; refuses what it has no words for.
+/// The grants in the server's model; an error for those that it does not support.
 fn grant_bodies(
     endpoint: Endpoint,
     model: PermissionModel,

@@ -1,8 +1,8 @@
-//! What must not appear in any text.
+//! Values that must not appear in any text.
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The API key and the token of a call, to be taken out of whatever a server sends back.
+/// The API key and the token of a request, to remove from everything that the server sends back.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Secrets(Vec<SecretString>);
 

@@ -7,12 +7,13 @@ use std::{
 };
 
 use amigo_runtime::clock::Clock;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use super::{Cause, Credentials, Endpoint, Error, call::Core, excerpt::Excerpt, transport::Answer};
+use super::{request::ApiRequest, response::ApiResponse, secrets::Secrets, sender::Sender, token::Token};
+use crate::{Cause, Credentials, Endpoint, Error, Excerpt};
 
 /// A token is renewed this long before its end, or a fifth of its life before if that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -22,60 +23,49 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The sign-in of one client.
 ///
 /// # Expected flow
-/// Each call asks for [`TokenKeeper::token`]; a 401 is reported with [`TokenKeeper::rejected`], any other answer with
-/// [`TokenKeeper::accepted`].
+/// Each request takes its token from [`TokenKeeper::token`], then reports a 401 with [`TokenKeeper::rejected`] and any
+/// other response with [`TokenKeeper::accepted`].
 ///
 /// # Guarantees
-/// One sign-in at a time, whose result all waiting callers share. A token in its last stretch is still used when
-/// its renewal fails. After a failure no sign-in for a pause that grows from 1 s to 60 s. After a 401 none at
-/// all, except by [`TokenKeeper::probe`].
+/// One sign-in at a time, whose result all waiting callers share. While a renewal fails, the old token serves until it
+/// expires. After a failure no sign-in for a pause that grows from 1 s to 60 s. After a 401 none at all, except by
+/// [`TokenKeeper::probe`].
 ///
 /// # Assumptions
 /// `expires_at` and the local wall clock agree within the margin.
 ///
 /// # Caveats
-/// A token that a call rejects although it is new counts as refused credentials when the token before it met the same.
-///
-/// # Errors
-/// Those of the sign-in call, `CredentialsRejected` after a 401.
+/// When the server rejects two tokens in a row, the credentials count as rejected.
 pub(super) struct TokenKeeper {
     credentials: Credentials,
     state: Mutex<State>,
-    flight: tokio::sync::Mutex<()>,
-}
-
-/// A token to send, and which of all tokens it is.
-#[derive(Clone)]
-pub(super) struct Token {
-    secret: SecretString,
-    number: u64,
-    refresh_at: Duration,
-    ends_at: Duration,
+    signing_in: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Token>,
-    failure: Option<Failure>,
-    refused: Option<Excerpt>,
+    backoff: Option<Backoff>,
+    /// What the server said when it rejected the credentials.
+    rejection: Option<Excerpt>,
     issued: u64,
-    /// A call rejected a token, and none was accepted since.
+    /// The server rejected a token, and has accepted none since.
     doubted: bool,
 }
 
-#[derive(Clone)]
-struct Failure {
+/// The pause after a failed sign-in.
+struct Backoff {
     error: Error,
     retry_at: Duration,
     pause: Duration,
 }
 
-/// What the state says before any call.
-enum Standing {
-    Ready(Token),
-    Due(Token),
+/// What a caller may do without a request.
+enum Availability {
+    Valid(Token),
+    RenewalDue(Token),
     Missing,
-    Not(Error),
+    Unavailable(Error),
 }
 
 #[derive(Deserialize)]
@@ -86,113 +76,132 @@ struct SignInBody {
 
 impl TokenKeeper {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, state: Mutex::default(), flight: tokio::sync::Mutex::new(()) }
+        Self { credentials, state: Mutex::default(), signing_in: tokio::sync::Mutex::new(()) }
     }
 
     pub(super) fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Whether the server has refused the credentials.
-    pub(super) fn refused(&self, endpoint: Endpoint) -> Option<Error> {
-        let message = self.state().refused.clone()?;
+    /// The error of every request for `endpoint` once the server has rejected the credentials.
+    pub(super) fn rejection(&self, endpoint: Endpoint) -> Option<Error> {
+        let message = self.state().rejection.clone()?;
         Some(Error::new(endpoint, Cause::CredentialsRejected { message }))
     }
 
     /// A valid token, from the cache or by signing in.
-    pub(super) async fn token(&self, core: &Core) -> Result<Token, Error> {
-        let _flight = match self.standing(&*core.clock) {
-            Standing::Ready(token) => return Ok(token),
-            Standing::Not(error) => return Err(error),
-            // While somebody else renews it, the old one serves.
-            Standing::Due(token) => match self.flight.try_lock() {
-                Ok(flight) => flight,
+    pub(super) async fn token(&self, sender: &Sender) -> Result<Token, Error> {
+        let _signing_in = match self.availability(&*sender.clock) {
+            Availability::Valid(token) => return Ok(token),
+            Availability::Unavailable(error) => return Err(error),
+            // While another caller renews it, the old token serves.
+            Availability::RenewalDue(token) => match self.signing_in.try_lock() {
+                Ok(guard) => guard,
                 Err(_) => return Ok(token),
             },
-            Standing::Missing => self.flight.lock().await,
+            Availability::Missing => self.signing_in.lock().await,
         };
-        // Whoever flew before us may have settled it.
-        let old = match self.standing(&*core.clock) {
-            Standing::Ready(token) => return Ok(token),
-            Standing::Not(error) => return Err(error),
-            Standing::Due(token) => Some(token),
-            Standing::Missing => None,
+        // Another caller may have signed in while this one waited.
+        let old = match self.availability(&*sender.clock) {
+            Availability::Valid(token) => return Ok(token),
+            Availability::Unavailable(error) => return Err(error),
+            Availability::RenewalDue(token) => Some(token),
+            Availability::Missing => None,
         };
-        match (self.sign_in(core).await, old) {
-            (Err(error), Some(old)) if self.refused(Endpoint::SignIn).is_none() => {
-                tracing::debug!(kind = error.kind().as_str(), "token not renewed; the old one is still valid");
+        match (self.sign_in(sender).await, old) {
+            (Err(error), Some(old)) if self.rejection(Endpoint::SignIn).is_none() => {
+                tracing::debug!(kind = error.kind().as_str(), "token renewal failed; the old token is still valid");
                 Ok(old)
             }
             (result, _) => result,
         }
     }
 
-    /// Signs in whatever happened before.
-    pub(super) async fn probe(&self, core: &Core) -> Result<(), Error> {
-        let _flight = self.flight.lock().await;
-        self.sign_in(core).await.map(drop)
+    /// Signs in, even after a rejection or during a pause.
+    pub(super) async fn probe(&self, sender: &Sender) -> Result<(), Error> {
+        let _signing_in = self.signing_in.lock().await;
+        self.sign_in(sender).await.map(drop)
     }
 
-    /// A call got a 401 with `token`.
-    pub(super) fn rejected(&self, token: &Token, message: &Error) {
+    /// The server responded to `token` with a 401.
+    pub(super) fn rejected(&self, token: &Token, error: &Error) {
         let mut state = self.state();
-        // Many calls may be under way with one token: only the first to come back counts.
-        if state.token.as_ref().is_none_or(|held| held.number != token.number) {
+        // Many requests may carry one token: only the first response counts.
+        if state.token.as_ref().is_none_or(|current| current.number != token.number) {
             return;
         }
         state.token = None;
         if state.doubted {
-            state.refused = Some(refusal(message));
+            state.rejection = Some(server_message(error));
         }
         state.doubted = true;
     }
 
-    /// A call was answered with something else than a 401.
+    /// The server responded with another status than 401.
     pub(super) fn accepted(&self) {
         self.state().doubted = false;
     }
 
-    async fn sign_in(&self, core: &Core) -> Result<Token, Error> {
-        let result = match core.send_sign_in(&self.credentials).await {
-            Ok(answer) => self.read(&answer, &*core.clock),
+    async fn sign_in(&self, sender: &Sender) -> Result<Token, Error> {
+        let result = match self.request_token(sender).await {
+            Ok(response) => self.parse(&response, &*sender.clock),
             Err(error) => Err(error),
         };
-        let now = core.clock.boot();
+        let now = sender.clock.boot();
         let mut state = self.state();
         match &result {
             Ok(token) => {
                 state.token = Some(token.clone());
                 state.issued = token.number;
-                state.failure = None;
-                state.refused = None;
+                state.backoff = None;
+                state.rejection = None;
             }
             Err(error) if error.status() == Some(401) => {
                 state.token = None;
-                state.refused = Some(refusal(error));
+                state.rejection = Some(server_message(error));
             }
             Err(error) => {
                 let pause =
-                    state.failure.as_ref().map_or(FIRST_PAUSE, |failure| (failure.pause * 2).min(LONGEST_PAUSE));
+                    state.backoff.as_ref().map_or(FIRST_PAUSE, |backoff| (backoff.pause * 2).min(LONGEST_PAUSE));
                 let retry_at = now + error.retry_after().unwrap_or_default().max(pause);
-                state.failure = Some(Failure { error: error.clone(), retry_at, pause });
+                state.backoff = Some(Backoff { error: error.clone(), retry_at, pause });
             }
         }
         result
     }
 
-    /// The token of an answer. The message of the JSON library could quote it, so the error has its own words.
-    fn read(&self, answer: &Answer, clock: &dyn Clock) -> Result<Token, Error> {
+    /// Three headers and no body.
+    async fn request_token(&self, sender: &Sender) -> Result<ApiResponse, Error> {
+        let Credentials { api_key, api_key_id, user_id } = &self.credentials;
+        let request = ApiRequest::get(Endpoint::SignIn, "user/signin_with_api_key").without_token();
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("x-api-key", api_key.expose_secret()), ("x-api-key-id", api_key_id), ("x-user-id", user_id)]
+        {
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                Error::invalid_input(Endpoint::SignIn, &format!("the value of {name} is not a valid header value"))
+            })?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        sender.rate_limiter.acquire(Endpoint::SignIn).await;
+        let (gate, deadline) = (sender.gate(None), sender.transport.deadline());
+        sender.send_with_headers(&request, headers, Secrets::new([api_key.clone()]), gate, deadline).await
+    }
+
+    /// The token of a response. The message of the JSON library could quote it, so the error has its own text.
+    fn parse(&self, response: &ApiResponse, clock: &dyn Clock) -> Result<Token, Error> {
         let malformed = |detail: &str| {
-            Error::new(answer.endpoint, Cause::Malformed { status: answer.status, detail: detail.into() })
+            Error::new(response.endpoint, Cause::Malformed { status: response.status, detail: detail.into() })
         };
-        let SignInBody { id_token, expires_at } = serde_json::from_slice(&answer.body)
-            .map_err(|_| malformed("no id_token, or no expires_at with a time zone"))?;
+        let SignInBody { id_token, expires_at } = serde_json::from_slice(&response.body)
+            .map_err(|_| malformed("it has no id_token, or no expires_at with a time zone"))?;
         let life = Duration::try_from(expires_at.duration_since(clock.now()))
             .ok()
             .filter(|life| !life.is_zero())
-            .ok_or_else(|| malformed("the token has already expired; is the clock of this machine right?"))?;
+            .ok_or_else(|| malformed("the token has already expired; check the clock of this machine"))?;
         if HeaderValue::from_str(&id_token).is_err() {
-            return Err(malformed("the token does not fit into a header"));
+            return Err(malformed("the token is not a valid header value"));
         }
         let now = clock.boot();
         let margin = MARGIN.min(life / 5);
@@ -204,34 +213,25 @@ impl TokenKeeper {
         })
     }
 
-    fn standing(&self, clock: &dyn Clock) -> Standing {
+    fn availability(&self, clock: &dyn Clock) -> Availability {
+        if let Some(error) = self.rejection(Endpoint::SignIn) {
+            return Availability::Unavailable(error);
+        }
         let now = clock.boot();
         let state = self.state();
-        if let Some(message) = &state.refused {
-            return Standing::Not(Error::new(
-                Endpoint::SignIn,
-                Cause::CredentialsRejected { message: message.clone() },
-            ));
-        }
-        let pausing = state.failure.as_ref().filter(|failure| now < failure.retry_at);
+        let pausing = state.backoff.as_ref().filter(|backoff| now < backoff.retry_at);
         match (&state.token, pausing) {
-            (Some(token), _) if now < token.refresh_at => Standing::Ready(token.clone()),
-            (Some(token), Some(_)) if now < token.ends_at => Standing::Ready(token.clone()),
-            (Some(token), None) if now < token.ends_at => Standing::Due(token.clone()),
-            (_, Some(failure)) => Standing::Not(failure.error.clone()),
-            (_, None) => Standing::Missing,
+            (Some(token), _) if now < token.refresh_at => Availability::Valid(token.clone()),
+            (Some(token), Some(_)) if now < token.ends_at => Availability::Valid(token.clone()),
+            (Some(token), None) if now < token.ends_at => Availability::RenewalDue(token.clone()),
+            (_, Some(backoff)) => Availability::Unavailable(backoff.error.clone()),
+            (_, None) => Availability::Missing,
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements, so a panic elsewhere cannot have spoilt it.
+        // The state is consistent between any two statements, so a panic elsewhere cannot have damaged it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Token {
-    pub(super) fn secret(&self) -> &SecretString {
-        &self.secret
     }
 }
 
@@ -241,9 +241,9 @@ impl fmt::Debug for TokenKeeper {
     }
 }
 
-fn refusal(error: &Error) -> Excerpt {
+fn server_message(error: &Error) -> Excerpt {
     match &error.cause {
-        Cause::Answered { message, .. } => message.clone(),
+        Cause::Status { message, .. } => message.clone(),
         _ => Excerpt::new(&error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! Servers, clients and a clock that can be moved.
+//! Test servers and clients.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -24,18 +24,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{ApiAddress, Budgets, Client, Credentials, Endpoint, NewGrant, Transport, TransportOptions};
+use crate::{ApiAddress, Client, Credentials, Endpoint, NewGrant, RateLimiter, Transport, TransportOptions};
 
 pub const API_KEY: &str = "s3cret-api-key";
 pub const TOKEN: &str = "t0ken";
 
 /// One request as the server saw it.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct RecordedRequest {
     pub method: String,
     /// Path and query as sent.
     pub target: String,
@@ -43,7 +42,7 @@ pub struct Call {
     pub body: Bytes,
 }
 
-impl Call {
+impl RecordedRequest {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -61,94 +60,75 @@ impl Call {
     }
 }
 
-/// A server and what it was asked.
+/// A server, and the requests that it got.
 pub struct Server {
     pub address: SocketAddr,
-    calls: Arc<Mutex<Vec<Call>>>,
+    requests: Arc<Mutex<Vec<RecordedRequest>>>,
 }
 
 impl Server {
-    /// A server that answers by `answer`, given the call and the number of calls before it.
-    pub async fn start<F>(answer: F) -> Self
+    /// `respond` gets the request and the number of requests before it.
+    pub async fn start<F>(respond: F) -> Self
     where
-        F: Fn(&Call, usize) -> Response + Clone + Send + Sync + 'static,
+        F: Fn(&RecordedRequest, usize) -> Response + Clone + Send + Sync + 'static,
     {
-        let calls = Arc::<Mutex<Vec<Call>>>::default();
-        let seen = Arc::clone(&calls);
+        let requests = Arc::<Mutex<Vec<RecordedRequest>>>::default();
+        let seen = Arc::clone(&requests);
         let router = Router::new().fallback(move |request: Request| {
-            let (answer, seen) = (answer.clone(), Arc::clone(&seen));
+            let (respond, seen) = (respond.clone(), Arc::clone(&seen));
             async move {
-                let call = record(request).await;
+                let request = record(request).await;
                 let number = {
                     let mut seen = seen.lock().unwrap();
-                    seen.push(call.clone());
+                    seen.push(request.clone());
                     seen.len() - 1
                 };
-                answer(&call, number)
+                respond(&request, number)
             }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, calls }
+        Self { address, requests }
     }
 
-    /// A server that signs everybody in and answers the rest by `answer`.
-    pub async fn signed_in<F>(answer: F) -> Self
+    /// Signs every user in; `respond` gets the other requests.
+    pub async fn signed_in<F>(respond: F) -> Self
     where
-        F: Fn(&Call) -> Response + Clone + Send + Sync + 'static,
+        F: Fn(&RecordedRequest) -> Response + Clone + Send + Sync + 'static,
     {
-        Self::start(move |call, _| if call.is_sign_in() { token_for(TOKEN, 3600) } else { answer(call) }).await
+        Self::start(move |request, _| if request.is_sign_in() { token_for(TOKEN, 3600) } else { respond(request) })
+            .await
     }
 
-    /// A server that reads the start of each request, writes `answer` and hangs up.
-    pub fn raw(answer: &'static [u8]) -> SocketAddr {
+    /// Reads the start of each request, writes `response` and closes the connection.
+    pub fn raw(response: &'static [u8]) -> SocketAddr {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
                 assert!(stream.read(&mut [0; 4096]).is_ok());
-                stream.write_all(answer).unwrap();
+                stream.write_all(response).unwrap();
             }
         });
         address
     }
 
-    pub fn calls(&self) -> Vec<Call> {
-        self.calls.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
     pub fn sign_ins(&self) -> usize {
-        self.calls().iter().filter(|call| call.is_sign_in()).count()
+        self.requests().iter().filter(|request| request.is_sign_in()).count()
     }
 
-    /// All calls but the sign-ins.
-    pub fn others(&self) -> Vec<Call> {
-        self.calls().into_iter().filter(|call| !call.is_sign_in()).collect()
+    /// All requests except sign-ins.
+    pub fn others(&self) -> Vec<RecordedRequest> {
+        self.requests().into_iter().filter(|request| !request.is_sign_in()).collect()
     }
 
     pub fn client(&self) -> Client {
         client(self.address)
-    }
-}
-
-/// A clock that is the machine's, moved forward.
-#[derive(Default)]
-pub struct MovedClock(Mutex<Duration>);
-
-impl MovedClock {
-    pub fn forward(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
-    }
-}
-
-impl Clock for MovedClock {
-    fn now(&self) -> Timestamp {
-        SystemClock.now() + *self.0.lock().unwrap()
-    }
-
-    fn boot(&self) -> Duration {
-        SystemClock.boot() + *self.0.lock().unwrap()
     }
 }
 
@@ -158,12 +138,12 @@ pub fn client(address: SocketAddr) -> Client {
 
 pub fn client_with(address: SocketAddr, clock: SharedClock, options: &TransportOptions) -> Client {
     let overrides = Endpoint::ALL.map(|endpoint| (endpoint, 16_000)).into();
-    let budgets = Arc::new(Budgets::new(80, &overrides, clock.clone()));
+    let rate_limiter = Arc::new(RateLimiter::new(80, &overrides, clock.clone()));
     Client::new(
         Transport::new(options).unwrap(),
-        connection(&format!("http://{address}")),
+        address_of(&format!("http://{address}")),
         credentials(),
-        budgets,
+        rate_limiter,
         clock,
     )
 }
@@ -173,7 +153,7 @@ pub fn quick() -> TransportOptions {
     TransportOptions { request_deadline: Duration::from_secs(10), ..TransportOptions::default() }
 }
 
-pub fn connection(base: &str) -> ApiAddress {
+pub fn address_of(base: &str) -> ApiAddress {
     ApiAddress { base_url: base.parse().unwrap(), organization: "acme".to_owned() }
 }
 
@@ -198,23 +178,23 @@ pub fn token_for(token: &str, seconds: u64) -> Response {
 }
 
 pub fn ok(body: &Value) -> Response {
-    answer(200, body)
+    respond(200, body)
 }
 
-pub fn answer(status: u16, body: &Value) -> Response {
+pub fn respond(status: u16, body: &Value) -> Response {
     (StatusCode::from_u16(status).unwrap(), Body::from(body.to_string())).into_response()
 }
 
 pub fn created() -> Response {
-    answer(
+    respond(
         201,
         &json!({"temporary_permission_grant_id": "66f1c0ab12de34f056789e01", "expires_at": "2126-11-22T12:00:00Z"}),
     )
 }
 
-async fn record(request: Request) -> Call {
+async fn record(request: Request) -> RecordedRequest {
     let (parts, body) = request.into_parts();
-    Call {
+    RecordedRequest {
         method: parts.method.to_string(),
         target: parts.uri.to_string(),
         headers: parts.headers,

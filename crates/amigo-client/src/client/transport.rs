@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -14,19 +13,19 @@ use jiff::{Timestamp, fmt::rfc2822};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
-    Cause, Endpoint, Error,
-    connector::{ConnectFailure, Connector},
+    connector::{ConnectFailure, Connector, causes},
     error_body,
-    excerpt::Excerpt,
-    gate::{Closing, Gate, GatedBody},
+    gate::{CloseOnDrop, Gate, GatedBody},
+    response::ApiResponse,
     secrets::Secrets,
 };
+use crate::{Cause, Endpoint, Error, Excerpt};
 
-/// Of an answer that is no success only this much is read: enough for an excerpt.
+/// How much is read of a response that is no success: enough for an excerpt.
 const ERROR_BODY_CAP: usize = 64 * 1024;
 
-/// A server that asks for a longer wait is asked again after this: one odd answer must not stop an organization for days,
-/// and whatever is added to a time later stays a time.
+/// The longest wait that a server can request: one odd response must not stop an organization for days, and adding the
+/// wait to a time must not overflow.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 
 /// How connections are made and how long things may take.
@@ -34,12 +33,12 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
 pub struct TransportOptions {
     /// For name, connection and TLS handshake together.
     pub connect_timeout: Duration,
-    /// For one call, from its start to the last byte of the answer, repeats included.
+    /// For one request, from its start to the last byte of the response, repeats included.
     pub request_deadline: Duration,
-    /// How long an unused connection is kept. Shorter than what load balancers keep, so that a call seldom meets
-    /// a connection that is just being closed.
+    /// How long an unused connection is kept. Shorter than what load balancers keep, so that a request seldom meets
+    /// a connection that the other side is closing.
     pub idle_timeout: Duration,
-    /// Certificates (PEM) trusted beside those of the operating system.
+    /// Certificates (PEM) to trust in addition to those of the operating system.
     pub extra_root_certificates: Vec<u8>,
 }
 
@@ -58,51 +57,30 @@ impl Default for TransportOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The extra root certificates are not PEM, or not certificates.
-    #[error("the extra root certificates cannot be read: {0}")]
+    #[error("cannot read the extra root certificates: {0}")]
     RootCertificates(String),
-    /// The TLS library refuses its configuration.
-    #[error("TLS cannot be set up: {0}")]
+    /// The TLS library rejects its configuration.
+    #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// The HTTP connections, cheap to clone.
+/// The HTTP/1.1 connections, cheap to clone. Create one for the program; every client clones it.
 ///
-/// # Expected flow
-/// One is made at the start of the program; every client clones it.
-///
-/// # Guarantees
-/// Redirects are not followed. Nothing is retried below the client. Every call ends at its deadline, and every body that is
-/// read has a cap.
-///
-/// # Assumptions
-/// The server speaks HTTP/1.1.
-///
-/// # Caveats
-/// The proxy variables of the environment are not read.
-///
-/// # Errors
-/// Every [`Error`] about connections, deadlines and answers is made here.
+/// It follows no redirects and retries nothing. Every request ends at its deadline, and every response body has a size
+/// limit. It ignores the proxy variables of the environment.
 #[derive(Clone)]
 pub struct Transport {
     http: legacy::Client<Connector, GatedBody>,
     deadline: Duration,
 }
 
-/// A successful answer.
-pub(super) struct Answer {
-    pub(super) endpoint: Endpoint,
-    pub(super) status: u16,
-    pub(super) body: Bytes,
-    /// What must not appear in an error about it.
-    pub(super) secrets: Secrets,
-}
-
-/// One attempt: what to send, and what must not appear in an error.
+/// One attempt of a request.
 pub(super) struct Attempt {
     pub(super) endpoint: Endpoint,
     pub(super) request: Request<GatedBody>,
     pub(super) gate: Arc<Gate>,
     pub(super) deadline: Duration,
+    /// What must not appear in an error.
     pub(super) secrets: Secrets,
     pub(super) now: Timestamp,
 }
@@ -123,31 +101,23 @@ impl Transport {
         Ok(Self { http, deadline: options.request_deadline })
     }
 
-    /// The total deadline of one call.
+    /// The total deadline of one request.
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// Sends one request once and reads the answer.
-    pub(super) async fn send(&self, attempt: Attempt) -> Result<Answer, Error> {
+    /// Sends one request once and reads the response.
+    pub(super) async fn send(&self, attempt: Attempt) -> Result<ApiResponse, Error> {
         let Attempt { endpoint, request, gate, deadline, secrets, now } = attempt;
-        let _closing = Closing(Arc::clone(&gate));
+        let _guard = CloseOnDrop(Arc::clone(&gate));
         let exchange = async {
-            let response = self.http.request(request).await.map_err(|error| unanswered(endpoint, &gate, &error))?;
+            let response = self.http.request(request).await.map_err(|error| no_response(endpoint, &gate, &error))?;
             read(endpoint, response, secrets, now).await
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or_else(|_| {
             let begun = gate.close();
             Err(Error::new(endpoint, Cause::Timeout { deadline, begun }))
         })
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // That of a sign-in is a token.
-        let Self { endpoint, status, body: _, secrets: _ } = self;
-        formatter.debug_struct("Answer").field("endpoint", endpoint).field("status", status).finish_non_exhaustive()
     }
 }
 
@@ -162,27 +132,27 @@ async fn read(
     response: Response<Incoming>,
     secrets: Secrets,
     now: Timestamp,
-) -> Result<Answer, Error> {
+) -> Result<ApiResponse, Error> {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), now);
     let success = endpoint.succeeded(status);
     let cap = if success { endpoint.body_cap() } else { ERROR_BODY_CAP };
     let body = Limited::new(response.into_body(), cap).collect().await;
     if !success {
-        // The status is the answer; a body that is cut or too large only loses the explanation.
+        // The status decides; a body that is cut or too large only loses the message.
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let message = explanation(endpoint, status, &body, &secrets);
-        return Err(Error::new(endpoint, Cause::Answered { status, message, retry_after }));
+        let message = error_message(endpoint, status, &body, &secrets);
+        return Err(Error::new(endpoint, Cause::Status { status, message, retry_after }));
     }
     match body {
-        Ok(body) => Ok(Answer { endpoint, status, body: body.to_bytes(), secrets }),
+        Ok(body) => Ok(ApiResponse { endpoint, status, body: body.to_bytes(), secrets }),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::new(endpoint, Cause::BodyTooLarge { status, cap })),
         Err(error) => Err(Error::new(endpoint, Cause::Interrupted { detail: causes(&*error), begun: true })),
     }
 }
 
-/// Why there was no answer at all.
-fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
+/// The error of a request without a response.
+fn no_response(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
     let begun = gate.close();
     if gate.late() {
         return Error::new(endpoint, Cause::TooLate);
@@ -199,35 +169,29 @@ fn unanswered(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error {
 /// `Retry-After` in seconds or as a date, at most [`LONGEST_RETRY_AFTER`]; a date in the past is no wait.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number holds are a long wait, too.
+    let requested = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that overflows is a long wait, too.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
     } else {
         let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
         Duration::try_from(at.duration_since(now)).unwrap_or_default()
     };
-    Some(asked.min(LONGEST_RETRY_AFTER))
+    Some(requested.min(LONGEST_RETRY_AFTER))
 }
 
-/// What an answer that is no success says of itself. A sign-in that something on the way answered in its own manner may
-/// carry a token that this client has not seen, and so cannot take out.
-fn explanation(endpoint: Endpoint, status: u16, body: &[u8], secrets: &Secrets) -> Excerpt {
+/// The message of a response that is no success. A proxy may change the response of a sign-in, which can then contain a
+/// token that this client has not seen, and so cannot remove.
+fn error_message(endpoint: Endpoint, status: u16, body: &[u8], secrets: &Secrets) -> Excerpt {
     let is_error = (400..=599).contains(&status);
     let names_token = || body.windows(TOKEN_MEMBER.len()).any(|part| part == TOKEN_MEMBER);
     if endpoint == Endpoint::SignIn && (!is_error || names_token()) {
-        return "its body is not shown, because it may hold a token".into();
+        return "response body omitted because it may contain a token".into();
     }
     error_body::excerpt(body, secrets)
 }
 
-/// The member of a sign-in's answer that is secret.
+/// The secret member of a sign-in response.
 const TOKEN_MEMBER: &[u8] = b"id_token";
-
-/// The messages of an error and of what caused it.
-pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> Excerpt {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    Excerpt::new(&chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
-}
 
 fn tls_config(extra_root_certificates: &[u8]) -> Result<rustls::ClientConfig, TransportError> {
     let mut roots = rustls::RootCertStore::empty();
@@ -238,7 +202,7 @@ fn tls_config(extra_root_certificates: &[u8]) -> Result<rustls::ClientConfig, Tr
         roots.add(certificate).map_err(|error| TransportError::RootCertificates(error.to_string()))?;
     }
     if roots.is_empty() {
-        tracing::warn!(errors = native.errors.len(), "no trusted root certificates: no TLS connection will succeed");
+        tracing::warn!(errors = native.errors.len(), "no trusted root certificates; every TLS connection will fail");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(rustls::ClientConfig::builder_with_provider(provider)
@@ -259,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_both_forms() {
+    fn retry_after_accepts_seconds_and_dates() {
         assert_eq!(seconds("12"), Some(12));
         assert_eq!(seconds("Sun, 22 Nov 2026 10:00:30 GMT"), Some(30));
         assert_eq!(seconds("Sun, 22 Nov 2026 09:00:00 GMT"), Some(0));
@@ -269,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wait_is_longer_than_ten_minutes() {
+    fn retry_after_is_at_most_ten_minutes() {
         for long in ["601", "86400", "18446744073709551615", "99999999999999999999999"] {
             assert_eq!(seconds(long), Some(600), "{long}");
         }

@@ -1,4 +1,4 @@
-//! Reading answers: members that are not used are ignored, and only what is used is required.
+//! Parses responses: ignores unused members, and requires only the used ones.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{
-    Cause, CreatedGrant, Error, FrontendView, RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant,
-    RemoteRole, RemoteUser, excerpt::Excerpt, paging::Page, transport::Answer,
+use super::{paging::Page, response::ApiResponse};
+use crate::{
+    Cause, CreatedGrant, Error, Excerpt, FrontendView, RemoteConversation, RemoteGrant, RemoteGrants,
+    RemotePermissionGrant, RemoteRole, RemoteUser,
 };
 
-/// A listing's page around its items.
+/// A page of a listing.
 #[derive(Deserialize)]
 struct PageBody<T> {
     #[serde(alias = "temporary_permission_grants", alias = "conversations", alias = "users")]
@@ -49,7 +50,7 @@ struct RoleGrantBody {
     description: Option<String>,
 }
 
-/// A condition as answers have it. Manifests are read more strictly, since there a misspelt member would widen a role.
+/// A condition in a response. Manifests are parsed more strictly, because a misspelled member there would widen a role.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
 enum ConditionBody {
@@ -109,30 +110,30 @@ struct ConversationBody {
 }
 
 /// The body as `T`.
-pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
-    serde_json::from_slice(&answer.body).map_err(|error| malformed(answer, &error.to_string()))
+pub(super) fn parse<T: DeserializeOwned>(response: &ApiResponse) -> Result<T, Error> {
+    serde_json::from_slice(&response.body).map_err(|error| malformed(response, &error.to_string()))
 }
 
 /// The roles of a listing with grants.
-pub(super) fn roles(answer: &Answer) -> Result<Vec<RemoteRole>, Error> {
-    Ok(parse::<RolesBody>(answer)?.roles.into_iter().map(|body| role(answer, body)).collect())
+pub(super) fn roles(response: &ApiResponse) -> Result<Vec<RemoteRole>, Error> {
+    Ok(parse::<RolesBody>(response)?.roles.into_iter().map(|body| role(response, body)).collect())
 }
 
-/// The id of the role that was made, changed or assigned.
-pub(super) fn role_id(answer: &Answer) -> Result<String, Error> {
-    let RoleIdBody { role_id } = parse(answer)?;
-    present(answer, role_id)
+/// The ID of a role after it was created, changed or assigned.
+pub(super) fn role_id(response: &ApiResponse) -> Result<String, Error> {
+    let RoleIdBody { role_id } = parse(response)?;
+    present(response, role_id)
 }
 
-/// The grant that was made.
-pub(super) fn created_grant(answer: &Answer) -> Result<CreatedGrant, Error> {
-    let CreatedGrantBody { temporary_permission_grant_id, expires_at } = parse(answer)?;
-    Ok(CreatedGrant { id: present(answer, temporary_permission_grant_id)?, expires_at })
+/// The created grant.
+pub(super) fn created_grant(response: &ApiResponse) -> Result<CreatedGrant, Error> {
+    let CreatedGrantBody { temporary_permission_grant_id, expires_at } = parse(response)?;
+    Ok(CreatedGrant { id: present(response, temporary_permission_grant_id)?, expires_at })
 }
 
 /// A page of grants.
-pub(super) fn grants(answer: &Answer) -> Result<Page<RemoteGrant>, Error> {
-    page(answer, |body: GrantBody| RemoteGrant {
+pub(super) fn grants(response: &ApiResponse) -> Result<Page<RemoteGrant>, Error> {
+    page(response, |body: GrantBody| RemoteGrant {
         id: body.id,
         user_id: body.user_id,
         permission_name: body.permission_grant.permission_name,
@@ -146,24 +147,26 @@ pub(super) fn grants(answer: &Answer) -> Result<Page<RemoteGrant>, Error> {
 }
 
 /// A page of users.
-pub(super) fn users(answer: &Answer) -> Result<Page<RemoteUser>, Error> {
-    page(answer, |UserBody { user_id, email, role }| RemoteUser { user_id, email, role_id: role })
+pub(super) fn users(response: &ApiResponse) -> Result<Page<RemoteUser>, Error> {
+    page(response, |UserBody { user_id, email, role }| RemoteUser { user_id, email, role_id: role })
 }
 
 /// A page of conversations.
-pub(super) fn conversations(answer: &Answer) -> Result<Page<RemoteConversation>, Error> {
-    page(answer, |ConversationBody { id, user_id }| RemoteConversation { id, user_id })
+pub(super) fn conversations(response: &ApiResponse) -> Result<Page<RemoteConversation>, Error> {
+    page(response, |ConversationBody { id, user_id }| RemoteConversation { id, user_id })
 }
 
-fn page<B: DeserializeOwned, T>(answer: &Answer, read: fn(B) -> T) -> Result<Page<T>, Error> {
-    let PageBody { items, has_more, continuation_token } = parse::<PageBody<B>>(answer)?;
+fn page<B: DeserializeOwned, T>(response: &ApiResponse, read: fn(B) -> T) -> Result<Page<T>, Error> {
+    let PageBody { items, has_more, continuation_token } = parse::<PageBody<B>>(response)?;
     Ok(Page { items: items.into_iter().map(read).collect(), has_more, continuation_token })
 }
 
-fn role(answer: &Answer, body: RoleBody) -> RemoteRole {
+fn role(response: &ApiResponse, body: RoleBody) -> RemoteRole {
     let grants = match Vec::<RoleGrantBody>::deserialize(&body.permission_grants) {
         Ok(grants) => RemoteGrants::Understood(grants.into_iter().map(role_grant).collect()),
-        Err(error) => RemoteGrants::Raw { value: body.permission_grants, reason: told(answer, &error.to_string()) },
+        Err(error) => {
+            RemoteGrants::Raw { value: body.permission_grants, reason: redacted(response, &error.to_string()) }
+        }
     };
     let frontend_view = match body.frontend_view.as_str() {
         Some("client") => Some(FrontendView::Client),
@@ -193,15 +196,15 @@ fn conditions(bodies: BTreeMap<String, ConditionBody>) -> Conditions {
     bodies.into_iter().map(|(attribute, body)| (attribute, condition(body))).collect()
 }
 
-fn present(answer: &Answer, id: String) -> Result<String, Error> {
-    if id.trim().is_empty() { Err(malformed(answer, "the id is empty")) } else { Ok(id) }
+fn present(response: &ApiResponse, id: String) -> Result<String, Error> {
+    if id.trim().is_empty() { Err(malformed(response, "the ID is empty")) } else { Ok(id) }
 }
 
-fn malformed(answer: &Answer, detail: &str) -> Error {
-    Error::new(answer.endpoint, Cause::Malformed { status: answer.status, detail: told(answer, detail) })
+fn malformed(response: &ApiResponse, detail: &str) -> Error {
+    Error::new(response.endpoint, Cause::Malformed { status: response.status, detail: redacted(response, detail) })
 }
 
-/// What is wrong with an answer. The JSON library quotes what it meets, and a server may echo what it was sent.
-fn told(answer: &Answer, detail: &str) -> Excerpt {
-    Excerpt::new(&answer.secrets.removed_from(detail))
+/// The detail of an error. The JSON library quotes its input, and a server may echo a request.
+fn redacted(response: &ApiResponse, detail: &str) -> Excerpt {
+    Excerpt::new(&response.secrets.removed_from(detail))
 }

@@ -1,16 +1,16 @@
-//! Temporary permission grants as the API lists and takes them (API document: create and list).
+//! Temporary permission grants as the API returns and accepts them (API document: create and list).
 
 use std::collections::BTreeMap;
 
 use amigo_permissions::Conditions;
 use jiff::Timestamp;
 
-/// A temporary grant to be made. It always allows: no `action` is ever sent.
+/// A temporary grant to create. It always allows: the client never sends an `action`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewGrant {
-    /// Who receives it.
+    /// The user who gets it.
     pub user_id: String,
-    /// How long it lives, in ISO 8601; 1 minute to 3 days.
+    /// ISO 8601 duration; 1 minute to 3 days.
     pub duration: String,
     /// `Category:Action`.
     pub permission_name: String,
@@ -22,53 +22,53 @@ pub struct NewGrant {
     pub justification: String,
 }
 
-/// What the server says about a grant it made.
+/// The result of a creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedGrant {
-    /// The grant's id.
+    /// The grant's ID.
     pub id: String,
-    /// When the server ends it.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// Which grants to list. What is empty or `None` does not restrict.
+/// Which grants to list. An empty list or `None` matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrantFilter {
-    /// Tags that must all be there; the value `*` stands for any.
+    /// Required tags; the value `*` matches any value.
     pub tags: Vec<(String, String)>,
-    /// Who holds the grant, any of these.
+    /// Users of the grant, any of these.
     pub user_ids: Vec<String>,
-    /// Only expired ones, only live ones, or both.
+    /// Only expired grants, only live grants, or both.
     pub is_expired: Option<bool>,
-    /// Who made the grant, any of these.
+    /// Creators of the grant, any of these.
     pub creators: Vec<String>,
 }
 
 /// A temporary grant as listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteGrant {
-    /// The grant's id.
+    /// The grant's ID.
     pub id: String,
-    /// Who holds it.
+    /// The user who has it.
     pub user_id: String,
     /// `Category:Action`.
     pub permission_name: String,
-    /// When it applies. `None`: in a form this client does not understand, so it equals nothing.
+    /// When it applies. `None` if this client does not know the format; it then equals nothing.
     pub conditions: Option<Conditions>,
-    /// When the server ends it.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// When it was made, if the server says.
+    /// When it was created, if the server says so.
     pub created_at: Option<Timestamp>,
-    /// The user who made it.
+    /// The user who created it.
     pub creator: String,
     /// Its tags; a tag may have no value.
     pub tags: BTreeMap<String, Option<String>>,
-    /// Why it was made.
+    /// The reason for it.
     pub justification: String,
 }
 
 impl RemoteGrant {
-    /// The value of a tag; empty where there is none.
+    /// The value of a tag; empty if there is none.
     #[must_use]
     pub fn tag(&self, key: &str) -> &str {
         self.tags.get(key).and_then(|value| value.as_deref()).unwrap_or_default()

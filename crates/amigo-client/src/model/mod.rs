@@ -1,4 +1,4 @@
-//! What the API says and takes, without a way to reach it.
+//! The types of the API.
 
 mod grant;
 mod organization;

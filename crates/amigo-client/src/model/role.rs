@@ -1,4 +1,4 @@
-//! Roles as the API lists and takes them (API document: role operations).
+//! Roles as the API returns and accepts them (API document: role operations).
 
 use amigo_permissions::{Action, Conditions, DescribedGrant};
 use serde::Serialize;
@@ -6,54 +6,54 @@ use serde_json::Value;
 
 use crate::Excerpt;
 
-/// What the server understands by a grant.
+/// Which grants the server supports.
 ///
-/// The guide teaches grants with `action` and `description`; today's API document knows neither. A member the
-/// server does not know is presumably dropped, which would turn a Deny into an Allow.
+/// The guide has grants with `action` and `description`; the API document has neither. A server presumably ignores
+/// unknown members, which would turn a Deny grant into an Allow grant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PermissionModel {
-    /// Grants carry `action`: a Deny can be sent.
+    /// Grants have an `action`, which can be Deny.
     AllowDeny,
-    /// Grants only allow: `action` and `description` are never sent. The safe guess.
+    /// Grants only allow: the client never sends `action` and `description`. The safe default.
     #[default]
     AllowOnly,
 }
 
-/// Which front end the users of a role get.
+/// The front end of the users of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FrontendView {
-    /// The front end of those who talk to Amigo.
+    /// The front end for users who talk to Amigo.
     Client,
-    /// The front end of those who administer it.
+    /// The front end for administrators.
     Admin,
 }
 
-/// A role as listed. Several may have one name for a day after a change (API document, modify-role).
+/// A role as listed. For a day after a change, several roles may have one name (API document, modify-role).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemoteRole {
-    /// The id of this document of the role; it changes when the grants do.
+    /// The ID of this document of the role; it changes with the grants.
     pub id: String,
     /// The name, which is the role's key.
     pub name: String,
     /// The description; empty if there is none.
     pub description: String,
-    /// The front end; `None` if it is one this client does not know.
+    /// The front end; `None` if this client does not know it.
     pub frontend_view: Option<FrontendView>,
-    /// What the role grants.
+    /// The grants of the role.
     pub grants: RemoteGrants,
 }
 
 /// The grants of a listed role.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RemoteGrants {
-    /// All of them were understood.
+    /// The client parsed all of them.
     Understood(Vec<RemotePermissionGrant>),
-    /// At least one was not; the role can be neither compared nor judged.
+    /// The client could not parse at least one; the role can be neither compared nor evaluated.
     Raw {
         /// `permission_grants` as the server sent it.
         value: Value,
-        /// What was not understood.
+        /// The parse error.
         reason: Excerpt,
     },
 }
@@ -65,31 +65,31 @@ pub struct RemotePermissionGrant {
     pub permission_name: String,
     /// When it applies; empty means always.
     pub conditions: Conditions,
-    /// Whether it gives or takes; `None` under the `AllowOnly` model, where every grant gives.
+    /// Allow or Deny; `None` under the `AllowOnly` model, where every grant allows.
     pub action: Option<Action>,
     /// The text of the `AllowDeny` model.
     pub description: Option<String>,
 }
 
-/// A role to be made.
+/// A role to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRole {
-    /// 1 to 256 characters, never to change.
+    /// 1 to 256 characters; immutable.
     pub name: String,
     /// Must not be blank.
     pub description: String,
     /// The front end of its users.
     pub frontend_view: FrontendView,
-    /// What it grants; descriptions are sent under `AllowDeny` only.
+    /// Its grants; the client sends their descriptions under `AllowDeny` only.
     pub permission_grants: Vec<DescribedGrant>,
-    /// Whether others may inherit from it; only for a server of the `AllowDeny` model.
+    /// Whether other roles may inherit from it; only under the `AllowDeny` model.
     pub is_base_role: Option<bool>,
-    /// What the server understands.
+    /// The permission model of the server.
     pub model: PermissionModel,
 }
 
-/// A change of a role. `None` keeps what is there. The grants and the front end are immutable on the server: sending one
-/// makes a new document under the same name, so only what differs belongs here.
+/// A change of a role. `None` keeps the present value. Grants and front end are immutable on the server: to send one
+/// creates a new document under the same name, so set only what differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleChange {
     /// The new description.
@@ -98,12 +98,12 @@ pub struct RoleChange {
     pub permission_grants: Option<Vec<DescribedGrant>>,
     /// The new front end.
     pub frontend_view: Option<FrontendView>,
-    /// What the server understands.
+    /// The permission model of the server.
     pub model: PermissionModel,
 }
 
-/// Which model the server follows, judged by a listing with grants: `AllowDeny` if any grant of any role shows
-/// the `action` Allow or Deny, else `AllowOnly`, which sends nothing that could be misunderstood.
+/// Detects the permission model from a listing with grants: `AllowDeny` if any grant of any role has the `action` Allow
+/// or Deny, else `AllowOnly`, which is safe under both models.
 #[must_use]
 pub fn permission_model(roles: &[RemoteRole]) -> PermissionModel {
     let shows_action = roles.iter().any(|role| match &role.grants {
@@ -113,7 +113,7 @@ pub fn permission_model(roles: &[RemoteRole]) -> PermissionModel {
             .into_iter()
             .flatten()
             .filter_map(|grant| grant.get("action")?.as_str())
-            // Whatever else it says may be another model, which a Deny is not sent to.
+            // Another action may mean another model, to which the client must not send a Deny grant.
             .any(|action| matches!(action, "Allow" | "Deny")),
     });
     if shows_action { PermissionModel::AllowDeny } else { PermissionModel::AllowOnly }

@@ -3,11 +3,11 @@
 /// A user as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteUser {
-    /// The user's id.
+    /// The user's ID.
     pub user_id: String,
-    /// The e-mail address.
+    /// The email address.
     pub email: String,
-    /// The id of the user's role; it changes when the role is made anew.
+    /// The ID of the user's role; it changes when the server replaces the role.
     pub role_id: String,
 }
 

@@ -1,4 +1,4 @@
-//! How a grant's request can fail on the way, and what that says about whether it was sent.
+//! Failures of connections, and whether the request was sent.
 
 use std::{
     io::{Read, Write},
@@ -12,15 +12,15 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 use serde_json::json;
 
-use crate::testing::{Server, answer, client, client_with, connection, created, credentials, new_grant, quick};
-use crate::{Budgets, Client, Endpoint, Error, ErrorKind, Transport, TransportOptions};
+use crate::testing::{Server, address_of, client, client_with, created, credentials, new_grant, quick, respond};
+use crate::{Client, Endpoint, Error, ErrorKind, RateLimiter, Transport, TransportOptions};
 
 async fn failed_grant(client: &Client) -> Error {
     client.create_grant(&new_grant(), &mut client.reserve_grant_posts(1)).await.unwrap_err()
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_never_sent() {
+async fn refused_connection_is_never_sent() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = client(address).organization_info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
@@ -28,21 +28,21 @@ async fn a_refused_connection_is_never_sent() {
 }
 
 #[tokio::test]
-async fn an_unknown_name_is_never_sent() {
+async fn unknown_host_is_never_sent() {
     let clock = SystemClock::shared();
-    let budgets = Arc::new(Budgets::new(80, &[].into(), clock.clone()));
-    let nowhere = connection("http://nowhere.invalid");
-    let client = Client::new(Transport::new(&quick()).unwrap(), nowhere, credentials(), budgets, clock);
+    let rate_limiter = Arc::new(RateLimiter::new(80, &[].into(), clock.clone()));
+    let nowhere = address_of("http://nowhere.invalid");
+    let client = Client::new(Transport::new(&quick()).unwrap(), nowhere, credentials(), rate_limiter, clock);
     let error = client.organization_info().await.unwrap_err();
     assert!(error.never_sent() && error.kind() == ErrorKind::Connect, "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_answer_is_ambiguous() {
-    let (answer_now, wait) = mpsc::channel::<()>();
+async fn slow_response_is_ambiguous() {
+    let (release, wait) = mpsc::channel::<()>();
     let wait = Arc::new(Mutex::new(wait));
     let server = Server::signed_in(move |_| {
-        // Ends when the test lets go of its end. Timers may be this thread's to keep, so it hands them over first.
+        // Ends when the test drops its end. `block_in_place` hands this thread's timers to another one.
         assert!(tokio::task::block_in_place(|| wait.lock().unwrap().recv()).is_err());
         created()
     })
@@ -50,15 +50,15 @@ async fn a_slow_answer_is_ambiguous() {
     // Long enough for a busy machine to sign in and send.
     let options = TransportOptions { request_deadline: Duration::from_secs(4), ..quick() };
     let error = failed_grant(&client_with(server.address, SystemClock::shared(), &options)).await;
-    drop(answer_now);
+    drop(release);
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.ambiguous());
 }
 
 #[tokio::test]
-async fn a_cut_answer_is_ambiguous() {
-    for answer in [&b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"org_id\""[..], b"", b"nonsense\r\n\r\n"] {
-        let address = Server::raw(answer);
+async fn truncated_response_is_ambiguous() {
+    for response in [&b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"org_id\""[..], b"", b"nonsense\r\n\r\n"] {
+        let address = Server::raw(response);
         let error = client(address).organization_info().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
         assert!(error.ambiguous());
@@ -66,33 +66,33 @@ async fn a_cut_answer_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_is_ambiguous() {
-    let server = Server::signed_in(|_| answer(201, &json!({"padding": "x".repeat(10_000_000)}))).await;
+async fn oversized_response_is_ambiguous() {
+    let server = Server::signed_in(|_| respond(201, &json!({"padding": "x".repeat(10_000_000)}))).await;
     let error = failed_grant(&server.client()).await;
     assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
     assert!(error.ambiguous());
 }
 
 #[tokio::test]
-async fn a_refusal_stands_whatever_its_body_is() {
-    let server = Server::signed_in(|_| answer(422, &json!({"detail": "x".repeat(10_000_000)}))).await;
+async fn rejection_with_oversized_body_is_refused() {
+    let server = Server::signed_in(|_| respond(422, &json!({"detail": "x".repeat(10_000_000)}))).await;
     let error = failed_grant(&server.client()).await;
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.refused());
 }
 
 #[tokio::test]
-async fn an_odd_success_is_ambiguous() {
+async fn unexpected_success_is_ambiguous() {
     for (status, body) in [(200, json!({})), (204, json!({})), (201, json!({"id": 1})), (201, json!("ok"))] {
-        let server = Server::signed_in(move |_| answer(status, &body)).await;
+        let server = Server::signed_in(move |_| respond(status, &body)).await;
         let error = failed_grant(&server.client()).await;
         assert!(error.ambiguous(), "{status}: {error}");
     }
 }
 
 #[tokio::test]
-async fn a_rejected_token_refuses_the_grant_without_a_repeat() {
-    let server = Server::signed_in(|_| answer(401, &json!({}))).await;
+async fn grant_with_rejected_token_is_not_repeated() {
+    let server = Server::signed_in(|_| respond(401, &json!({}))).await;
     let client = server.client();
     assert!(failed_grant(&client).await.refused());
     assert_eq!((server.sign_ins(), server.others().len()), (1, 1));
@@ -101,7 +101,7 @@ async fn a_rejected_token_refuses_the_grant_without_a_repeat() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_prove_itself_is_never_sent_to() {
+async fn untrusted_server_gets_no_request() {
     let (address, _) = tls_server();
     let error = tls_client(address, Vec::new()).organization_info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
@@ -109,21 +109,21 @@ async fn a_server_that_cannot_prove_itself_is_never_sent_to() {
 }
 
 #[tokio::test]
-async fn an_extra_root_certificate_is_trusted() {
+async fn extra_root_certificate_is_trusted() {
     let (address, certificate) = tls_server();
     let info = tls_client(address, certificate.into_bytes()).organization_info().await.unwrap();
     assert_eq!(info.org_id, "acme");
 }
 
 #[tokio::test]
-async fn a_tls_client_at_a_plain_server_is_never_sent() {
+async fn tls_request_to_plain_server_is_never_sent() {
     let address = Server::raw(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let error = tls_client(address, Vec::new()).organization_info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
 }
 
 #[test]
-fn odd_root_certificates_are_refused() {
+fn malformed_root_certificates_are_an_error() {
     let pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
     let options = TransportOptions { extra_root_certificates: pem, ..quick() };
     assert!(Transport::new(&options).is_err());
@@ -131,13 +131,13 @@ fn odd_root_certificates_are_refused() {
 
 fn tls_client(address: SocketAddr, extra_root_certificates: Vec<u8>) -> Client {
     let clock = SystemClock::shared();
-    let budgets = Arc::new(Budgets::new(80, &[(Endpoint::Organization, 100)].into(), clock.clone()));
+    let rate_limiter = Arc::new(RateLimiter::new(80, &[(Endpoint::Organization, 100)].into(), clock.clone()));
     let transport = Transport::new(&TransportOptions { extra_root_certificates, ..quick() }).unwrap();
-    let base = connection(&format!("https://localhost:{}", address.port()));
-    Client::new(transport, base, credentials(), budgets, clock)
+    let base = address_of(&format!("https://localhost:{}", address.port()));
+    Client::new(transport, base, credentials(), rate_limiter, clock)
 }
 
-/// A TLS server that answers with an organization, and its certificate.
+/// A TLS server that responds with an organization, and its certificate.
 fn tls_server() -> (SocketAddr, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
@@ -153,11 +153,11 @@ fn tls_server() -> (SocketAddr, String) {
     std::thread::spawn(move || {
         while let Ok((stream, _)) = listener.accept() {
             let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
-            // A client that does not trust us hangs up here, which is what the test is about.
+            // A client that does not trust this server closes the connection here.
             if stream.read(&mut [0; 4096]).is_ok() {
                 let body = r#"{"org_id":"acme","org_name":"Acme"}"#;
-                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                stream.write_all(answer.as_bytes()).unwrap();
+                let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(response.as_bytes()).unwrap();
                 stream.conn.send_close_notify();
                 stream.flush().unwrap();
             }

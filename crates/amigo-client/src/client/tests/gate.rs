@@ -1,4 +1,4 @@
-//! The line between "never sent" and "who knows".
+//! The line between "never sent" and "ambiguous".
 
 use std::{
     io::Read,
@@ -12,16 +12,12 @@ use amigo_runtime::clock::{Clock, SystemClock};
 use crate::testing::quick;
 use crate::{
     Cause, Endpoint, Error, Transport,
-    client::{
-        gate::Gate,
-        secrets::Secrets,
-        transport::{Answer, Attempt},
-    },
+    client::{gate::Gate, response::ApiResponse, secrets::Secrets, transport::Attempt},
 };
 
 const BODY: &str = "the-whole-body";
 
-/// A server that never answers, and all it read from each connection until that was closed.
+/// A server that never responds, and what it read from each connection until that was closed.
 fn silent() -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -37,7 +33,7 @@ fn silent() -> (SocketAddr, mpsc::Receiver<String>) {
     (address, received)
 }
 
-async fn post(base: &str, gate: Arc<Gate>, deadline: Duration) -> Result<Answer, Error> {
+async fn post(base: &str, gate: Arc<Gate>, deadline: Duration) -> Result<ApiResponse, Error> {
     let request = http::Request::post(base).body(gate.body(Some(BODY.into()))).unwrap();
     let endpoint = Endpoint::CreateGrant;
     let attempt = Attempt { endpoint, request, gate, deadline, secrets: Secrets::default(), now: SystemClock.now() };
@@ -49,7 +45,7 @@ fn gate(send_before: Option<Duration>) -> Arc<Gate> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_comes_too_late_is_not_sent() {
+async fn late_body_is_not_sent() {
     let (address, received) = silent();
     let late = gate(Some(SystemClock.boot()));
     let error = post(&format!("http://{address}"), late, Duration::from_secs(5)).await.unwrap_err();
@@ -58,7 +54,7 @@ async fn a_body_that_comes_too_late_is_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_timeout_before_the_body_is_never_sent() {
+async fn timeout_before_body_is_never_sent() {
     let (address, received) = silent();
     let error = post(&format!("https://{address}"), gate(None), Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Timeout { begun: false, .. }) && error.never_sent(), "{error:?}");
@@ -66,7 +62,7 @@ async fn a_timeout_before_the_body_is_never_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_timeout_after_the_body_is_ambiguous() {
+async fn timeout_after_body_is_ambiguous() {
     let (address, received) = silent();
     // Long enough for a busy machine to send.
     let error = post(&format!("http://{address}"), gate(None), Duration::from_secs(3)).await.unwrap_err();
@@ -75,7 +71,7 @@ async fn a_timeout_after_the_body_is_ambiguous() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_is_dropped_does_not_start_later() {
+async fn dropped_request_does_not_start_later() {
     let (address, _received) = silent();
     let gate = gate(None);
     let base = format!("https://{address}");

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use amigo_runtime::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::testing::{Call, Server, answer, connection, created, credentials, new_grant, ok, quick};
-use crate::{Budgets, Cause, Client, Endpoint, Error, ErrorKind, GrantFilter, Transport};
+use crate::testing::{RecordedRequest, Server, address_of, created, credentials, new_grant, ok, quick, respond};
+use crate::{Cause, Client, Endpoint, Error, ErrorKind, GrantFilter, RateLimiter, Transport};
 
 fn item(id: usize) -> Value {
     json!({
@@ -21,20 +21,23 @@ fn page(items: &[Value], next: Option<i64>) -> Value {
     json!({"temporary_permission_grants": items, "has_more": next.is_some(), "continuation_token": next})
 }
 
-async fn listed(answers: impl Fn(&Call) -> Value + Clone + Send + Sync + 'static) -> Result<usize, Error> {
-    let server = Server::signed_in(move |call| ok(&answers(call))).await;
+async fn listed(respond: impl Fn(&RecordedRequest) -> Value + Clone + Send + Sync + 'static) -> Result<usize, Error> {
+    let server = Server::signed_in(move |request| ok(&respond(request))).await;
     server.client().grants(&GrantFilter::default()).await.map(|grants| grants.len())
 }
 
 #[tokio::test]
-async fn a_grant_is_asked_for_as_documented() {
+async fn grant_request_matches_document() {
     let server = Server::signed_in(|_| created()).await;
     let client = server.client();
     let mut reservation = client.reserve_grant_posts(2);
     let made = client.create_grant(&new_grant(), &mut reservation).await.unwrap();
     assert_eq!((made.id.as_str(), reservation.remaining()), ("66f1c0ab12de34f056789e01", 1));
-    let call = &server.others()[0];
-    assert_eq!((call.method.as_str(), call.target.as_str()), ("POST", "/v1/acme/role/temporary_permission_grant/"));
+    let request = &server.others()[0];
+    assert_eq!(
+        (request.method.as_str(), request.target.as_str()),
+        ("POST", "/v1/acme/role/temporary_permission_grant/")
+    );
     let expected = json!({
         "user_id": "user-eng", "duration": "PT2H", "tags": {"managed_by": "amigo_operator"},
         "justification": "Looking into INC 42",
@@ -43,11 +46,11 @@ async fn a_grant_is_asked_for_as_documented() {
             "conditions": {"org_id": {"type": "Equals", "value": "acme"}}
         }
     });
-    assert_eq!(call.json(), expected);
+    assert_eq!(request.json(), expected);
 }
 
 #[tokio::test]
-async fn nothing_is_sent_too_late() {
+async fn grant_is_not_sent_after_its_limit() {
     let server = Server::signed_in(|_| created()).await;
     let client = server.client();
     client.sign_in().await.unwrap();
@@ -59,12 +62,12 @@ async fn nothing_is_sent_too_late() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_before_its_turn() {
+async fn grant_is_not_sent_before_its_turn() {
     let server = Server::signed_in(|_| created()).await;
     let clock = SystemClock::shared();
-    let budgets = Arc::new(Budgets::new(80, &[(Endpoint::CreateGrant, 4)].into(), clock.clone()));
-    let base = connection(&format!("http://{}", server.address));
-    let client = Client::new(Transport::new(&quick()).unwrap(), base, credentials(), budgets, clock);
+    let rate_limiter = Arc::new(RateLimiter::new(80, &[(Endpoint::CreateGrant, 4)].into(), clock.clone()));
+    let base = address_of(&format!("http://{}", server.address));
+    let client = Client::new(Transport::new(&quick()).unwrap(), base, credentials(), rate_limiter, clock);
     let (mut first, mut second) = (client.reserve_grant_posts(1), client.reserve_grant_posts(1));
     client.create_grant(&new_grant(), &mut first).await.unwrap();
     let error = client.create_grant(&new_grant(), &mut second).await.unwrap_err();
@@ -73,8 +76,8 @@ async fn nothing_is_sent_before_its_turn() {
 }
 
 #[tokio::test]
-async fn a_listing_has_all_pages() {
-    let count = listed(|call| match call.query("continuation_token").first().map(String::as_str) {
+async fn listing_has_all_pages() {
+    let count = listed(|request| match request.query("continuation_token").first().map(String::as_str) {
         None => page(&(0..10).map(item).collect::<Vec<_>>(), Some(10)),
         Some("10") => page(&(10..20).map(item).collect::<Vec<_>>(), Some(20)),
         // Something moved meanwhile: number 19 comes twice.
@@ -84,10 +87,10 @@ async fn a_listing_has_all_pages() {
 }
 
 #[tokio::test]
-async fn for_people_a_listing_ends_when_there_is_enough() {
+async fn latest_grants_stops_when_there_are_enough() {
     for (enough, count, whole) in [(15, 20, false), (1000, 30, true)] {
-        let server = Server::signed_in(|call| {
-            let from: usize = call.query("continuation_token").first().map_or(0, |token| token.parse().unwrap());
+        let server = Server::signed_in(|request| {
+            let from: usize = request.query("continuation_token").first().map_or(0, |token| token.parse().unwrap());
             let next = i64::try_from(from + 10).ok().filter(|next| *next < 30);
             ok(&page(&(from..from + 10).map(item).collect::<Vec<_>>(), next))
         });
@@ -97,9 +100,9 @@ async fn for_people_a_listing_ends_when_there_is_enough() {
 }
 
 #[tokio::test]
-async fn ten_thousand_grants_of_three_records_are_one_listing() {
-    let count = listed(|call| {
-        let from: usize = call.query("continuation_token").first().map_or(0, |token| token.parse().unwrap());
+async fn listing_reads_three_thousand_pages() {
+    let count = listed(|request| {
+        let from: usize = request.query("continuation_token").first().map_or(0, |token| token.parse().unwrap());
         let items: Vec<_> = (from..from + 10).map(item).collect();
         page(&items, i64::try_from(from + 10).ok().filter(|next| *next < 30_000))
     });
@@ -107,7 +110,7 @@ async fn ten_thousand_grants_of_three_records_are_one_listing() {
 }
 
 #[tokio::test]
-async fn torn_listings_are_errors() {
+async fn inconsistent_pages_are_errors() {
     assert!(matches!(
         listed(|_| json!({"temporary_permission_grants": [], "has_more": true})).await,
         Err(Error { cause: Cause::InconsistentPages { .. }, .. })
@@ -122,12 +125,12 @@ async fn torn_listings_are_errors() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_fails_the_listing() {
-    let server = Server::signed_in(|call| {
-        if call.query("continuation_token").is_empty() {
+async fn failed_page_fails_the_listing() {
+    let server = Server::signed_in(|request| {
+        if request.query("continuation_token").is_empty() {
             ok(&page(&[item(1)], Some(10)))
         } else {
-            answer(500, &json!({}))
+            respond(500, &json!({}))
         }
     })
     .await;
@@ -136,7 +139,7 @@ async fn a_page_that_fails_fails_the_listing() {
 }
 
 #[tokio::test]
-async fn filters_are_repeated_keys_and_hold_whatever_the_server_does() {
+async fn filters_apply_even_if_the_server_ignores_them() {
     let server = Server::signed_in(|_| ok(&page(&[item(1)], None))).await;
     let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let filter = GrantFilter {
@@ -158,7 +161,7 @@ async fn filters_are_repeated_keys_and_hold_whatever_the_server_does() {
 }
 
 #[tokio::test]
-async fn conditions_that_are_not_understood_are_none() {
+async fn unknown_conditions_are_none() {
     let mut odd = item(1);
     odd["permission_grant"]["conditions"] = json!({"org_id": {"type": "StartsWith", "value": "a"}});
     let server = Server::signed_in(move |_| ok(&page(&[odd.clone(), item(2)], None))).await;
@@ -167,8 +170,8 @@ async fn conditions_that_are_not_understood_are_none() {
 }
 
 #[tokio::test]
-async fn a_paced_listing_keeps_its_distance() {
-    let server = Server::signed_in(|call| match call.query("continuation_token").len() {
+async fn paced_listing_waits_between_pages() {
+    let server = Server::signed_in(|request| match request.query("continuation_token").len() {
         0 => ok(&page(&[item(1)], Some(1))),
         _ => ok(&page(&[item(2)], None)),
     })

@@ -1,11 +1,12 @@
-//! Look-ups: how few calls they need, and that one bad key hurts nobody else.
+//! Batched look-ups: how many requests they need, and isolation of invalid keys.
 
 use std::{sync::Arc, time::Duration};
 
+use amigo_runtime::clock::TestClock;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::testing::{Call, MovedClock, Server, answer, client_with, ok, quick};
+use crate::testing::{RecordedRequest, Server, client_with, ok, quick, respond};
 use crate::{Cause, Error, ErrorKind, LookupOptions};
 
 fn user(id: &str, email: &str) -> Value {
@@ -16,25 +17,25 @@ fn users(users: &[Value]) -> Value {
     json!({"users": users, "has_more": false, "continuation_token": null})
 }
 
-/// Knows every user that is asked for, but upper-cases addresses; an address with `bad` in it fails the call.
+/// Has every requested user, with an upper-case address; an address with `bad` in it fails the request.
 async fn directory() -> Server {
-    Server::signed_in(|call: &Call| {
-        let emails = call.query("email");
+    Server::signed_in(|request: &RecordedRequest| {
+        let emails = request.query("email");
         if emails.iter().any(|email| email.contains("bad")) {
-            return answer(422, &json!({"detail": [{"loc": ["query", "email"], "msg": "not valid"}]}));
+            return respond(422, &json!({"detail": [{"loc": ["query", "email"], "msg": "not valid"}]}));
         }
         let by_email = emails
             .iter()
             .filter(|email| !email.starts_with("absent"))
             .map(|email| user(email.split('@').next().unwrap(), &email.to_uppercase()));
-        let by_id = call.query("user_id").into_iter().map(|id| user(&id, "x@example.com"));
+        let by_id = request.query("user_id").into_iter().map(|id| user(&id, "x@example.com"));
         ok(&users(&by_email.chain(by_id).collect::<Vec<_>>()))
     })
     .await
 }
 
 #[tokio::test]
-async fn many_addresses_need_one_call() {
+async fn many_addresses_need_one_request() {
     let server = directory().await;
     let client = server.client();
     let emails: Vec<_> = (0..60).map(|number| format!("user{}@example.com", number % 40)).collect();
@@ -46,19 +47,19 @@ async fn many_addresses_need_one_call() {
 }
 
 #[tokio::test]
-async fn a_call_takes_a_hundred_addresses() {
+async fn request_contains_at_most_a_hundred_addresses() {
     let server = directory().await;
     let client = server.client();
     let emails: Vec<_> = (0..250).map(|number| format!("u{number}@example.com")).collect();
     let found = join_all(emails.iter().map(|email| client.user_by_email(email))).await;
     assert!(found.iter().all(|found| matches!(found, Ok(Some(_)))));
-    let sizes: Vec<_> = server.others().iter().map(|call| call.query("email").len()).collect();
+    let sizes: Vec<_> = server.others().iter().map(|request| request.query("email").len()).collect();
     assert_eq!(sizes.iter().sum::<usize>(), 250);
     assert!(sizes.len() == 3 && sizes.iter().all(|size| *size <= 100), "{sizes:?}");
 }
 
 #[tokio::test]
-async fn one_bad_address_fails_alone() {
+async fn invalid_address_fails_alone() {
     let server = directory().await;
     let client = server.client();
     let emails = ["a@example.com", "bad@example.com", "b@example.com", "not an address", "absent@example.com"];
@@ -69,7 +70,7 @@ async fn one_bad_address_fails_alone() {
 }
 
 #[tokio::test]
-async fn an_address_of_two_users_names_nobody() {
+async fn address_of_two_users_is_not_unique() {
     let both = users(&[user("1", "Eng@example.com"), user("2", "eng@example.com"), user("3", "eng2@example.com")]);
     let server = Server::signed_in(move |_| ok(&both)).await;
     let error = server.client().user_by_email("eng@example.com").await.unwrap_err();
@@ -77,21 +78,21 @@ async fn an_address_of_two_users_names_nobody() {
 }
 
 #[tokio::test]
-async fn addresses_are_remembered_for_a_minute_and_ids_never() {
+async fn addresses_are_cached_for_a_minute_ids_never() {
     let server = directory().await;
-    let clock = Arc::new(MovedClock::default());
+    let clock = Arc::new(TestClock::running());
     let client = client_with(server.address, clock.clone(), &quick());
     for forward in [0, 50, 20] {
-        clock.forward(Duration::from_secs(forward));
+        clock.advance(Duration::from_secs(forward));
         client.user_by_email("eng@example.com").await.unwrap().unwrap();
         client.user_by_id("user-eng").await.unwrap().unwrap();
     }
-    let asked = |key: &str| server.others().iter().filter(|call| !call.query(key).is_empty()).count();
+    let asked = |key: &str| server.others().iter().filter(|request| !request.query(key).is_empty()).count();
     assert_eq!((asked("email"), asked("user_id")), (2, 3));
 }
 
 #[tokio::test]
-async fn what_is_absent_is_asked_again() {
+async fn absent_user_is_looked_up_again() {
     let server = directory().await;
     let client = server.client();
     for _ in 0..2 {
@@ -101,9 +102,9 @@ async fn what_is_absent_is_asked_again() {
 }
 
 #[tokio::test]
-async fn conversations_come_a_hundred_and_fifty_a_call() {
-    let server = Server::signed_in(|call| {
-        let found: Vec<_> = call.query("id").iter().map(|id| json!({"id": id, "user_id": "owner"})).collect();
+async fn request_contains_at_most_150_conversations() {
+    let server = Server::signed_in(|request| {
+        let found: Vec<_> = request.query("id").iter().map(|id| json!({"id": id, "user_id": "owner"})).collect();
         ok(&json!({"conversations": found, "has_more": false, "continuation_token": null}))
     })
     .await;
@@ -116,8 +117,8 @@ async fn conversations_come_a_hundred_and_fifty_a_call() {
 }
 
 #[tokio::test]
-async fn an_error_is_shared_by_all_who_asked() {
-    let server = Server::signed_in(|_| answer(403, &json!({"message": "Missing: User:GetUserInfo"}))).await;
+async fn error_reaches_all_callers_of_a_batch() {
+    let server = Server::signed_in(|_| respond(403, &json!({"message": "Missing: User:GetUserInfo"}))).await;
     let client = server.client();
     let found = join_all((0..5).map(|number| client.user_by_id(if number > 2 { "b" } else { "a" }))).await;
     assert!(found.iter().all(|found| found.as_ref().unwrap_err().kind() == ErrorKind::Forbidden));
@@ -125,7 +126,7 @@ async fn an_error_is_shared_by_all_who_asked() {
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_hurts_no_other() {
+async fn canceled_caller_affects_no_other() {
     let server = directory().await;
     let options = LookupOptions { window: Duration::from_millis(500), ..LookupOptions::default() };
     let client = server.client().with_lookup_options(options);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use amigo_permissions::{Action, Condition, Conditions, DescribedGrant, PermissionGrant};
 use serde_json::{Value, json};
 
-use crate::testing::{Server, answer, ok};
+use crate::testing::{Server, ok, respond};
 use crate::{
     ErrorKind, FrontendView, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange, permission_model,
 };
@@ -30,7 +30,7 @@ fn role(action: Action, model: PermissionModel) -> NewRole {
 }
 
 async fn role_server(status: u16) -> Server {
-    Server::signed_in(move |_| answer(status, &json!({"role_id": "r1"}))).await
+    Server::signed_in(move |_| respond(status, &json!({"role_id": "r1"}))).await
 }
 
 async fn listed(grants: Value) -> Vec<RemoteRole> {
@@ -45,13 +45,13 @@ async fn listed(grants: Value) -> Vec<RemoteRole> {
 async fn allow_only_sends_neither_action_nor_description() {
     let server = role_server(201).await;
     let id = server.client().create_role(&role(Action::Allow, PermissionModel::AllowOnly)).await.unwrap();
-    let call = &server.others()[0];
-    assert_eq!((id.as_str(), call.target.as_str()), ("r1", "/v1/acme/role/"));
+    let request = &server.others()[0];
+    assert_eq!((id.as_str(), request.target.as_str()), ("r1", "/v1/acme/role/"));
     let expected = json!({
         "role_name": "reviewer", "description": "Reads", "frontend_view": "admin",
         "permission_grants": [{"permission_name": "Conversation:GetMessage", "conditions": {}}]
     });
-    assert_eq!(call.json(), expected);
+    assert_eq!(request.json(), expected);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn allow_deny_sends_both() {
 }
 
 #[tokio::test]
-async fn a_deny_is_never_sent_under_allow_only() {
+async fn allow_only_never_sends_a_deny() {
     let server = role_server(200).await;
     let client = server.client();
     let created = client.create_role(&role(Action::Deny, PermissionModel::AllowOnly)).await;
@@ -74,54 +74,57 @@ async fn a_deny_is_never_sent_under_allow_only() {
     let base = NewRole { is_base_role: Some(true), ..role(Action::Allow, PermissionModel::AllowOnly) };
     let errors = [created.unwrap_err(), modified.unwrap_err(), client.create_role(&base).await.unwrap_err()];
     assert!(errors.iter().all(|error| error.kind() == ErrorKind::Unsupported && error.never_sent()));
-    assert!(server.calls().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_change_sends_only_what_changes_and_names_are_encoded() {
+async fn role_change_sends_only_changed_members() {
     let server = role_server(200).await;
     let change = RoleChange { description: Some("new".to_owned()), ..RoleChange::default() };
     server.client().modify_role("a b/ü", &change).await.unwrap();
-    let call = &server.others()[0];
-    assert_eq!((call.target.as_str(), call.json()), ("/v1/acme/role/a%20b%2F%C3%BC", json!({"description": "new"})));
+    let request = &server.others()[0];
+    assert_eq!(
+        (request.target.as_str(), request.json()),
+        ("/v1/acme/role/a%20b%2F%C3%BC", json!({"description": "new"}))
+    );
 }
 
 #[tokio::test]
-async fn what_was_decided_is_not_sent_once_it_does_not_hold_any_more() {
+async fn change_is_not_sent_when_precondition_fails() {
     let roles = json!({"roles": [], "role_id": "r1"});
     let server = Server::signed_in(move |_| ok(&roles)).await;
-    let client = server.client().only_while(Arc::new(|| false));
+    let client = server.client().with_precondition(Arc::new(|| false));
     let error = client.modify_role("reviewer", &RoleChange::default()).await.unwrap_err();
     assert!(error.never_sent() && error.kind() == ErrorKind::TooLate);
     assert!(client.assign_role("reviewer", "user-eng").await.unwrap_err().never_sent());
     assert!(client.roles().await.is_ok(), "a question is asked all the same");
     assert_eq!(server.others().len(), 1);
-    assert!(server.client().only_while(Arc::new(|| true)).assign_role("reviewer", "user-eng").await.is_ok());
+    assert!(server.client().with_precondition(Arc::new(|| true)).assign_role("reviewer", "user-eng").await.is_ok());
 }
 
 #[tokio::test]
-async fn assigning_has_its_own_path() {
+async fn assign_role_uses_its_own_path() {
     let server = role_server(200).await;
     server.client().assign_role("re+viewer", "user-eng").await.unwrap();
-    let call = &server.others()[0];
+    let request = &server.others()[0];
     assert_eq!(
-        (call.target.as_str(), call.json()),
+        (request.target.as_str(), request.json()),
         ("/v1/acme/role/re%2Bviewer/assign", json!({"user_id": "user-eng"}))
     );
 }
 
 #[tokio::test]
-async fn a_name_that_would_change_the_path_is_refused() {
+async fn role_name_that_changes_the_path_is_an_error() {
     let server = role_server(200).await;
     for name in ["", ".", ".."] {
         let error = server.client().modify_role(name, &RoleChange::default()).await.unwrap_err();
         assert!(error.never_sent() && error.kind() == ErrorKind::Invalid);
     }
-    assert!(server.calls().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]
-async fn one_odd_role_does_not_spoil_the_listing() {
+async fn malformed_role_does_not_fail_the_listing() {
     let roles = listed(json!([{"permission_name": "A:B", "conditions": {"x": {"type": "Regex", "value": "."}}}])).await;
     assert!(matches!(roles[0].grants, RemoteGrants::Understood(_)));
     assert!(matches!(roles[1].grants, RemoteGrants::Raw { .. }));
@@ -129,7 +132,7 @@ async fn one_odd_role_does_not_spoil_the_listing() {
 }
 
 #[tokio::test]
-async fn members_of_a_condition_that_are_not_known_are_ignored() {
+async fn unknown_members_of_a_condition_are_ignored() {
     let condition = json!({"type": "Equals", "value": "a", "case_sensitive": true});
     let roles = listed(json!([{"permission_name": "A:B", "conditions": {"x": condition}}])).await;
     let RemoteGrants::Understood(grants) = &roles[1].grants else { panic!("{:?}", roles[1].grants) };
@@ -137,7 +140,7 @@ async fn members_of_a_condition_that_are_not_known_are_ignored() {
 }
 
 #[tokio::test]
-async fn the_model_is_what_the_listing_shows() {
+async fn permission_model_comes_from_the_listing() {
     let plain = json!({"permission_name": "A:B", "conditions": {}});
     let with = |action: Value| json!([{"permission_name": "A:B", "conditions": {}, "action": action}]);
     for (grants, model) in [

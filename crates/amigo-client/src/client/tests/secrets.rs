@@ -1,9 +1,9 @@
-//! No key and no token in anything that can be printed.
+//! No printed text contains a key or a token.
 
 use serde_json::json;
 
 use crate::Client;
-use crate::testing::{API_KEY, Server, TOKEN, answer, credentials, new_grant, ok, token_for};
+use crate::testing::{API_KEY, Server, TOKEN, credentials, new_grant, ok, respond, token_for};
 
 fn assert_silent(text: &str) {
     assert!(!text.contains(API_KEY) && !text.contains(TOKEN), "{text}");
@@ -21,14 +21,16 @@ async fn errors_of(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn servers_that_echo_secrets_do_not_make_us_print_them() {
+async fn echoed_secrets_are_not_printed() {
     let echo = json!({"message": format!("bad key {API_KEY}")});
-    let refusing = Server::start(move |_, _| answer(401, &echo)).await;
+    let refusing = Server::start(move |_, _| respond(401, &echo)).await;
     let echo = json!({"id_token": TOKEN, "expires_at": TOKEN});
     let confused = Server::start(move |_, _| ok(&echo)).await;
     let echo = json!({"detail": format!("{API_KEY} {TOKEN}")});
-    let failing =
-        Server::start(move |call, _| if call.is_sign_in() { token_for(TOKEN, 3600) } else { answer(400, &echo) }).await;
+    let failing = Server::start(
+        move |request, _| if request.is_sign_in() { token_for(TOKEN, 3600) } else { respond(400, &echo) },
+    )
+    .await;
     for (server, least) in [(refusing, 4), (confused, 4), (failing, 3)] {
         let errors = errors_of(&server.client()).await;
         assert!(errors.len() >= least);
@@ -39,21 +41,21 @@ async fn servers_that_echo_secrets_do_not_make_us_print_them() {
 }
 
 #[tokio::test]
-async fn a_token_in_an_odd_answer_of_the_sign_in_is_not_shown() {
+async fn unknown_token_of_a_sign_in_is_not_printed() {
     for status in [201, 202, 203, 206, 302, 502] {
         let body = json!({"id_token": TOKEN, "expires_at": "2126-11-22T12:00:00Z"});
-        let error = Server::start(move |_, _| answer(status, &body)).await.client().sign_in().await.unwrap_err();
+        let error = Server::start(move |_, _| respond(status, &body)).await.client().sign_in().await.unwrap_err();
         assert_silent(&format!("{error} {error:?}"));
         assert!(error.to_string().contains(&status.to_string()), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_malformed_answer_that_echoes_secrets_does_not_make_us_print_them() {
+async fn malformed_response_does_not_print_secrets() {
     let echo = json!({"roles": TOKEN, "users": API_KEY, "temporary_permission_grant_id": [TOKEN]});
     for status in [200, 201, 204] {
         let echo = echo.clone();
-        let server = Server::signed_in(move |_| answer(status, &echo)).await;
+        let server = Server::signed_in(move |_| respond(status, &echo)).await;
         let errors = errors_of(&server.client()).await;
         assert!(errors.len() >= 2 && !errors.concat().is_empty());
         assert_silent(&errors.concat());
@@ -61,10 +63,10 @@ async fn a_malformed_answer_that_echoes_secrets_does_not_make_us_print_them() {
 }
 
 #[tokio::test]
-async fn nothing_prints_its_secrets() {
+async fn debug_prints_no_secrets() {
     let server = Server::signed_in(|_| ok(&json!({"roles": []}))).await;
     let client = server.client();
     client.roles().await.unwrap();
     let reservation = client.reserve_grant_posts(1);
-    assert_silent(&format!("{client:?} {:?} {:?} {reservation:?}", credentials(), client.budgets()));
+    assert_silent(&format!("{client:?} {:?} {:?} {reservation:?}", credentials(), client.rate_limiter()));
 }

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use amigo_runtime::clock::TestClock;
 use axum::response::IntoResponse;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::testing::{API_KEY, MovedClock, Server, TOKEN, answer, client_with, ok, quick, token_for};
+use crate::testing::{API_KEY, Server, TOKEN, client_with, ok, quick, respond, token_for};
 use crate::{Cause, Endpoint, ErrorKind};
 
 fn no_roles() -> axum::response::Response {
@@ -26,67 +27,68 @@ async fn fifty_callers_share_one_sign_in() {
 async fn sign_in_sends_three_headers_and_no_body() {
     let server = Server::signed_in(|_| no_roles()).await;
     server.client().sign_in().await.unwrap();
-    let call = &server.calls()[0];
-    assert_eq!((call.method.as_str(), call.target.as_str()), ("POST", "/v1/acme/user/signin_with_api_key"));
-    assert_eq!(call.headers["x-api-key"], API_KEY);
-    assert_eq!(call.headers["x-api-key-id"], "key-id");
-    assert_eq!(call.headers["x-user-id"], "user-operator");
-    assert!(call.body.is_empty() && !call.headers.contains_key("authorization"));
+    let request = &server.requests()[0];
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/acme/user/signin_with_api_key"));
+    assert_eq!(request.headers["x-api-key"], API_KEY);
+    assert_eq!(request.headers["x-api-key-id"], "key-id");
+    assert_eq!(request.headers["x-user-id"], "user-operator");
+    assert!(request.body.is_empty() && !request.headers.contains_key("authorization"));
 }
 
 #[tokio::test]
-async fn the_token_is_sent_and_renewed_before_its_end() {
+async fn token_is_renewed_before_it_expires() {
     let server = Server::signed_in(|_| no_roles()).await;
-    let clock = Arc::new(MovedClock::default());
+    let clock = Arc::new(TestClock::running());
     let client = client_with(server.address, clock.clone(), &quick());
     client.roles().await.unwrap();
-    clock.forward(Duration::from_mins(54));
+    clock.advance(Duration::from_mins(54));
     client.roles().await.unwrap();
     assert_eq!(server.sign_ins(), 1);
-    clock.forward(Duration::from_mins(2));
+    clock.advance(Duration::from_mins(2));
     client.roles().await.unwrap();
     assert_eq!(server.sign_ins(), 2);
     assert_eq!(server.others()[0].headers["authorization"], format!("Bearer {TOKEN}"));
 }
 
 #[tokio::test]
-async fn a_short_token_is_renewed_a_fifth_of_its_life_before_its_end() {
-    let server = Server::start(|call, _| if call.is_sign_in() { token_for(TOKEN, 100) } else { no_roles() }).await;
-    let clock = Arc::new(MovedClock::default());
+async fn short_token_is_renewed_after_four_fifths() {
+    let server =
+        Server::start(|request, _| if request.is_sign_in() { token_for(TOKEN, 100) } else { no_roles() }).await;
+    let clock = Arc::new(TestClock::running());
     let client = client_with(server.address, clock.clone(), &quick());
     client.roles().await.unwrap();
-    clock.forward(Duration::from_secs(70));
+    clock.advance(Duration::from_secs(70));
     client.roles().await.unwrap();
     assert_eq!(server.sign_ins(), 1);
-    clock.forward(Duration::from_secs(15));
+    clock.advance(Duration::from_secs(15));
     client.roles().await.unwrap();
     assert_eq!(server.sign_ins(), 2);
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_renewed_serves_until_its_end() {
-    let server = Server::start(|call, number| match (call.is_sign_in(), number) {
+async fn token_serves_until_expiry_if_renewal_fails() {
+    let server = Server::start(|request, number| match (request.is_sign_in(), number) {
         (true, 0) => token_for(TOKEN, 3600),
-        (true, _) => answer(503, &json!({})),
+        (true, _) => respond(503, &json!({})),
         _ => no_roles(),
     })
     .await;
-    let clock = Arc::new(MovedClock::default());
+    let clock = Arc::new(TestClock::running());
     let client = client_with(server.address, clock.clone(), &quick());
     client.roles().await.unwrap();
-    clock.forward(Duration::from_mins(57));
+    clock.advance(Duration::from_mins(57));
     client.roles().await.unwrap();
-    clock.forward(Duration::from_mins(4));
+    clock.advance(Duration::from_mins(4));
     let error = client.roles().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.endpoint == Endpoint::ListRoles && matches!(error.cause, Cause::SignIn(_)));
 }
 
 #[tokio::test]
-async fn a_rejected_token_is_replaced_once() {
-    let server = Server::start(|call, number| match (call.is_sign_in(), call.headers.get("authorization")) {
+async fn rejected_token_is_replaced_once() {
+    let server = Server::start(|request, number| match (request.is_sign_in(), request.headers.get("authorization")) {
         (true, _) => token_for(&format!("token-{number}"), 3600),
-        (_, Some(token)) if token == "Bearer token-0" => answer(401, &json!({"detail": "expired"})),
+        (_, Some(token)) if token == "Bearer token-0" => respond(401, &json!({"detail": "expired"})),
         _ => no_roles(),
     })
     .await;
@@ -95,13 +97,14 @@ async fn a_rejected_token_is_replaced_once() {
     let results = join_all((0..20).map(|_| client.roles())).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(server.sign_ins(), 2);
-    let rejected = server.others().iter().filter(|call| call.headers["authorization"] == "Bearer token-0").count();
+    let rejected =
+        server.others().iter().filter(|request| request.headers["authorization"] == "Bearer token-0").count();
     assert_eq!(server.others().len(), 20 + rejected);
 }
 
 #[tokio::test]
-async fn two_rejected_tokens_stop_all_calls() {
-    let server = Server::signed_in(|_| answer(401, &json!({"detail": "no"}))).await;
+async fn two_rejected_tokens_stop_all_requests() {
+    let server = Server::signed_in(|_| respond(401, &json!({"detail": "no"}))).await;
     let client = server.client();
     assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::Unauthorized);
     assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
@@ -109,9 +112,9 @@ async fn two_rejected_tokens_stop_all_calls() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_not_tried_again_until_a_probe_succeeds() {
-    let server = Server::start(|call, number| match (call.is_sign_in(), number) {
-        (true, 0 | 1) => answer(401, &json!({"detail": "Invalid key."})),
+async fn rejected_credentials_wait_for_a_probe() {
+    let server = Server::start(|request, number| match (request.is_sign_in(), number) {
+        (true, 0 | 1) => respond(401, &json!({"detail": "Invalid key."})),
         (true, _) => token_for(TOKEN, 3600),
         _ => no_roles(),
     })
@@ -122,7 +125,7 @@ async fn refused_credentials_are_not_tried_again_until_a_probe_succeeds() {
     assert!(first.to_string().contains("Invalid key. (key unknown"), "{first}");
     assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
     assert_eq!(client.user_by_id("u").await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
-    assert_eq!(server.calls().len(), 1);
+    assert_eq!(server.requests().len(), 1);
     client.probe().await.unwrap_err();
     client.probe().await.unwrap();
     client.roles().await.unwrap();
@@ -130,35 +133,35 @@ async fn refused_credentials_are_not_tried_again_until_a_probe_succeeds() {
 }
 
 #[tokio::test]
-async fn many_callers_share_one_failed_sign_in() {
-    let server = Server::start(|_, _| answer(404, &json!({"detail": "Organization not found"}))).await;
+async fn failed_sign_in_is_shared_by_all_callers() {
+    let server = Server::start(|_, _| respond(404, &json!({"detail": "Organization not found"}))).await;
     let client = server.client();
     let results = join_all((0..20).map(|_| client.roles())).await;
     let error = results.into_iter().find_map(Result::err).unwrap();
     assert!(error.to_string().contains("wrong region or organization?"), "{error}");
     assert!(error.never_sent());
-    assert_eq!(server.calls().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn no_answer_stops_an_organization_for_longer_than_ten_minutes() {
+async fn retry_after_is_capped_at_ten_minutes() {
     for asked in ["86400", "18446744073709551615"] {
-        let server = Server::start(move |call, number| match (call.is_sign_in(), number) {
+        let server = Server::start(move |request, number| match (request.is_sign_in(), number) {
             (true, 0) => (http::StatusCode::SERVICE_UNAVAILABLE, [("retry-after", asked)]).into_response(),
             (true, _) => token_for(TOKEN, 3600),
             _ => no_roles(),
         })
         .await;
-        let clock = Arc::new(MovedClock::default());
+        let clock = Arc::new(TestClock::running());
         let client = client_with(server.address, clock.clone(), &quick());
         assert_eq!(client.roles().await.unwrap_err().retry_after(), Some(Duration::from_mins(10)));
-        clock.forward(Duration::from_mins(11));
+        clock.advance(Duration::from_mins(11));
         assert!(client.roles().await.is_ok());
     }
 }
 
 #[tokio::test]
-async fn an_expiry_without_a_time_zone_is_malformed() {
+async fn expiry_without_time_zone_is_malformed() {
     let server = Server::start(|_, _| ok(&json!({"id_token": TOKEN, "expires_at": "2126-01-01T00:00:00"}))).await;
     let error = server.client().sign_in().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);

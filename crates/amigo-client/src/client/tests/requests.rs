@@ -1,4 +1,4 @@
-//! What is repeated, what is not, and what the budgets learn.
+//! Repeats, and what the rate limiter and the observer get.
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,49 +9,49 @@ use amigo_runtime::clock::{Clock, SystemClock};
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use crate::testing::{Server, answer, connection, credentials, ok, quick};
-use crate::{Budgets, Client, Endpoint, Error, ErrorKind, Observe, Transport};
+use crate::testing::{Server, address_of, credentials, ok, quick, respond};
+use crate::{Client, Endpoint, Error, ErrorKind, Observe, RateLimiter, Transport};
 
 #[tokio::test]
-async fn a_read_is_repeated_after_passing_trouble() {
+async fn read_is_repeated_after_transient_errors() {
     let server = Server::start(|_, number| match number {
-        0 | 1 => answer(503, &json!({})),
+        0 | 1 => respond(503, &json!({})),
         _ => ok(&json!({"org_id": "acme", "org_name": "Acme", "title": 1})),
     })
     .await;
     let info = server.client().organization_info().await.unwrap();
-    assert_eq!((info.org_name.as_str(), server.calls().len()), ("Acme", 3));
-    assert!(!server.calls()[0].headers.contains_key("authorization"));
+    assert_eq!((info.org_name.as_str(), server.requests().len()), ("Acme", 3));
+    assert!(!server.requests()[0].headers.contains_key("authorization"));
 }
 
 #[tokio::test]
-async fn a_read_is_repeated_twice_at_most() {
-    let server = Server::start(|_, _| answer(502, &json!({"message": "down"}))).await;
+async fn read_is_repeated_at_most_twice() {
+    let server = Server::start(|_, _| respond(502, &json!({"message": "down"}))).await;
     let error = server.client().organization_info().await.unwrap_err();
-    assert_eq!((error.kind(), server.calls().len()), (ErrorKind::ServerError, 3));
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::ServerError, 3));
 }
 
 #[tokio::test]
-async fn a_change_is_never_repeated() {
-    let server = Server::signed_in(|_| answer(503, &json!({"detail": "maintenance"}))).await;
+async fn change_is_never_repeated() {
+    let server = Server::signed_in(|_| respond(503, &json!({"detail": "maintenance"}))).await;
     let error = server.client().assign_role("reviewer", "user-eng").await.unwrap_err();
     assert_eq!((error.kind(), server.others().len()), (ErrorKind::Unavailable, 1));
     assert!(error.ambiguous());
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_is_not_followed() {
     let elsewhere = Server::start(|_, _| ok(&json!({"org_id": "evil", "org_name": "Evil"}))).await;
     let target = format!("http://{}/", elsewhere.address);
     let server =
         Server::start(move |_, _| (http::StatusCode::FOUND, [("location", target.clone())]).into_response()).await;
     let error = server.client().organization_info().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Redirect, Some(302)));
-    assert!(error.ambiguous() && elsewhere.calls().is_empty());
+    assert!(error.ambiguous() && elsewhere.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_429_says_how_long_to_wait() {
+async fn status_429_reports_retry_after() {
     let date = jiff::fmt::rfc2822::DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&(SystemClock.now() + Duration::from_secs(30)))
         .unwrap();
@@ -64,32 +64,32 @@ async fn a_429_says_how_long_to_wait() {
         let error = client.organization_info().await.unwrap_err();
         let wait = error.retry_after().unwrap().as_secs();
         assert!(error.refused() && (least..=most).contains(&wait), "{wait}");
-        let paused = client.budgets().reserve(Endpoint::Organization, 1).ready_at();
+        let paused = client.rate_limiter().reserve(Endpoint::Organization, 1).ready_at();
         assert!(paused >= SystemClock.boot() + Duration::from_secs(least - 2));
     }
 }
 
 #[tokio::test]
-async fn a_429_without_a_wait_pauses_for_a_moment() {
-    let server = Server::start(|_, _| answer(429, &json!({"detail": "exceeded"}))).await;
+async fn status_429_without_retry_after_pauses_briefly() {
+    let server = Server::start(|_, _| respond(429, &json!({"detail": "exceeded"}))).await;
     let client = server.client();
     let error = client.organization_info().await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, None));
-    let wait = client.budgets().reserve(Endpoint::Organization, 1).ready_at();
+    let wait = client.rate_limiter().reserve(Endpoint::Organization, 1).ready_at();
     let wait = wait.saturating_sub(SystemClock.boot());
     assert!(wait > Duration::from_secs(3) && wait <= Duration::from_secs(5), "{wait:?}");
-    assert_eq!(client.budgets().usage(Endpoint::Users).waiting, 0);
+    assert_eq!(client.rate_limiter().usage(Endpoint::Users).waiting, 0);
 }
 
 #[tokio::test]
-async fn answers_that_make_no_sense_are_malformed() {
+async fn unexpected_body_is_malformed() {
     let server = Server::start(|_, _| ok(&json!({"org": 1}))).await;
     let error = server.client().organization_info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
 }
 
 #[tokio::test]
-async fn api_keys_are_read_from_what_is_needed() {
+async fn api_keys_ignore_unknown_members() {
     let keys = json!({"api_keys": [{"key_id": "k", "expires_at": "2126-12-22T10:00:00.123Z", "new": {}}]});
     let server = Server::signed_in(move |_| ok(&keys)).await;
     let keys = server.client().api_keys().await.unwrap();
@@ -101,22 +101,22 @@ async fn api_keys_are_read_from_what_is_needed() {
 struct Counted(Mutex<Vec<(Endpoint, Result<u16, ErrorKind>)>>);
 
 impl Observe for Counted {
-    fn call(&self, endpoint: Endpoint, ended: Result<u16, &Error>, _: Duration) {
+    fn request(&self, endpoint: Endpoint, ended: Result<u16, &Error>, _: Duration) {
         self.0.lock().unwrap().push((endpoint, ended.map_err(Error::kind)));
     }
 
-    fn budget_wait(&self, _: Endpoint, _: Duration) {}
+    fn rate_limit_wait(&self, _: Endpoint, _: Duration) {}
 }
 
 #[tokio::test]
-async fn every_call_is_observed() {
-    let server = Server::signed_in(|_| answer(403, &json!({}))).await;
+async fn observer_gets_every_request() {
+    let server = Server::signed_in(|_| respond(403, &json!({}))).await;
     let counted = Arc::new(Counted::default());
     let clock = SystemClock::shared();
-    let budgets = Budgets::new(80, &[].into(), clock.clone()).with_observer(counted.clone());
+    let rate_limiter = RateLimiter::new(80, &[].into(), clock.clone()).with_observer(counted.clone());
     let transport = Transport::new(&quick()).unwrap();
-    let base = connection(&format!("http://{}/prefix/", server.address));
-    let client = Client::new(transport, base, credentials(), Arc::new(budgets), clock);
+    let base = address_of(&format!("http://{}/prefix/", server.address));
+    let client = Client::new(transport, base, credentials(), Arc::new(rate_limiter), clock);
     assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::Forbidden);
     assert_eq!(
         *counted.0.lock().unwrap(),

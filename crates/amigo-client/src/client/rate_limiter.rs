@@ -1,0 +1,257 @@
+//! The rate limits of one organization, for callers that wait.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use amigo_runtime::clock::SharedClock;
+use tokio::sync::Notify;
+
+use super::sliding_window::{Booking, NotBefore, SlidingWindow, WINDOW};
+use crate::{Cause, Endpoint, Error};
+
+/// Gets every request and every wait; for metrics. Must not block.
+pub trait Observe: Send + Sync {
+    /// One HTTP request ended, with the HTTP status of its response or with an error.
+    fn request(&self, endpoint: Endpoint, ended: Result<u16, &Error>, took: Duration);
+
+    /// A request waited this long, perhaps not at all, for the rate limit.
+    fn rate_limit_wait(&self, endpoint: Endpoint, wait: Duration);
+}
+
+/// Ignores everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observe for Unobserved {
+    fn request(&self, _: Endpoint, _: Result<u16, &Error>, _: Duration) {}
+
+    fn rate_limit_wait(&self, _: Endpoint, _: Duration) {}
+}
+
+/// The rate limiter of one organization: for each endpoint, at most the allowed number of requests begins in every
+/// sliding minute, and at most a quarter of it in the first one.
+///
+/// Keep it when credentials or limits change, because the documented limits are those of the organization (rate-limit
+/// page; the API document says "user", so this client follows the stricter one). Only one process at a time may use the
+/// limits.
+pub struct RateLimiter {
+    windows: BTreeMap<Endpoint, Mutex<SlidingWindow>>,
+    paced: tokio::sync::Mutex<Duration>,
+    resized: Notify,
+    observer: Arc<dyn Observe>,
+    clock: SharedClock,
+}
+
+/// The right to begin one request, already counted.
+#[derive(Debug)]
+pub(super) struct Permit(());
+
+/// How much of a rate limit is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Requests allowed per minute.
+    pub allowed: usize,
+    /// Requests that began in the last minute.
+    pub used: usize,
+    /// Requests that are booked but have not begun.
+    pub waiting: usize,
+}
+
+/// Requests booked in advance. Dropping it releases the unused ones.
+pub struct Reservation {
+    rate_limiter: Arc<RateLimiter>,
+    endpoint: Endpoint,
+    booking: Booking,
+    booked_at: Duration,
+    remaining: u32,
+    send_before: Option<Duration>,
+}
+
+impl RateLimiter {
+    /// `share_percent` (1 to 100) of every documented limit, or the requests per minute in `overrides`, which may exceed the
+    /// documented limit; at least 1.
+    #[must_use]
+    pub fn new(share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, clock: SharedClock) -> Self {
+        let now = clock.boot();
+        let window =
+            |endpoint| (endpoint, Mutex::new(SlidingWindow::new(allowed(endpoint, share_percent, overrides), now)));
+        Self {
+            windows: Endpoint::ALL.into_iter().map(window).collect(),
+            paced: tokio::sync::Mutex::new(Duration::ZERO),
+            resized: Notify::new(),
+            observer: Arc::new(Unobserved),
+            clock,
+        }
+    }
+
+    /// Reports to `observer`.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observe>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Changes the limits, as in [`RateLimiter::new`]. Requests that began or are booked still count.
+    pub fn resize(&self, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) {
+        let now = self.clock.boot();
+        for endpoint in Endpoint::ALL {
+            if self.window(endpoint).resize(allowed(endpoint, share_percent, overrides), now) {
+                self.resized.notify_waiters();
+            }
+        }
+    }
+
+    /// Whether a new rate limiter would not allow more: nothing counts, is booked or pauses.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let now = self.clock.boot();
+        Endpoint::ALL.into_iter().all(|endpoint| self.window(endpoint).is_idle(now))
+    }
+
+    /// Books `requests` requests and does not wait.
+    #[must_use]
+    pub fn reserve(self: &Arc<Self>, endpoint: Endpoint, requests: u32) -> Reservation {
+        let booked_at = self.clock.boot();
+        let booking = self.window(endpoint).book(requests, booked_at);
+        Reservation {
+            rate_limiter: Arc::clone(self),
+            endpoint,
+            booking,
+            booked_at,
+            remaining: requests,
+            send_before: None,
+        }
+    }
+
+    /// How much of the endpoint's rate limit is in use.
+    #[must_use]
+    pub fn usage(&self, endpoint: Endpoint) -> Usage {
+        let mut window = self.window(endpoint);
+        Usage { allowed: window.allowed(), used: window.used(self.clock.boot()), waiting: window.waiting() }
+    }
+
+    /// Waits for the turn of one request, first come first served. Dropping the future releases the turn.
+    pub(super) async fn acquire(self: &Arc<Self>, endpoint: Endpoint) -> Permit {
+        let mut reservation = self.reserve(endpoint, 1);
+        loop {
+            // Listen before the check, so that no change is missed in between.
+            let resized = self.resized.notified();
+            let Err(NotBefore(at)) = reservation.try_begin() else { return Permit(()) };
+            // At least a millisecond, so that a stopped clock cannot make this spin.
+            let wait = at.saturating_sub(self.clock.boot()).max(Duration::from_millis(1));
+            // A higher limit may bring the turn forward.
+            tokio::time::timeout(wait, resized).await.ok();
+        }
+    }
+
+    /// Waits so that all paced requests together use at most `share_percent` of the endpoint's rate limit.
+    pub(super) async fn pace(&self, endpoint: Endpoint, share_percent: u32) {
+        let requests = (self.usage(endpoint).allowed * usize::try_from(share_percent).unwrap_or(100) / 100).max(1);
+        let interval = WINDOW / u32::try_from(requests).unwrap_or(u32::MAX);
+        let mut next = self.paced.lock().await;
+        tokio::time::sleep(next.saturating_sub(self.clock.boot())).await;
+        *next = self.clock.boot() + interval;
+    }
+
+    /// Records a 429.
+    pub(super) fn limited(&self, endpoint: Endpoint, retry_after: Option<Duration>) {
+        self.window(endpoint).limited(retry_after, self.clock.boot());
+    }
+
+    /// Records a success.
+    pub(super) fn succeeded(&self, endpoint: Endpoint) {
+        self.window(endpoint).succeeded();
+    }
+
+    pub(super) fn observer(&self) -> &dyn Observe {
+        &*self.observer
+    }
+
+    fn window(&self, endpoint: Endpoint) -> MutexGuard<'_, SlidingWindow> {
+        // A window is consistent between any two statements, so a panic elsewhere cannot have damaged it.
+        self.windows[&endpoint].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Requests per minute of one endpoint.
+fn allowed(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) -> u32 {
+    overrides.get(&endpoint).copied().unwrap_or(endpoint.limit() * share_percent.clamp(1, 100) / 100)
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(Endpoint::ALL.map(|endpoint| (endpoint, self.usage(endpoint)))).finish()
+    }
+}
+
+impl Reservation {
+    /// The boot time at which the next request may begin; it moves if the server requests a pause. With none left: now.
+    #[must_use]
+    pub fn ready_at(&self) -> Duration {
+        let turn = self.rate_limiter.window(self.endpoint).turn(&self.booking);
+        turn.unwrap_or_else(|| self.rate_limiter.clock.boot())
+    }
+
+    /// How many of the requests have not begun.
+    #[must_use]
+    pub fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// Sets the boot time after which no request may start: no byte of its body is sent later.
+    pub fn set_send_before(&mut self, boot: Duration) {
+        self.send_before = Some(boot);
+    }
+
+    pub(super) fn send_before(&self) -> Option<Duration> {
+        self.send_before
+    }
+
+    /// Counts one request as begun. With none left, books one more behind all others.
+    ///
+    /// # Errors
+    /// `Throttled` if it is not due; `TooLate` if the time to send has passed.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        let endpoint = self.endpoint;
+        let now = self.rate_limiter.clock.boot();
+        if self.send_before.is_some_and(|limit| now >= limit) {
+            return Err(Error::new(endpoint, Cause::TooLate));
+        }
+        if self.remaining == 0 {
+            self.rate_limiter.window(endpoint).extend(&self.booking, now);
+            (self.booked_at, self.remaining) = (now, 1);
+        }
+        self.try_begin()
+            .map_err(|NotBefore(at)| Error::new(endpoint, Cause::Throttled { wait: at.saturating_sub(now) }))
+    }
+
+    fn try_begin(&mut self) -> Result<(), NotBefore> {
+        let now = self.rate_limiter.clock.boot();
+        self.rate_limiter.window(self.endpoint).begin(&self.booking, now)?;
+        self.remaining = self.remaining.saturating_sub(1);
+        self.rate_limiter.observer.rate_limit_wait(self.endpoint, now.saturating_sub(self.booked_at));
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let now = self.rate_limiter.clock.boot();
+        self.rate_limiter.window(self.endpoint).cancel(&self.booking, now);
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Reservation")
+            .field("endpoint", &self.endpoint)
+            .field("ready_at", &self.ready_at())
+            .field("remaining", &self.remaining)
+            .finish_non_exhaustive()
+    }
+}

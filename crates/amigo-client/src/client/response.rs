@@ -1,0 +1,25 @@
+//! A successful response.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::secrets::Secrets;
+use crate::Endpoint;
+
+pub(super) struct ApiResponse {
+    pub(super) endpoint: Endpoint,
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+    /// What must not appear in an error about it.
+    pub(super) secrets: Secrets,
+}
+
+impl fmt::Debug for ApiResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body of a sign-in is a token.
+        let Self { endpoint, status, body: _, secrets: _ } = self;
+        let mut debug = formatter.debug_struct("ApiResponse");
+        debug.field("endpoint", endpoint).field("status", status).finish_non_exhaustive()
+    }
+}
