@@ -26,7 +26,7 @@ use rand::Rng as _;
 
 pub use audit::{Audit, AuditLine};
 pub use run::{Environment, RunError, run};
-pub use settings::Settings;
+pub use settings::{Settings, parse_duration};
 pub use watch::RESYNC_ANNOTATION;
 
 /// Up to a tenth less: what began together must not come back together for ever.

@@ -47,7 +47,7 @@ pub fn requeue_after(
     context: &Context,
 ) -> (Duration, Outcome) {
     let resync = connection.map_or(Duration::from_mins(10), Connection::resync_interval);
-    let tick = context.settings.timing.tick;
+    let tick = context.settings.tick;
     let Err(failure) = result else { return (resync, Outcome::Done) };
     match failure.class {
         RetryClass::Transient => (failure.retry_after.unwrap_or_default().max(tick), Outcome::Failed),

@@ -240,7 +240,7 @@ async fn with_deadline(
 ) -> Result<Action, ReconcileError> {
     let _under_way = context.metrics.start_reconcile(kind);
     let began = context.clock.boot();
-    let deadline = context.settings.pass_deadline;
+    let deadline = context.settings.reconcile_deadline;
     let grace = async {
         context.stop.cancelled().await;
         tokio::time::sleep(context.settings.call_deadline).await;
@@ -263,7 +263,7 @@ async fn with_deadline(
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the controller's")]
 fn error_policy<K>(_: Arc<K>, error: &ReconcileError, context: SharedContext) -> Action {
     // A conflict is over as soon as the watch has shown the other write.
-    let wait = if error.is_conflict() { Duration::from_millis(200) } else { context.settings.timing.tick };
+    let wait = if error.is_conflict() { Duration::from_millis(200) } else { context.settings.tick };
     Action::requeue(jitter(wait))
 }
 

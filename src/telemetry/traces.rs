@@ -1,25 +1,12 @@
-//! Traces to an OpenTelemetry collector (OTLP over HTTP): what a pass over an object waited for. Needs the feature
-//! `otlp`; without it nothing is traced and nothing of it is in the program.
+//! Traces of reconciles, sent to an OpenTelemetry collector (OTLP over HTTP). Needs the feature `otlp`.
 //!
-//! # Expected flow
-//! [`Traces::to`] before logs are set up, [`Traces::layer`] into them, [`Traces::finish`] at the end of the process.
-//!
-//! # Guarantees
-//! Passes, waits for a rate budget, and calls of both APIs are spans; contents, headers and credentials are not in them.
-//!
-//! # Assumptions
-//! Made within the runtime that sends: its exporter has a thread of its own.
-//!
-//! # Caveats
-//! `OTEL_TRACES_SAMPLER` and its argument say which traces are kept; all are, by default. What cannot be delivered is
-//! lost, and work never waits for it.
-//!
-//! # Errors
-//! Only an address that cannot be used.
+//! Reconciles, waits for the rate limiter, and requests to both APIs are spans. Spans contain no bodies, headers or
+//! credentials. `OTEL_TRACES_SAMPLER` and its argument select traces; the default keeps all. Work never waits for the
+//! exporter, which drops traces that it cannot deliver.
 
 use tracing_subscriber::{Layer, Registry};
 
-/// What logs take beside their own lines.
+/// A layer of the subscriber beside the log lines.
 pub type Extra = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The traces of this process.
@@ -53,30 +40,27 @@ mod exporter {
 
     use super::{Extra, Traces};
 
-    /// How long one delivery may take; it is not tried again.
+    /// Timeout of one delivery, which is not retried.
     const DEADLINE: Duration = Duration::from_secs(10);
-    const LARGEST_ANSWER: usize = 64 * 1024;
+    const LARGEST_RESPONSE: usize = 64 * 1024;
 
-    /// Why there are no traces.
     #[derive(Debug, thiserror::Error)]
     pub enum Error {
-        /// The address cannot be used.
         #[error("--otlp-endpoint {0} is not the address of a collector, such as http://collector:4318")]
         Address(String),
-        /// The system has no certificates to trust.
         #[error("cannot read the system's certificates: {0}")]
         Certificates(#[from] std::io::Error),
-        /// The exporter cannot be set up.
-        #[error("cannot set up the exporter of traces: {0}")]
+        #[error("cannot set up the trace exporter: {0}")]
         Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     }
 
     impl Traces {
-        /// Traces of the replica called `identity` to the collector at `endpoint`, `/v1/traces` left out.
+        /// Exports traces of the replica `identity` to `endpoint` (without `/v1/traces`). Call it within the runtime that
+        /// sends: the exporter has its own thread.
         ///
         /// # Errors
-        /// When the address cannot be used.
-        pub fn to(endpoint: &str, identity: &str) -> Result<Self, Error> {
+        /// If the address is not usable.
+        pub fn new(endpoint: &str, identity: &str) -> Result<Self, Error> {
             let address = || Error::Address(endpoint.to_owned());
             let base: Uri = endpoint.parse().map_err(|_| address())?;
             if !matches!(base.scheme_str(), Some("http" | "https")) {
@@ -97,11 +81,10 @@ mod exporter {
             Ok(Self { provider: Some(provider) })
         }
 
-        /// What logs need so that spans become traces.
         #[must_use]
         pub fn layer(&self) -> Option<Extra> {
             let tracer = self.provider.as_ref()?.tracer("amigo-operator");
-            // `kube_client` has a span for each call of the Kubernetes API. The rest would only make noise.
+            // `kube_client` has a span for each Kubernetes API request. Other spans are noise.
             let spans = Targets::new()
                 .with_target("amigo_operator", tracing::Level::INFO)
                 .with_target("kube_runtime::controller", tracing::Level::INFO)
@@ -109,7 +92,7 @@ mod exporter {
             Some(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(spans).boxed())
         }
 
-        /// Delivers what is left.
+        /// Delivers the remaining traces.
         pub async fn finish(self) {
             let Some(provider) = self.provider else { return };
             let problem = match tokio::task::spawn_blocking(move || provider.shutdown()).await {
@@ -117,11 +100,11 @@ mod exporter {
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),
             };
-            tracing::warn!(problem, "the last traces were not delivered");
+            tracing::warn!(problem, "cannot deliver the last traces");
         }
     }
 
-    /// Sends on the runtime, for the exporter's thread, which has none.
+    /// Sends on the runtime: the exporter's thread has none.
     #[derive(Clone, Debug)]
     struct Sender {
         client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -144,7 +127,7 @@ mod exporter {
             let client = self.client.clone();
             let delivery = async move {
                 let (parts, body) = client.request(request.map(Full::new)).await?.into_parts();
-                let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
+                let body = Limited::new(body, LARGEST_RESPONSE).collect().await?.to_bytes();
                 Ok::<_, HttpError>(Response::from_parts(parts, body))
             };
             self.runtime.spawn(async { tokio::time::timeout(DEADLINE, delivery).await }).await??
@@ -154,13 +137,11 @@ mod exporter {
 
 #[cfg(not(feature = "otlp"))]
 impl Traces {
-    /// Nothing.
     #[must_use]
     pub fn layer(&self) -> Option<Extra> {
         None
     }
 
-    /// Nothing is left.
     #[expect(clippy::unused_async, reason = "as with the feature")]
     pub async fn finish(self) {}
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use amigo_dev::ControlPlane;
-use amigo_operator::controller::leader::{Election, Leadership, Options, unique_identity};
+use amigo_operator::controller::{
+    Settings,
+    leader::{Election, Leadership, unique_identity},
+};
 use amigo_runtime::clock::SystemClock;
 use amigo_runtime::kubernetes::client_no_retry;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -15,20 +18,20 @@ use tokio::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What a lease of 1.5 s promises to others: whole seconds. The leader renews it every 200 ms, and steps down after 1 s.
 const LEASE: Duration = Duration::from_secs(2);
 
-fn options(namespace: &str, host: &str) -> Options {
-    Options {
-        lease_duration: LEASE,
-        renew_deadline: SECOND,
-        retry_period: Duration::from_millis(200),
-        ..Options::new(namespace, "operator", unique_identity(host))
+fn settings(namespace: &str, host: &str) -> Settings {
+    Settings {
+        lease_duration: Duration::from_millis(1500),
+        lease_name: "operator".to_owned(),
+        ..Settings::new(namespace, unique_identity(host))
     }
 }
 
 fn stand(config: Config, namespace: &str, host: &str) -> Election {
     let client = client_no_retry(config, SECOND).expect("a client");
-    Election::start(client, SystemClock::shared(), options(namespace, host)).expect("times that fit together")
+    Election::start(client, SystemClock::shared(), settings(namespace, host)).expect("valid settings")
 }
 
 async fn replica(env: &TestEnv, host: &str) -> Election {

@@ -35,7 +35,7 @@ fn at(time: u32) -> Timestamp {
 }
 
 fn timing() -> Timing {
-    Timing { send_window: units(2), commit: units(2), list_lag: units(1), tick: units(1), quarantine: units(5) }
+    Timing { send_window: units(2), commit: units(2), list_lag: units(1), tick: units(1) }
 }
 
 /// The bounds of the world.

@@ -157,7 +157,7 @@ async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environ
         transport: Transport::new(&TransportOptions::default())?,
         settings,
         // Audit lines would break the table.
-        audit: Audit::to(std::io::sink()),
+        audit: Audit::new(std::io::sink()),
         metrics: Metrics::new(),
         health: Health::new(clock.clone(), Duration::from_secs(30)),
         clock,

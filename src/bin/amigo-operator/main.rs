@@ -1,4 +1,4 @@
-//! `amigo-operator`: the controllers, the CRDs, and a health check.
+//! `amigo-operator`: runs the controllers, prints the CRDs, and checks health.
 
 mod run;
 
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_operator::telemetry::probe;
+use amigo_operator::{controller, telemetry::probe};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use http::Uri;
@@ -20,7 +20,7 @@ use http::Uri;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Makes access to the Amigo platform declarative: roles as reviewed YAML, temporary access that ends on time.
+/// Manages roles and temporary access on the Amigo platform as Kubernetes objects.
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
 struct Arguments {
@@ -32,19 +32,19 @@ struct Arguments {
 enum Command {
     /// Run the controllers.
     Run(Box<run::RunOptions>),
-    /// Wait until a URL, such as that of /readyz, answers with a success: a health check without a shell.
+    /// Check health without a shell: wait until a URL, such as /readyz, returns a success.
     Probe {
-        /// What is asked, with plain http.
+        /// URL to request, with http://.
         #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080/readyz")]
         url: Uri,
-        /// How long it is asked again.
-        #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = run::duration)]
+        /// Time after which the check fails.
+        #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = controller::parse_duration)]
         within: Duration,
     },
-    /// Print the CRDs, for `kubectl apply -f -`.
+    /// Print the CRDs. Use `kubectl apply --server-side -f -` to install them.
     Crds {
-        /// Write one file a kind into this folder instead.
-        #[arg(long, value_name = "FOLDER")]
+        /// Write one file per kind to this directory instead.
+        #[arg(long, value_name = "DIRECTORY")]
         output_dir: Option<PathBuf>,
     },
 }
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the one place where the program reports its end")]
+            #[expect(clippy::print_stderr, reason = "the only output of a failed start")]
             {
                 eprintln!("amigo-operator: {error:#}");
             }
@@ -70,7 +70,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
-/// Two threads: the work is waiting, and every thread costs memory.
+/// Two threads: the operator mostly waits, and every thread costs memory.
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
 }

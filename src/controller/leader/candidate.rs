@@ -1,4 +1,4 @@
-//! One candidate's view of the lease, and its single step: get, decide, replace.
+//! One replica's view of the Lease, and its single step: get, decide, replace.
 
 use std::time::Duration;
 
@@ -11,11 +11,10 @@ use kube::{
 };
 
 use super::{
-    Error, Options,
+    Error, Settings,
     decide::{self, Decision},
 };
 
-/// Where a step left the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseStatus {
     Leading,
@@ -25,17 +24,16 @@ pub enum LeaseStatus {
 pub struct Candidate {
     leases: Api<Lease>,
     clock: SharedClock,
-    pub options: Options,
-    // The record last seen, and since when (boot time).
-    seen: Option<(LeaseSpec, Duration)>,
+    pub settings: Settings,
+    // The last record, and the boot time at which it was first observed.
+    observed: Option<(LeaseSpec, Duration)>,
 }
 
 impl Candidate {
-    pub fn new(client: Client, clock: SharedClock, options: Options) -> Self {
-        Self { leases: Api::namespaced(client, &options.namespace), clock, options, seen: None }
+    pub fn new(client: Client, clock: SharedClock, settings: Settings) -> Self {
+        Self { leases: Api::namespaced(client, &settings.namespace), clock, settings, observed: None }
     }
 
-    /// Boot time.
     pub fn boot(&self) -> Duration {
         self.clock.boot()
     }
@@ -43,12 +41,12 @@ impl Candidate {
     /// Takes or renews the lease if it may.
     pub async fn step(&mut self) -> Result<LeaseStatus, Error> {
         let lease = self.get().await?;
-        let known = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
-        let unchanged_for = self.unchanged_for(known.as_ref());
-        let Options { identity, lease_duration, .. } = &self.options;
-        let decision = decide::decide(known.as_ref(), unchanged_for, identity, *lease_duration);
-        tracing::trace!(?decision, lease = self.options.name, "one step of the leader election");
-        let claim = decide::claim(known.as_ref(), identity, *lease_duration, self.clock.now());
+        let observed = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
+        let unchanged_for = self.unchanged_for(observed.as_ref());
+        let Settings { identity, lease_duration, lease_name, .. } = &self.settings;
+        let decision = decide::decide(observed.as_ref(), unchanged_for, identity, *lease_duration);
+        tracing::trace!(?decision, lease = lease_name, "leader election step");
+        let claim = decide::claim(observed.as_ref(), identity, *lease_duration, self.clock.now());
         match (decision, lease) {
             (Decision::Follow, _) => Ok(LeaseStatus::Following),
             (_, Some(lease)) => self.replace(lease, claim).await,
@@ -56,10 +54,10 @@ impl Candidate {
         }
     }
 
-    /// Gives the lease back if it is ours. A conflict may be a renewal of our own still on its way: look again.
+    /// Releases the Lease if this replica holds it. A conflict may be its own late renewal, so it reads again.
     pub async fn release(&self) -> Result<(), Error> {
         while let Some(lease) = self.get().await? {
-            let ours = |spec: &&LeaseSpec| spec.holder_identity.as_deref() == Some(&self.options.identity);
+            let ours = |spec: &&LeaseSpec| spec.holder_identity.as_deref() == Some(&self.settings.identity);
             let Some(spec) = lease.spec.as_ref().filter(ours) else { return Ok(()) };
             let released = decide::release(spec, self.clock.now());
             if self.replace(lease, released).await? == LeaseStatus::Leading {
@@ -71,33 +69,33 @@ impl Candidate {
 
     fn unchanged_for(&mut self, spec: Option<&LeaseSpec>) -> Duration {
         let now = self.clock.boot();
-        if let (Some((seen, since)), Some(spec)) = (&self.seen, spec)
-            && seen == spec
+        if let (Some((observed, since)), Some(spec)) = (&self.observed, spec)
+            && observed == spec
         {
             return now.saturating_sub(*since);
         }
-        self.seen = spec.map(|spec| (spec.clone(), now));
+        self.observed = spec.map(|spec| (spec.clone(), now));
         Duration::ZERO
     }
 
     async fn get(&self) -> Result<Option<Lease>, Error> {
-        self.leases.get_opt(&self.options.name).await.map_err(|error| self.error("read", error))
+        self.leases.get_opt(&self.settings.lease_name).await.map_err(|error| self.error("read", error))
     }
 
-    /// The object keeps the `resourceVersion` it was read with: the server refuses if it changed since.
+    /// The object keeps the `resourceVersion` of the read: the API server rejects the write after another change.
     async fn replace(&self, lease: Lease, spec: LeaseSpec) -> Result<LeaseStatus, Error> {
         let lease = Lease { spec: Some(spec), ..lease };
-        let replaced = self.leases.replace(&self.options.name, &PostParams::default(), &lease).await;
-        self.standing("replace", replaced)
+        let replaced = self.leases.replace(&self.settings.lease_name, &PostParams::default(), &lease).await;
+        self.status("replace", replaced)
     }
 
     async fn create(&self, spec: LeaseSpec) -> Result<LeaseStatus, Error> {
-        let metadata = ObjectMeta { name: Some(self.options.name.clone()), ..ObjectMeta::default() };
+        let metadata = ObjectMeta { name: Some(self.settings.lease_name.clone()), ..ObjectMeta::default() };
         let created = self.leases.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await;
-        self.standing("create", created)
+        self.status("create", created)
     }
 
-    fn standing(&self, verb: &'static str, written: kube::Result<Lease>) -> Result<LeaseStatus, Error> {
+    fn status(&self, verb: &'static str, written: kube::Result<Lease>) -> Result<LeaseStatus, Error> {
         match written {
             Ok(_) => Ok(LeaseStatus::Leading),
             Err(kube::Error::Api(status)) if status.code == StatusCode::CONFLICT => Ok(LeaseStatus::Following),
@@ -106,8 +104,8 @@ impl Candidate {
     }
 
     fn error(&self, verb: &'static str, source: kube::Error) -> Error {
-        let Options { namespace, name, .. } = &self.options;
-        Error::Lease { verb, namespace: namespace.clone(), name: name.clone(), source: Box::new(source) }
+        let Settings { namespace, lease_name, .. } = &self.settings;
+        Error::Lease { verb, namespace: namespace.clone(), name: lease_name.clone(), source: Box::new(source) }
     }
 }
 
@@ -123,11 +121,11 @@ mod tests {
 
     fn candidate() -> (Candidate, Handle<Request<Body>, Response<Body>>) {
         let (service, handle) = mock::pair();
-        let options = Options::new("amigo", "operator", "me");
-        (Candidate::new(Client::new(service, "amigo"), SystemClock::shared(), options), handle)
+        let settings = Settings { lease_name: "operator".to_owned(), ..Settings::new("amigo", "me") };
+        (Candidate::new(Client::new(service, "amigo"), SystemClock::shared(), settings), handle)
     }
 
-    async fn answer(
+    async fn respond(
         handle: &mut Handle<Request<Body>, Response<Body>>,
         method: Method,
         code: u16,
@@ -142,27 +140,27 @@ mod tests {
         json!({"metadata": {"name": "operator", "resourceVersion": "7"}, "spec": {"holderIdentity": ""}})
     }
 
-    fn refusal(code: u16) -> serde_json::Value {
+    fn failure(code: u16) -> serde_json::Value {
         json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "", "message": ""})
     }
 
     #[tokio::test]
-    async fn a_conflict_on_replace_is_not_leading() {
+    async fn conflict_on_replace_is_not_leading() {
         let (mut candidate, mut handle) = candidate();
         let server = async {
-            answer(&mut handle, Method::GET, 200, free_lease()).await;
-            answer(&mut handle, Method::PUT, 409, refusal(409)).await;
+            respond(&mut handle, Method::GET, 200, free_lease()).await;
+            respond(&mut handle, Method::PUT, 409, failure(409)).await;
         };
-        let (standing, ()) = tokio::join!(candidate.step(), server);
-        assert_eq!(standing.unwrap(), LeaseStatus::Following);
+        let (status, ()) = tokio::join!(candidate.step(), server);
+        assert_eq!(status.unwrap(), LeaseStatus::Following);
     }
 
     #[tokio::test]
-    async fn any_other_refusal_is_an_error_that_names_the_lease() {
+    async fn other_failure_is_an_error_that_names_the_lease() {
         let (mut candidate, mut handle) = candidate();
-        let server = answer(&mut handle, Method::GET, 403, refusal(403));
-        let (standing, ()) = tokio::join!(candidate.step(), server);
-        let error = standing.unwrap_err().to_string();
+        let server = respond(&mut handle, Method::GET, 403, failure(403));
+        let (status, ()) = tokio::join!(candidate.step(), server);
+        let error = status.unwrap_err().to_string();
         assert!(error.starts_with("cannot read lease amigo/operator"), "{error}");
     }
 }

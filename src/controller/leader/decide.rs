@@ -1,35 +1,33 @@
-//! What to do about the lease, as a function of what is known of it. Pure.
+//! The decision about the Lease. Pure.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
 
-/// What a candidate does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// There is no lease: create it.
     Create,
-    /// It is ours: renew it.
+    /// This replica holds it.
     Renew,
-    /// Nobody holds it any more: take it.
+    /// No replica holds it, or it expired.
     Take,
-    /// Somebody else holds it.
+    /// Another replica holds it.
     Follow,
 }
 
-/// `unchanged_for` is how long this process has seen this very record; `ours` the duration of a record without one.
+/// `unchanged_for` is the time since this process first observed the record. `ours` is used if the record has no duration.
 pub fn decide(lease: Option<&LeaseSpec>, unchanged_for: Duration, me: &str, ours: Duration) -> Decision {
     let Some(lease) = lease else { return Decision::Create };
     match lease.holder_identity.as_deref() {
         None | Some("") => Decision::Take,
         Some(holder) if holder == me => Decision::Renew,
-        Some(_) if unchanged_for >= promised(lease).unwrap_or(ours) => Decision::Take,
+        Some(_) if unchanged_for >= duration_of(lease).unwrap_or(ours) => Decision::Take,
         Some(_) => Decision::Follow,
     }
 }
 
-/// The record to write for a decision to lead. Its times are for people: no candidate compares them.
+/// The record of a leader. Its times are informational: no replica compares them.
 pub fn claim(lease: Option<&LeaseSpec>, me: &str, duration: Duration, now: Timestamp) -> LeaseSpec {
     let mut claim = lease.cloned().unwrap_or_default();
     if claim.holder_identity.as_deref() != Some(me) {
@@ -42,7 +40,7 @@ pub fn claim(lease: Option<&LeaseSpec>, me: &str, duration: Duration, now: Times
     claim
 }
 
-/// The record to write when we go: anybody may take it at once.
+/// The record after a release: another replica may take it at once.
 pub fn release(lease: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: Some(String::new()),
@@ -52,12 +50,12 @@ pub fn release(lease: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     }
 }
 
-fn promised(lease: &LeaseSpec) -> Option<Duration> {
+fn duration_of(lease: &LeaseSpec) -> Option<Duration> {
     let seconds = u64::try_from(lease.lease_duration_seconds?).ok()?;
     Some(Duration::from_secs(seconds))
 }
 
-/// Rounded up: followers must not wait for less than we count on.
+/// Rounded up: followers must not wait for less than the leader's own duration.
 fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -106,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn wall_clock_times_in_the_record_decide_nothing() {
+    fn wall_clock_times_in_the_record_are_ignored() {
         let long_ago = LeaseSpec { renew_time: Some(MicroTime(at(0))), ..held_by("other", 15) };
         assert_eq!(decide(Some(&long_ago), Duration::ZERO, "me", OURS), Decision::Follow);
     }
 
     #[test]
-    fn taking_over_counts_a_transition_and_renewing_does_not() {
+    fn takeover_counts_a_transition_and_renewal_does_not() {
         let taken = claim(Some(&held_by("other", 15)), "me", OURS, at(10));
         assert_eq!((taken.lease_transitions, taken.acquire_time.clone()), (Some(4), Some(MicroTime(at(10)))));
         let renewed = claim(Some(&taken), "me", OURS, at(20));
@@ -121,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fraction_of_a_second_is_promised_whole() {
+    fn fractions_of_a_second_are_rounded_up() {
         let claim = claim(None, "me", Duration::from_millis(1_200), at(0));
         assert_eq!((claim.lease_duration_seconds, claim.lease_transitions), (Some(2), Some(0)));
     }
 
     #[test]
-    fn a_released_lease_is_free_at_once() {
+    fn released_lease_is_free_at_once() {
         let released = release(&held_by("me", 15), at(10));
         assert_eq!(decide(Some(&released), Duration::ZERO, "other", OURS), Decision::Take);
         assert_eq!((released.lease_duration_seconds, released.lease_transitions), (Some(1), Some(3)));

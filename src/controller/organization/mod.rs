@@ -172,11 +172,8 @@ async fn look(connection: &Arc<Connection>, context: &SharedContext) -> Result<(
 fn requeue_after(failure: &Failure, context: &Context) -> Duration {
     // Amigo is not asked again for that, and no watch shows when the Secret can be read.
     let costs_nothing = failure.reason == reasons::SECRET_UNREADABLE;
-    let rest = if closes(failure) && !costs_nothing {
-        context.settings.probe_interval
-    } else {
-        context.settings.timing.tick * 2
-    };
+    let rest =
+        if closes(failure) && !costs_nothing { context.settings.probe_interval } else { context.settings.tick * 2 };
     jitter(rest).max(failure.retry_after.unwrap_or_default())
 }
 

@@ -66,7 +66,7 @@ async fn sweep(connection: &Arc<Connection>, context: &SharedContext) -> Result<
     let Some(client) = connection.client.as_ref().filter(|_| connection.closed.is_none()) else { return Ok(()) };
     let objects = (&context.grants_filled, || context.stores.grants.state());
     let (name, organization, cluster) = (&*connection.name, &*connection.spec.organization, &*context.cluster);
-    let timing = context.settings.timing;
+    let timing = context.settings.timing();
     let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
     let Some(report) = survey(client, &*context.clock, listing, objects).await? else { return Ok(()) };
     tell(connection, context, &report);

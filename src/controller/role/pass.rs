@@ -84,7 +84,7 @@ impl<'a> Pass<'a> {
                 }
                 let came = self.carry_out(&desired, plan, observed, (connection, client)).await?;
                 if let Some(failure) = came.as_ref().err().filter(|_| sends) {
-                    let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
+                    let until = self.context.clock.boot() + self.context.settings.tick * 5;
                     connection.observed.refused(change, failure, until);
                 }
                 Ok(came)

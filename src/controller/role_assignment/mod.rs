@@ -217,7 +217,7 @@ impl Desk<'_> {
         let failure = Failure::from(&error);
         let message = format!("cannot assign role {role_name} to user {user_id}: {}", failure.message);
         let failure = Failure { message, ..failure };
-        let until = self.context.clock.boot() + self.context.settings.timing.tick * 5;
+        let until = self.context.clock.boot() + self.context.settings.tick * 5;
         self.connection.observed.refused(change(user_id, role_name), &failure, until);
         Err(failure)
     }

@@ -249,7 +249,7 @@ impl Pass<'_> {
         let client = self.client()?;
         let listing = async { client.grants(&filter).await.map_err(|error| Failure::from(&error)) };
         let grants = self.asked(listing).await?;
-        let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing);
+        let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing());
         if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
             self.complain_of(Assumption::LateCommit, "Amigo made a record later than assumed");
         }

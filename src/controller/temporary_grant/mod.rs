@@ -169,7 +169,7 @@ async fn run(object: &TemporaryPermissionGrant, context: &Context, local_state: 
         };
     }
     tracing::error!(object = object_name(object), "a pass took too many steps; this is a fault in the operator");
-    (Action::requeue(context.settings.timing.tick), Outcome::Failed)
+    (Action::requeue(context.settings.tick), Outcome::Failed)
 }
 
 async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Performed {

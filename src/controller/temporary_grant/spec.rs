@@ -67,7 +67,7 @@ pub fn build(object: &TemporaryPermissionGrant, connection: Option<&Connection>,
             .unwrap_or(SignedDuration::ZERO),
         being_deleted: object.metadata.deletion_timestamp.is_some(),
         obstacle: problems.worst(),
-        timing: context.settings.timing,
+        timing: context.settings.timing(),
     }
 }
 

@@ -115,7 +115,7 @@ async fn chart_rights_suffice_for_every_kind() {
     assert!(refused.is_empty(), "refused to the operator: {refused:#?}");
     assert!(audited(&env).len() > 20, "the operator's requests are in the audit log");
     let log = operator.log();
-    assert!(!log.to_lowercase().contains("forbidden") && log.contains("this replica leads"), "{log}");
+    assert!(!log.to_lowercase().contains("forbidden") && log.contains("this replica is the leader"), "{log}");
     uninstall(&env);
 }
 

@@ -225,7 +225,7 @@ impl Story {
             assert!(audited.len() > 50, "the operator's requests are in the audit log: {}", audited.len());
         }
         let logs = self.running.logs(&self.cluster);
-        assert!(logs.contains("this replica leads"), "{logs}");
+        assert!(logs.contains("this replica is the leader"), "{logs}");
         assert!(!logs.to_lowercase().contains("forbidden"), "{logs}");
         assert!(!logs.contains("sandbox-api-key") && !logs.contains("not-the-key"), "a key is in a log");
         self.tell("the API server refused nothing to the operator");

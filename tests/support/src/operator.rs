@@ -26,7 +26,6 @@ pub const TIMING: Timing = Timing {
     commit: Duration::from_millis(1500),
     list_lag: Duration::from_millis(500),
     tick: Duration::from_secs(1),
-    quarantine: Duration::from_secs(4),
 };
 
 /// How many objects of one kind the operator of the tests works on at a time.
@@ -84,7 +83,10 @@ async fn start_operator() -> Operator {
     let settings = Settings {
         allow_plain_http: true,
         allowed_hosts: vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
-        timing: TIMING,
+        send_window: TIMING.send_window,
+        commit_time: TIMING.commit,
+        list_lag: TIMING.list_lag,
+        tick: TIMING.tick,
         sweep_interval: Duration::from_secs(5),
         probe_interval: Duration::from_secs(5),
         // Few enough that one test can have more objects.
@@ -102,7 +104,7 @@ async fn start_operator() -> Operator {
         })
         .expect("a transport"),
         settings,
-        audit: Audit::to(audit.clone()),
+        audit: Audit::new(audit.clone()),
         metrics: metrics.clone(),
         health: Health::new(clock, Duration::from_secs(30)),
     };

@@ -29,17 +29,14 @@ const SHORT_TIMES: &[&str] = &[
     "--commit-time=1500ms",
     "--list-lag=500ms",
     "--tick=1s",
-    "--quarantine=4s",
     "--call-deadline=3s",
     "--lease-duration=3s",
-    "--renew-deadline=2s",
-    "--retry-period=500ms",
 ];
 
 /// What a process of the tests has for its call deadline.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// What a process of the tests has for its retry period.
-pub const RETRY_PERIOD: Duration = Duration::from_millis(500);
+pub const RETRY_PERIOD: Duration = Duration::from_millis(400);
 
 /// A running operator; killed when dropped.
 pub struct OperatorProcess {

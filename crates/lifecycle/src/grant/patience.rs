@@ -29,15 +29,15 @@ impl Status {
     /// never lives that long, the intent's own age counts after ten more minutes.
     pub(super) fn quarantine_is_over(&self, spec: &Spec, intent: &Intent, lookup_began: Duration, now: Now) -> bool {
         let held = self.memory.first_seen.as_ref().map(|(_, seen)| lookup_began.saturating_sub(*seen));
-        let old = signed(spec.timing.quarantine + Duration::from_mins(10));
-        held.is_some_and(|held| held >= spec.timing.quarantine) || intent.opened_at.duration_until(now.wall) >= old
+        let old = signed(spec.timing.quarantine() + Duration::from_mins(10));
+        held.is_some_and(|held| held >= spec.timing.quarantine()) || intent.opened_at.duration_until(now.wall) >= old
     }
 
     /// Twice as long each time, and exactly once when the quarantine ends.
     pub(super) fn following_lookup(&self, spec: &Spec, now: Now) -> Duration {
         let delay = spec.timing.list_lag * 2_u32.saturating_pow(self.memory.lookups.saturating_sub(1));
-        let end = self.memory.first_seen.as_ref().map(|(_, seen)| *seen + spec.timing.quarantine);
-        let following = now.boot + delay.clamp(spec.timing.tick / 10, spec.timing.quarantine);
+        let end = self.memory.first_seen.as_ref().map(|(_, seen)| *seen + spec.timing.quarantine());
+        let following = now.boot + delay.clamp(spec.timing.tick / 10, spec.timing.quarantine());
         end.filter(|end| *end > now.boot).map_or(following, |end| following.min(end))
     }
 

@@ -145,8 +145,6 @@ pub struct Timing {
     pub list_lag: Duration,
     /// `c`: an object younger than this when first seen has no history that we could have missed.
     pub tick: Duration,
-    /// `q`: how long "not found" must hold before it means "not created". At least `w + d + l`.
-    pub quarantine: Duration,
 }
 
 impl Default for Timing {
@@ -156,7 +154,6 @@ impl Default for Timing {
             commit: Duration::from_mins(1),
             list_lag: Duration::from_secs(15),
             tick: Duration::from_secs(10),
-            quarantine: Duration::from_mins(2),
         }
     }
 }
@@ -168,10 +165,14 @@ impl Timing {
         signed(self.send_window + self.commit)
     }
 
-    /// Whether the quarantine is long enough for the protocol to be safe.
+    /// `q`: time after which a grant that Amigo does not list was not created. At least `w + d + l`, rounded up to whole
+    /// minutes, or to whole seconds up to a minute.
     #[must_use]
-    pub fn is_safe(&self) -> bool {
-        self.quarantine >= self.send_window + self.commit + self.list_lag
+    pub fn quarantine(&self) -> Duration {
+        let least = self.send_window + self.commit + self.list_lag;
+        let seconds = least.as_secs() + u64::from(least.subsec_nanos() > 0);
+        let unit = if seconds <= 60 { 1 } else { 60 };
+        Duration::from_secs(seconds.next_multiple_of(unit))
     }
 }
 
@@ -189,4 +190,19 @@ pub struct Now {
 /// A span of the boot-time clock as the wall clock counts it.
 pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quarantine_covers_window_commit_and_lag() {
+        assert_eq!(Timing::default().quarantine(), Duration::from_mins(2));
+        for milliseconds in [0, 1, 999, 1_000, 39_999, 40_000, 40_001, 100_000, 100_001] {
+            let timing = Timing { commit: Duration::from_millis(milliseconds), ..Timing::default() };
+            let least = timing.send_window + timing.commit + timing.list_lag;
+            assert!((least..least + Duration::from_mins(1)).contains(&timing.quarantine()), "{least:?}");
+        }
+    }
 }

@@ -180,7 +180,7 @@ impl Ledger {
         let timing = &self.spec.timing;
         let base = if self.persistent { timing.tick * 6 } else { timing.tick / 5 };
         let backoff = base * 30 * 5 / 4;
-        timing.quarantine + timing.commit + timing.tick + backoff.max(self.longest_wait * 5 / 4) * 2
+        timing.quarantine() + timing.commit + timing.tick + backoff.max(self.longest_wait * 5 / 4) * 2
     }
 
     pub fn gives_up_at(&self) -> jiff::Timestamp {
