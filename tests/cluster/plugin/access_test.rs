@@ -55,9 +55,9 @@ fn a_failed_case_tells_the_grant_and_its_line() {
             1,
             "✗ ./tests/viewer.test.yaml:5 viewer: begins conversations\n    \
              expected Allowed, got Denied\n      \
-             role viewer, Conversation:CreateConversation on org_id=\"acme\"\n      \
+             role viewer, Conversation:CreateConversation, attributes org_id=\"acme\"\n      \
              denied by permissionGrants[1] of Role viewer (./viewer.yaml:21): Begins no conversation\n        \
-             without conditions\n\
+             no conditions\n\
              0 passed, 1 failed\n"
         ),
         "{tested:?}"
@@ -71,7 +71,12 @@ fn programs_read_json_and_junit() {
     assert_eq!((&json["failed"], &json["cases"][0]["verdict"]["reason"]), (&1.into(), &"DenyGrant".into()));
     let junit = test_of(&folder, &["-o", "junit"]);
     assert_eq!(junit.code, 1);
-    assert!(junit.stdout.contains(r#"<testsuites name="kubectl amigo test" tests="1" failures="1">"#), "{junit:?}");
+    assert!(
+        junit
+            .stdout
+            .contains(r#"<testsuites name="kubectl amigo test" tests="1" skipped="0" failures="1" errors="0">"#),
+        "{junit:?}"
+    );
     assert!(junit.stdout.contains(r#"<failure message="expected Allowed, got Denied">"#), "{junit:?}");
 }
 
@@ -79,9 +84,9 @@ fn programs_read_json_and_junit() {
 fn a_run_of_nothing_fails() {
     let folder = folder("  []\n");
     let empty = test_of(&folder, &[]);
-    assert_eq!((empty.code, empty.stderr.contains("no access test is in .")), (1, true), "{empty:?}");
+    assert_eq!((empty.code, empty.stderr.contains("no access test found in .")), (1, true), "{empty:?}");
     let unmatched = run(&mut offline(&["test", "-f", EXAMPLES, "--run", "no such case"]));
-    assert!(unmatched.code == 1 && unmatched.stderr.contains("no case in"), "{unmatched:?}");
+    assert!(unmatched.code == 1 && unmatched.stderr.contains("no case name in"), "{unmatched:?}");
     let unnamed = run(&mut offline(&["test"]));
     assert!(unnamed.code == 2 && unnamed.stderr.contains("-f FILE|DIR"), "{unnamed:?}");
 }
@@ -92,7 +97,7 @@ fn broken_files_end_with_2_and_name_every_line() {
     let said = "./tests/viewer.test.yaml:5: unknown field cases.0.expects: check the spelling";
     assert!(misspelt.code == 2 && misspelt.stderr.contains(said), "{misspelt:?}");
     let role = run(&mut offline(&["test", "-f", &format!("{EXAMPLES}/tests/viewer.test.yaml")]));
-    assert!(role.code == 2 && role.stderr.contains("no Role called viewer is in the files"), "{role:?}");
+    assert!(role.code == 2 && role.stderr.contains("Role viewer not found in the files"), "{role:?}");
 }
 
 #[test]

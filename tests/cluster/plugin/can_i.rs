@@ -35,8 +35,8 @@ async fn the_cluster_says_what_the_engineer_may_and_why() {
             "allowed: eng@example.com with role viewer may Conversation:GetConversation\n  \
              asked about conversation_user_id=\"user-eng-2c91\", org_id=\"acme\" (org_id is the user's own unless given)\n  \
              allowed by permissionGrants[0] of Role viewer: Lists the own conversations\n    \
-             ✓ conversation_user_id Equals \"{self}\" (\"user-eng-2c91\"): it is \"user-eng-2c91\"\n    \
-             ✓ org_id Equals \"{self_org_id}\" (\"acme\"): it is \"acme\"\n",
+             ✓ conversation_user_id Equals \"{self}\" (\"user-eng-2c91\"): got \"user-eng-2c91\"\n    \
+             ✓ org_id Equals \"{self_org_id}\" (\"acme\"): got \"acme\"\n",
             ""
         )
     );
@@ -87,7 +87,7 @@ fn files_are_enough_without_any_cluster() {
     let denied = run(offline(&line).args(other));
     assert!(denied.code == 1 && denied.stderr.is_empty(), "{denied:?}");
     assert!(
-        denied.stdout.contains("✗ conversation_user_id Equals \"{self}\" (\"user-1\"): it is \"user-2\""),
+        denied.stdout.contains("✗ conversation_user_id Equals \"{self}\" (\"user-1\"): got \"user-2\""),
         "{denied:?}"
     );
     let unknown = run(offline(&line).args(["--attr", "conversation_user_id=user-2", "--user", "dana@example.com"]));

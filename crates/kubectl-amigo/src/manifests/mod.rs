@@ -1,65 +1,53 @@
-//! Manifests from files: our kinds with their places, as `kubectl apply -f` would find them.
+//! Manifests from files, with the line of every field. Reads the same files as `kubectl apply -f`.
 //!
-//! Stricter than the API server where that protects: a misspelt field is an error, since a role without its
-//! `conditions` allows more than its author meant.
+//! Stricter than the API server where that protects: a misspelled field is an error, because a role without its
+//! `conditions` allows more than its author intended.
 
+mod access_test;
 mod decode;
 mod files;
+mod location;
 mod tree;
 
 use std::fmt;
 
 use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
-pub use files::{FileOptions, Source};
-use serde::Serialize;
 
-use self::tree::{Tree, escaped};
-use super::{Failure, commands::test::AccessTest};
+use self::tree::{Tree, unescape};
+pub use self::{
+    access_test::{AccessTest, Case, Expectation, GrantSpec, KIND as ACCESS_TEST_KIND, Reason},
+    files::{FileOptions, SourceFile},
+    location::Location,
+};
+use super::Failure;
 
-/// Where something stands: `file:line`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
-    /// The file as the user named it, or `stdin`.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u64,
-}
-
-/// One object of a file.
+/// An object of a file.
 #[derive(Clone, Debug)]
 pub struct Manifest<K> {
-    /// The object.
     pub object: K,
     document: Document,
 }
 
-/// Everything that was read.
+/// The objects of all files.
 #[derive(Clone, Debug, Default)]
 pub struct Manifests {
-    /// Role objects.
     pub roles: Vec<Manifest<Role>>,
-    /// `RoleAssignment` objects.
     pub assignments: Vec<Manifest<RoleAssignment>>,
-    /// `TemporaryPermissionGrant` objects.
     pub grants: Vec<Manifest<TemporaryPermissionGrant>>,
-    /// Organization objects.
     pub organizations: Vec<Manifest<Organization>>,
-    /// Access tests.
     pub access_tests: Vec<Manifest<AccessTest>>,
-    /// How many documents were passed over: objects of other kinds, and what is no object at all.
+    /// The number of ignored documents: objects of other kinds, and files without a kind.
     pub skipped: usize,
 }
 
-/// One thing wrong with the files.
+/// An error in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
-    pub place: Place,
-    /// What, and in which field.
+    pub location: Location,
     pub message: String,
 }
 
-/// One document with the lines of all its parts.
+/// A YAML document with the line of every field.
 #[derive(Clone, Debug)]
 struct Document {
     file: String,
@@ -67,27 +55,22 @@ struct Document {
 }
 
 impl Manifests {
-    /// Reads what the options name.
-    ///
     /// # Errors
-    /// When a file cannot be read, or something in it is wrong; all that is wrong is told at once.
+    /// When a file cannot be read or is invalid. The failure lists all problems.
     pub fn read(options: &FileOptions) -> Result<Self, Failure> {
-        Self::parse(&options.sources()?).map_err(|problems| complaint(&problems))
+        Ok(Self::parse(&options.sources()?)?)
     }
 
-    /// Takes the texts apart.
-    ///
     /// # Errors
-    /// All that is wrong with them.
-    pub fn parse(sources: &[Source]) -> Result<Self, Vec<Problem>> {
+    /// All problems of all files.
+    pub fn parse(files: &[SourceFile]) -> Result<Self, Vec<Problem>> {
         let mut manifests = Self::default();
         let mut problems = Vec::new();
-        for source in sources {
-            match tree::documents(source) {
+        for file in files {
+            match tree::documents(file) {
                 Ok(trees) => {
                     for tree in trees {
-                        let document = Document { file: source.name.clone(), tree };
-                        manifests.take(document, &mut problems);
+                        manifests.add(Document { file: file.name.clone(), tree }, &mut problems);
                     }
                 }
                 Err(problem) => problems.push(problem),
@@ -95,39 +78,43 @@ impl Manifests {
         }
         if problems.is_empty() { Ok(manifests) } else { Err(problems) }
     }
+
+    /// # Errors
+    /// When the files contain no Role.
+    pub fn require_roles(&self, options: &FileOptions) -> Result<(), Failure> {
+        if !self.roles.is_empty() {
+            return Ok(());
+        }
+        let files = options.files.join(", ");
+        Err(Failure::usage(format!("no Role of permissions.amigo.ai found in {files}"))
+            .advise("add the file of the role with -f, or search subfolders with -R"))
+    }
 }
 
 impl<K> Manifest<K> {
-    /// Where a part of the object stands, by JSON pointer such as `/spec/permissionGrants/0`, or the object itself
-    /// with an empty one; if it is not written, where the nearest part around it stands.
-    #[must_use]
-    pub fn place_of(&self, pointer: &str) -> Place {
-        self.document.place_of(pointer.split('/').skip(1).map(escaped))
+    /// The location of a field by its JSON pointer, such as `/spec/permissionGrants/0`. An empty pointer means the
+    /// object. If the field is absent, this is the location of the nearest parent.
+    pub fn location_of(&self, pointer: &str) -> Location {
+        self.document.location_of(pointer.split('/').skip(1).map(unescape))
     }
 }
 
 impl Document {
-    fn place_of<S: AsRef<str>>(&self, path: impl IntoIterator<Item = S>) -> Place {
-        Place { file: self.file.clone(), line: self.tree.line_of(path) }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.file, self.line)
+    fn location_of<S: AsRef<str>>(&self, path: impl IntoIterator<Item = S>) -> Location {
+        Location { file: self.file.clone(), line: self.tree.line_of(path) }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.place, self.message)
+        write!(formatter, "{}: {}", self.location, self.message)
     }
 }
 
-/// All problems, as the failure that the user reads.
-#[must_use]
-pub fn complaint(problems: &[Problem]) -> Failure {
-    Failure::usage(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))
+impl From<Vec<Problem>> for Failure {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::usage(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! YAML with the line of every part. JSON is YAML too.
+//! YAML with the line of every node. JSON is YAML too.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use serde::{
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::{Place, Problem, Source};
+use super::{Location, Problem, SourceFile};
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// The line, from 1.
+    /// Counted from 1.
     pub line: u64,
     node: Node,
 }
@@ -23,53 +23,53 @@ pub struct Tree {
 enum Node {
     Scalar(Value),
     List(Vec<Tree>),
-    /// Values know the line of their key, where a reader looks for them.
+    /// The line of a value is that of its key, where readers look for it.
     Map(Vec<(String, Tree)>),
 }
 
-/// The documents of a source; empty ones are left out.
+/// The documents of a file, without empty ones.
 ///
 /// # Errors
 /// When it is not YAML.
-pub fn documents(source: &Source) -> Result<Vec<Tree>, Problem> {
+pub fn documents(source: &SourceFile) -> Result<Vec<Tree>, Problem> {
     let options = serde_saphyr::options! { with_snippet: false };
     let parsed: Result<Vec<Spanned<Node>>, _> = serde_saphyr::from_multiple_with_options(&source.text, options);
     match parsed {
         Ok(nodes) => Ok(nodes.into_iter().map(Tree::from).collect()),
         Err(error) => {
             let line = error.location().map_or(1, |location| location.line());
-            let place = Place { file: source.name.clone(), line };
-            Err(Problem { place, message: format!("this is no valid YAML: {error}") })
+            let location = Location { file: source.name.clone(), line };
+            Err(Problem { location, message: format!("invalid YAML: {error}") })
         }
     }
 }
 
-/// A token of a JSON pointer as the key it stands for.
-pub fn escaped(token: &str) -> String {
+/// The key of a JSON pointer's token.
+pub fn unescape(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
 
 impl Tree {
-    /// The line of the part at a path, or of the nearest part around it.
+    /// The line of the node at a path, or of its nearest parent.
     pub fn line_of<S: AsRef<str>>(&self, path: impl IntoIterator<Item = S>) -> u64 {
-        let mut part = self;
-        for step in path {
-            let Some(next) = part.child(step.as_ref()) else { break };
-            part = next;
+        let mut node = self;
+        for segment in path {
+            let Some(child) = node.child(segment.as_ref()) else { break };
+            node = child;
         }
-        part.line
+        node.line
     }
 
-    /// The member of a map, or the item of a list by its number.
-    pub fn child(&self, step: &str) -> Option<&Self> {
+    /// The value of a key, or the item at an index.
+    pub fn child(&self, segment: &str) -> Option<&Self> {
         match &self.node {
-            Node::Map(members) => members.iter().find(|(key, _)| key == step).map(|(_, value)| value),
-            Node::List(items) => items.get(step.parse::<usize>().ok()?),
+            Node::Map(members) => members.iter().find(|(key, _)| key == segment).map(|(_, value)| value),
+            Node::List(items) => items.get(segment.parse::<usize>().ok()?),
             Node::Scalar(_) => None,
         }
     }
 
-    /// The text of a member.
+    /// The string value of a key.
     pub fn text(&self, key: &str) -> Option<&str> {
         match &self.child(key)?.node {
             Node::Scalar(value) => value.as_str(),
@@ -77,12 +77,10 @@ impl Tree {
         }
     }
 
-    /// Whether it has members.
     pub fn is_map(&self) -> bool {
         matches!(self.node, Node::Map(_))
     }
 
-    /// The items, if it is a list.
     pub fn into_items(self) -> Option<Vec<Self>> {
         match self.node {
             Node::List(items) => Some(items),
@@ -90,27 +88,26 @@ impl Tree {
         }
     }
 
-    /// Takes a member out of a map.
-    pub fn take(&mut self, key: &str) -> Option<Self> {
+    /// Removes a key of a map and returns its value.
+    pub fn remove(&mut self, key: &str) -> Option<Self> {
         let Node::Map(members) = &mut self.node else { return None };
         let index = members.iter().position(|(name, _)| name == key)?;
         Some(members.swap_remove(index).1)
     }
 
-    /// Sets a text that is missing in a map.
-    pub fn set_missing(&mut self, key: &str, text: &str) {
+    /// Sets a key of a map if it is missing.
+    pub fn set_default(&mut self, key: &str, text: &str) {
         let (missing, line) = (self.child(key).is_none(), self.line);
         if let (Node::Map(members), true) = (&mut self.node, missing) {
             members.push((key.to_owned(), Self { line, node: Node::Scalar(text.into()) }));
         }
     }
 
-    /// The same without places.
-    pub fn json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         match &self.node {
             Node::Scalar(value) => value.clone(),
-            Node::List(items) => items.iter().map(Self::json).collect(),
-            Node::Map(members) => members.iter().map(|(key, value)| (key.clone(), value.json())).collect(),
+            Node::List(items) => items.iter().map(Self::to_json).collect(),
+            Node::Map(members) => members.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
         }
     }
 }
@@ -133,7 +130,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     type Value = Node;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("YAML that has a form in JSON")
+        formatter.write_str("YAML that can be represented as JSON")
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {

@@ -1,179 +1,113 @@
-//! One permission check with its whole story: what was asked, every grant that names the permission, and why the
-//! answer is what it is.
+//! A permission check with its explanation: every grant of the permission, and which of them decides.
 
-mod sources;
-mod told;
+mod located_grant;
+mod render;
 
 use amigo_permissions::{
     Action, Attributes, Caller, Condition, Decision, Denial, GrantIndex, PermissionGrant, Value, evaluate, matching,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::manifests::Place;
+use super::manifests::Reason;
 
-pub use sources::{Found, Unclear};
-pub use told::quoted;
+pub use self::{
+    located_grant::{LoadedObject, LocatedGrant, Origin, UnresolvedGrant},
+    render::format_attributes,
+};
 
-/// A grant, and how people find it.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// What it gives or takes.
-    pub grant: PermissionGrant,
-    /// Its place in the object, such as `permissionGrants[2]`.
-    pub path: String,
-    /// The kind of the object: Role or `TemporaryPermissionGrant`; empty where there is no object.
-    pub kind: &'static str,
-    /// The object's name.
-    pub name: String,
-    /// Why it is there.
-    pub description: Option<String>,
-    /// Where it stands, if it comes from a file.
-    pub place: Option<Place>,
-}
-
-/// One check.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// Who asks.
+pub struct PermissionCheck<'a> {
     pub caller: Caller<'a>,
-    /// What for.
     pub permission: &'a str,
-    /// On what.
     pub attributes: &'a Attributes,
-    /// Whether a Deny of the role also bars what temporary grants give: it does where the API knows Deny. Elsewhere
-    /// the role is sent without them, and temporary grants add to what is left.
-    pub deny_bars_temporary: bool,
+    /// Whether a Deny of the role also limits temporary grants. This is so only if the API supports Deny. Otherwise the
+    /// operator sends the role without Deny grants, and Amigo adds the temporary grants to it.
+    pub deny_limits_temporary: bool,
 }
 
-/// The answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
-    /// Whether the caller may.
     pub allowed: bool,
-    /// Why.
     pub reason: Reason,
-    /// Every grant that names the permission, the role's first.
-    pub grants: Vec<Line>,
+    /// Every grant of the permission, those of the role first.
+    pub grants: Vec<GrantResult>,
 }
 
-/// Why a check ended as it did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reason {
-    /// A grant of the role allows it.
-    RoleGrant,
-    /// A temporary grant allows it.
-    TemporaryGrant,
-    /// A deny matched, and deny wins.
-    DenyGrant,
-    /// Of each grant that could allow it a condition failed.
-    ConditionFailed,
-    /// No grant allows the permission under any condition.
-    NoGrant,
-}
-
-/// One grant in the story.
+/// The effect of one grant on a check.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Line {
-    /// Whether it gives or takes.
+pub struct GrantResult {
     pub action: Action,
-    /// Its place in the object, such as `permissionGrants[2]`.
-    pub path: String,
-    /// The kind of the object.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub kind: &'static str,
-    /// The object's name.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub name: String,
-    /// Why the grant is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Where it stands, if it comes from a file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
-    /// Whether all its conditions hold.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Whether all its conditions are met.
     pub applies: bool,
-    /// Whether the answer rests on it.
+    /// Whether it decides the verdict.
     pub decides: bool,
-    /// Its conditions.
-    pub conditions: Vec<Check>,
+    pub conditions: Vec<ConditionResult>,
 }
 
-/// One condition against what was asked.
+/// A condition and the attribute that it was compared with.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// The attribute.
+pub struct ConditionResult {
     pub attribute: String,
-    /// What it must be.
     pub condition: Condition,
-    /// What the variables in the condition stand for, in its order.
+    /// The values of the variables in the condition, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<String>,
-    /// What it is; null if it is not given.
+    /// The value of the attribute; null if it is not set.
     pub value: Option<Value>,
-    /// Whether the condition holds.
-    pub holds: bool,
+    pub met: bool,
 }
 
-impl Question<'_> {
-    /// Answers by the role's grants and the live temporary ones.
-    #[must_use]
-    pub fn answer(&self, role: &[Source], temporary: &[Source]) -> Verdict {
-        let role_grants: Vec<_> = role.iter().map(|source| source.grant.clone()).collect();
-        let temporary_grants: Vec<_> = temporary.iter().map(|source| &source.grant).collect();
+impl PermissionCheck<'_> {
+    pub fn evaluate(&self, role: &[LocatedGrant], temporary: &[LocatedGrant]) -> Verdict {
+        let role_grants: Vec<_> = role.iter().map(|located| located.grant.clone()).collect();
+        let temporary_grants: Vec<_> = temporary.iter().map(|located| &located.grant).collect();
         let decide =
             |role: &[PermissionGrant]| evaluate(role, &temporary_grants, self.caller, self.permission, self.attributes);
         let mut decision = decide(&role_grants);
-        if !self.deny_bars_temporary && matches!(decision, Decision::Denied(Denial::Deny { .. })) {
-            let added = decide(&[]);
-            if added.is_allowed() {
-                decision = added;
+        if !self.deny_limits_temporary && matches!(decision, Decision::Denied(Denial::Deny { .. })) {
+            let without_role = decide(&[]);
+            if without_role.is_allowed() {
+                decision = without_role;
             }
         }
         let applying: Vec<_> =
             matching(&role_grants, &temporary_grants, self.caller, self.permission, self.attributes).collect();
-        let line = |(index, source): (GrantIndex, &Source)| {
-            self.line(source, applying.contains(&index), rests_on(&decision, index))
+        let role = role.iter().enumerate().map(|(index, located)| (GrantIndex::Role(index), located));
+        let temporary = temporary.iter().enumerate().map(|(index, located)| (GrantIndex::Temporary(index), located));
+        let grants = role.chain(temporary).filter(|(_, located)| located.grant.permission_name == self.permission).map(
+            |(index, located)| GrantResult {
+                action: located.grant.action,
+                origin: located.origin.clone(),
+                applies: applying.contains(&index),
+                decides: decides(&decision, index),
+                conditions: self.conditions(&located.grant),
+            },
+        );
+        Verdict { allowed: decision.is_allowed(), reason: reason(&decision), grants: grants.collect() }
+    }
+
+    fn conditions(&self, grant: &PermissionGrant) -> Vec<ConditionResult> {
+        let result = |(attribute, condition): (&String, &Condition)| {
+            let value = self.attributes.get(attribute);
+            let variables = condition.values().iter().filter_map(Value::text);
+            ConditionResult {
+                attribute: attribute.clone(),
+                condition: condition.clone(),
+                variables: variables.filter_map(|text| self.caller.variable(text)).map(str::to_owned).collect(),
+                value: value.cloned(),
+                met: value.is_some_and(|value| self.caller.fulfils(value, condition)),
+            }
         };
-        let sources = role.iter().enumerate().map(|(index, source)| (GrantIndex::Role(index), source));
-        let sources = sources
-            .chain(temporary.iter().enumerate().map(|(index, source)| (GrantIndex::Temporary(index), source)))
-            .filter(|(_, source)| source.grant.permission_name == self.permission);
-        Verdict { allowed: decision.is_allowed(), reason: reason(&decision), grants: sources.map(line).collect() }
-    }
-
-    fn line(&self, source: &Source, applies: bool, decides: bool) -> Line {
-        let checks = source.grant.conditions.iter().map(|(attribute, condition)| self.check(attribute, condition));
-        Line {
-            action: source.grant.action,
-            path: source.path.clone(),
-            kind: source.kind,
-            name: source.name.clone(),
-            description: source.description.clone(),
-            place: source.place.clone(),
-            applies,
-            decides,
-            conditions: checks.collect(),
-        }
-    }
-
-    fn check(&self, attribute: &str, condition: &Condition) -> Check {
-        let value = self.attributes.get(attribute);
-        let variables = condition.values().iter().filter_map(Value::text);
-        Check {
-            attribute: attribute.to_owned(),
-            condition: condition.clone(),
-            variables: variables.filter_map(|text| self.caller.variable(text)).map(str::to_owned).collect(),
-            value: value.cloned(),
-            holds: value.is_some_and(|value| self.caller.fulfils(value, condition)),
-        }
+        grant.conditions.iter().map(result).collect()
     }
 }
 
-/// The attributes with `{self}`, `{self_org_id}` and `{self_role_name}` replaced by what they stand for.
-#[must_use]
-pub fn resolved(attributes: Attributes, caller: Caller<'_>) -> Attributes {
+/// Replaces `{self}`, `{self_org_id}` and `{self_role_name}` by their values.
+pub fn resolve_variables(attributes: Attributes, caller: Caller<'_>) -> Attributes {
     let resolve = |value: Value| match value.text().and_then(|text| caller.variable(text)) {
         Some(text) => text.into(),
         None => value,
@@ -191,7 +125,7 @@ fn reason(decision: &Decision) -> Reason {
     }
 }
 
-fn rests_on(decision: &Decision, index: GrantIndex) -> bool {
+fn decides(decision: &Decision, index: GrantIndex) -> bool {
     match decision {
         Decision::Allowed { by } | Decision::Denied(Denial::Deny { by }) => *by == index,
         Decision::Denied(Denial::ConditionsFailed(failed)) => failed.iter().any(|failed| failed.grant == index),

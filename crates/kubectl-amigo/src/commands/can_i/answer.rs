@@ -11,8 +11,9 @@ use super::{
 use crate::{
     Console, Exit, Failure,
     console::{BAD, GOOD},
+    manifests::Reason,
     output::{OutputFormat, render},
-    verdict::{Question, Reason, Verdict, quoted, resolved},
+    verdict::{PermissionCheck, Verdict, format_attributes, resolve_variables},
 };
 
 /// The permission asked for.
@@ -72,12 +73,12 @@ impl<'a> Answer<'a> {
         let mut asked: Attributes = given.iter().cloned().collect();
         let org_id_is_default = !asked.contains_key(ORGANIZATION);
         asked.entry(ORGANIZATION.to_owned()).or_insert_with(|| subject.org_id.as_str().into());
-        let deny_bars_temporary = subject.model != Some(PermissionModelStatus::AllowOnly);
+        let deny_limits_temporary = subject.model != Some(PermissionModelStatus::AllowOnly);
         let answer = |user_id: &str| {
             let caller = Caller { user_id, ..subject.caller() };
-            let attributes = &resolved(asked.clone(), caller);
-            let question = Question { caller, permission: &permission.name, attributes, deny_bars_temporary };
-            question.answer(&subject.role, &subject.temporary)
+            let attributes = &resolve_variables(asked.clone(), caller);
+            let question = PermissionCheck { caller, permission: &permission.name, attributes, deny_limits_temporary };
+            question.evaluate(&subject.role, &subject.temporary)
         };
         let (verdict, unknown) = if subject.user_id == UNKNOWN_USER {
             whoever((subject, &permission.name, &asked), &answer)?
@@ -85,13 +86,14 @@ impl<'a> Answer<'a> {
             (answer(&subject.user_id), None)
         };
         let caller = subject.caller();
-        let attributes = resolved(asked, caller);
-        let question = Question { caller, permission: &permission.name, attributes: &attributes, deny_bars_temporary };
+        let attributes = resolve_variables(asked, caller);
+        let question =
+            PermissionCheck { caller, permission: &permission.name, attributes: &attributes, deny_limits_temporary };
         let mut notes = subject.notes.clone();
         notes.extend(permission.note.clone());
         notes.extend(unknown);
         notes.extend(about_deny(subject, &question, &verdict));
-        notes.extend(about_elsewhere(subject, deny_bars_temporary, &verdict));
+        notes.extend(about_elsewhere(subject, deny_limits_temporary, &verdict));
         Ok(Self {
             permission: &permission.name,
             user: subject.label.as_deref(),
@@ -125,14 +127,14 @@ impl<'a> Answer<'a> {
             None => format!("a user with role {}", self.role_name),
         };
         let default = if self.org_id_is_default { " (org_id is the user's own unless given)" } else { "" };
-        let asked = quoted(&self.attributes);
-        let story = self.verdict.told(&|name| format!(": add --attr {name}=..."));
+        let asked = format_attributes(&self.attributes);
+        let story = self.verdict.render(&|name| format!("; add --attr {name}=VALUE"));
         format!("{style}{word}{style:#}: {who} {may} {}\n  asked about {asked}{default}\n{story}", self.permission)
     }
 }
 
 /// What becomes of Deny grants, where it matters.
-fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> Option<String> {
+fn about_deny(subject: &Subject, question: &PermissionCheck<'_>, verdict: &Verdict) -> Option<String> {
     let denies = verdict.grants.iter().any(|line| line.action == Action::Deny);
     match subject.model {
         Some(PermissionModelStatus::AllowDeny) => None,
@@ -150,8 +152,8 @@ fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> 
             }
         }
         None => {
-            let otherwise = Question { deny_bars_temporary: false, ..*question };
-            let differs = otherwise.answer(&subject.role, &subject.temporary).allowed != verdict.allowed;
+            let otherwise = PermissionCheck { deny_limits_temporary: false, ..*question };
+            let differs = otherwise.evaluate(&subject.role, &subject.temporary).allowed != verdict.allowed;
             differs.then(|| {
                 "an organization whose API knows no Deny would allow this: there a Deny of the role takes nothing from temporary grants"
                     .to_owned()
@@ -161,8 +163,8 @@ fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> 
 }
 
 /// Access counts at Amigo in whatever namespace it was asked for.
-fn about_elsewhere(subject: &Subject, deny_bars_temporary: bool, verdict: &Verdict) -> Option<String> {
-    let is_final = verdict.allowed || (deny_bars_temporary && verdict.reason == Reason::DenyGrant);
+fn about_elsewhere(subject: &Subject, deny_limits_temporary: bool, verdict: &Verdict) -> Option<String> {
+    let is_final = verdict.allowed || (deny_limits_temporary && verdict.reason == Reason::DenyGrant);
     (subject.elsewhere && !is_final)
         .then(|| "temporary grants of other namespaces were not looked at: name theirs with -n".to_owned())
 }

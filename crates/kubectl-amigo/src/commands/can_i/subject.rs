@@ -15,18 +15,18 @@ use crate::{
     Failure,
     organizations::known_model,
     table::one_line,
-    verdict::{Found, Source, Unclear},
+    verdict::{LoadedObject, LocatedGrant, Origin, UnresolvedGrant},
 };
 
 /// What is known, from the cluster or from files.
 #[derive(Debug, Default)]
 pub struct World {
     /// Role objects.
-    pub roles: Vec<Found<Role>>,
+    pub roles: Vec<LoadedObject<Role>>,
     /// Who has which role.
     pub assignments: Vec<RoleAssignment>,
     /// Requests for temporary access.
-    pub grants: Vec<Found<TemporaryPermissionGrant>>,
+    pub grants: Vec<LoadedObject<TemporaryPermissionGrant>>,
     /// What temporary access is live at: the present moment in a cluster. In files all counts as live.
     pub now: Option<Timestamp>,
 }
@@ -50,7 +50,7 @@ pub struct Wish {
 #[derive(Debug)]
 pub struct Choice<'a> {
     /// The role.
-    pub role: &'a Found<Role>,
+    pub role: &'a LoadedObject<Role>,
     /// Why this one.
     pub assignment: Option<&'a RoleAssignment>,
 }
@@ -67,9 +67,9 @@ pub struct Subject {
     /// The role's name at Amigo.
     pub role_name: String,
     /// The role's grants.
-    pub role: Vec<Source>,
+    pub role: Vec<LocatedGrant>,
     /// The live temporary grants.
-    pub temporary: Vec<Source>,
+    pub temporary: Vec<LocatedGrant>,
     /// Whether the API knows Deny, if that is known.
     pub model: Option<PermissionModelStatus>,
     /// What was assumed, for the user to know.
@@ -119,7 +119,7 @@ impl Subject {
             user_id,
             org_id,
             role_name: role.remote_name(),
-            role: choice.role.sources(),
+            role: choice.role.grants(),
             temporary,
             model: organization.and_then(known_model),
             notes,
@@ -134,7 +134,7 @@ impl Subject {
 /// When it is not known which, or what it allows.
 pub fn choose<'a>(world: &'a World, wish: &Wish) -> Result<Choice<'a>, Failure> {
     if let Some(name) = &wish.as_role {
-        let found = roles(world, wish).filter(|role| role.is_called(name)).collect();
+        let found = roles(world, wish).filter(|role| role.has_name(name)).collect();
         return Ok(Choice { role: only(found, world, wish, name)?, assignment: None });
     }
     let Some(user) = &wish.user else {
@@ -151,7 +151,7 @@ pub fn choose<'a>(world: &'a World, wish: &Wish) -> Result<Choice<'a>, Failure> 
     }
 }
 
-fn roles<'a, 'w>(world: &'a World, wish: &'w Wish) -> impl Iterator<Item = &'a Found<Role>> + use<'a, 'w> {
+fn roles<'a, 'w>(world: &'a World, wish: &'w Wish) -> impl Iterator<Item = &'a LoadedObject<Role>> + use<'a, 'w> {
     world.roles.iter().filter(|role| in_environment(wish, &role.object().spec.organization_ref))
 }
 
@@ -160,11 +160,11 @@ fn in_environment(wish: &Wish, reference: &NameReference) -> bool {
 }
 
 fn only<'a>(
-    mut found: Vec<&'a Found<Role>>,
+    mut found: Vec<&'a LoadedObject<Role>>,
     world: &World,
     wish: &Wish,
     name: &str,
-) -> Result<&'a Found<Role>, Failure> {
+) -> Result<&'a LoadedObject<Role>, Failure> {
     let wanted = if name.is_empty() { "Role".to_owned() } else { format!("Role {name}") };
     match (found.pop(), found.is_empty()) {
         (Some(role), true) => Ok(role),
@@ -177,7 +177,7 @@ fn only<'a>(
 }
 
 fn names(world: &World, wish: &Wish) -> String {
-    let name = |role: &Found<Role>| {
+    let name = |role: &LoadedObject<Role>| {
         let (object, remote) = (role.object().name_any(), role.object().remote_name());
         if object == remote { object } else { format!("{object} ({remote})") }
     };
@@ -208,9 +208,9 @@ fn assignment<'a>(world: &'a World, wish: &Wish, user: &UserReference) -> Result
     Ok(found.into_iter().min_by_key(|object| (object.creation_timestamp().map(|time| time.0), object.uid())))
 }
 
-fn assigned<'a>(world: &'a World, assignment: &RoleAssignment) -> Result<&'a Found<Role>, Failure> {
+fn assigned<'a>(world: &'a World, assignment: &RoleAssignment) -> Result<&'a LoadedObject<Role>, Failure> {
     let spec = &assignment.spec;
-    let fits = |role: &&Found<Role>| {
+    let fits = |role: &&LoadedObject<Role>| {
         let object = role.object();
         let named = match (&spec.role_ref, &spec.role_name) {
             (Some(reference), _) => object.name_any() == reference.name && object.namespace() == assignment.namespace(),
@@ -253,7 +253,7 @@ fn user_id(world: &World, wish: &Wish, choice: &Choice<'_>) -> Option<String> {
     let issued = || {
         let reference = &choice.role.object().spec.organization_ref;
         let mut objects =
-            world.grants.iter().map(Found::object).filter(|grant| grant.spec.organization_ref == *reference);
+            world.grants.iter().map(LoadedObject::object).filter(|grant| grant.spec.organization_ref == *reference);
         objects.find_map(|grant| {
             let status = grant.status.as_ref()?;
             is_user(&grant.spec.user, None, user?, None).then(|| status.user_id.clone())?
@@ -269,7 +269,7 @@ fn temporary(
     reference: &NameReference,
     org_id: &str,
     notes: &mut Vec<String>,
-) -> Vec<Source> {
+) -> Vec<LocatedGrant> {
     let mut sources = Vec::new();
     for found in world.grants.iter().filter(|found| found.object().spec.organization_ref == *reference) {
         let object = found.object();
@@ -286,14 +286,14 @@ fn temporary(
             }
             _ => continue,
         }
-        match found.sources(org_id, None) {
+        match found.grants(org_id, None) {
             Ok(all) => sources.extend(live(object, all, world.now)),
             // What was not issued needs no explanation here.
             Err(_) if world.now.is_some() => {}
-            Err(Unclear::OwnerUnknown) => notes.push(format!(
+            Err(UnresolvedGrant::UnknownOwner) => notes.push(format!(
                 "TemporaryPermissionGrant {name} is left out, as the owner of its conversation is not known: write conversation.ownerUserId"
             )),
-            Err(Unclear::Nothing) => notes.push(format!(
+            Err(UnresolvedGrant::InvalidSpec) => notes.push(format!(
                 "TemporaryPermissionGrant {name} is left out: it must have exactly one of conversation and permissions"
             )),
         }
@@ -302,7 +302,7 @@ fn temporary(
 }
 
 /// Those permissions of an object that are live now.
-fn live(object: &TemporaryPermissionGrant, all: Vec<Source>, now: Option<Timestamp>) -> Vec<Source> {
+fn live(object: &TemporaryPermissionGrant, all: Vec<LocatedGrant>, now: Option<Timestamp>) -> Vec<LocatedGrant> {
     let Some(now) = now else { return all };
     let Some(status) = object.status.as_ref().filter(|status| status.phase == Some(Phase::Active)) else {
         return Vec::new();
@@ -311,8 +311,10 @@ fn live(object: &TemporaryPermissionGrant, all: Vec<Source>, now: Option<Timesta
         let issued = status.grants.iter().filter(|issued| usize::try_from(issued.slot) == Ok(slot));
         issued.map(|issued| issued.expires_at).max().filter(|end| *end > now)
     };
-    let until =
-        |(slot, source): (usize, Source)| Some(Source { description: Some(format!("until {}", end(slot)?)), ..source });
+    let until = |(slot, located): (usize, LocatedGrant)| {
+        let description = Some(format!("until {}", end(slot)?));
+        Some(LocatedGrant { origin: Origin { description, ..located.origin }, ..located })
+    };
     all.into_iter().enumerate().filter_map(until).collect()
 }
 

@@ -8,7 +8,10 @@ use super::{
     subject::World,
     *,
 };
-use crate::{manifests::Manifests, manifests::Source as File, verdict::Found};
+use crate::{
+    manifests::{Manifests, SourceFile},
+    verdict::LoadedObject,
+};
 
 #[derive(Debug, clap::Parser)]
 struct Line {
@@ -59,16 +62,16 @@ fn temporary(email: &str, phase: &str, expires_at: &str) -> Json {
 
 fn read(objects: &[Json]) -> Manifests {
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-    Manifests::parse(&[File { name: "all.json".to_owned(), text: list.to_string() }]).unwrap()
+    Manifests::parse(&[SourceFile { name: "all.json".to_owned(), text: list.to_string() }]).unwrap()
 }
 
 /// A namespace with these objects, at noon.
 fn cluster(objects: &[Json]) -> World {
     let manifests = read(objects);
     World {
-        roles: manifests.roles.into_iter().map(|manifest| Found::Live(manifest.object)).collect(),
+        roles: manifests.roles.into_iter().map(|manifest| LoadedObject::Cluster(manifest.object)).collect(),
         assignments: manifests.assignments.into_iter().map(|manifest| manifest.object).collect(),
-        grants: manifests.grants.into_iter().map(|manifest| Found::Live(manifest.object)).collect(),
+        grants: manifests.grants.into_iter().map(|manifest| LoadedObject::Cluster(manifest.object)).collect(),
         now: Some("2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap()),
     }
 }
@@ -76,9 +79,9 @@ fn cluster(objects: &[Json]) -> World {
 fn files(objects: &[Json]) -> World {
     let manifests = read(objects);
     World {
-        roles: manifests.roles.into_iter().map(Found::Written).collect(),
+        roles: manifests.roles.into_iter().map(LoadedObject::File).collect(),
         assignments: manifests.assignments.into_iter().map(|manifest| manifest.object).collect(),
-        grants: manifests.grants.into_iter().map(Found::Written).collect(),
+        grants: manifests.grants.into_iter().map(LoadedObject::File).collect(),
         now: None,
     }
 }

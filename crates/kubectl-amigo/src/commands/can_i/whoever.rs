@@ -7,7 +7,7 @@ use amigo_permissions::{Attributes, Condition, VARIABLES, Value};
 use super::subject::{Subject, UNKNOWN_USER};
 use crate::{
     Failure,
-    verdict::{Check, Verdict},
+    verdict::{ConditionResult, Verdict},
 };
 
 /// The answer for a user of unknown id, and what to say about it. `answer` tells it for an id.
@@ -48,8 +48,8 @@ fn ids<'a>(subject: &'a Subject, permission: &str, given: &'a Attributes) -> BTr
 }
 
 /// The first condition that holds in one story of the same grants and not in the other.
-fn difference<'a>(one: &'a Verdict, other: &Verdict) -> Option<&'a Check> {
+fn difference<'a>(one: &'a Verdict, other: &Verdict) -> Option<&'a ConditionResult> {
     let lines = one.grants.iter().zip(&other.grants);
     let mut checks = lines.flat_map(|(one, other)| one.conditions.iter().zip(&other.conditions));
-    checks.find(|(one, other)| one.holds != other.holds).map(|(one, _)| one)
+    checks.find(|(one, other)| one.met != other.met).map(|(one, _)| one)
 }

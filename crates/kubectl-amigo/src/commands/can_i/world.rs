@@ -12,7 +12,7 @@ use crate::{
     Exit, Failure,
     kubernetes::Kubernetes,
     manifests::{FileOptions, Manifest, Manifests},
-    verdict::Found,
+    verdict::LoadedObject,
 };
 
 /// What files hold. No cluster is asked.
@@ -27,9 +27,9 @@ pub fn of_files(options: &FileOptions) -> Result<(World, Vec<Organization>), Fai
             .advise("name the file of the role as well: -f may be repeated"));
     }
     let world = World {
-        roles: manifests.roles.into_iter().map(Found::Written).collect(),
+        roles: manifests.roles.into_iter().map(LoadedObject::File).collect(),
         assignments: manifests.assignments.into_iter().map(|manifest| manifest.object).collect(),
-        grants: manifests.grants.into_iter().map(Found::Written).collect(),
+        grants: manifests.grants.into_iter().map(LoadedObject::File).collect(),
         now: None,
     };
     let object = |manifest: Manifest<Organization>| manifest.object;
@@ -46,8 +46,8 @@ pub fn organization_of<'a>(organizations: &'a [Organization], role: &Role) -> Op
 /// # Errors
 /// When something may not be listed.
 pub async fn of_cluster(kubernetes: &Kubernetes, user: bool, now: Timestamp) -> Result<World, Failure> {
-    let live = |object| Found::Live(object);
-    let roles = list::<Role>(kubernetes, "Roles").await?.into_iter().map(Found::Live).collect();
+    let live = |object| LoadedObject::Cluster(object);
+    let roles = list::<Role>(kubernetes, "Roles").await?.into_iter().map(LoadedObject::Cluster).collect();
     let mut world = World { roles, now: Some(now), ..World::default() };
     if user {
         world.assignments = list(kubernetes, "RoleAssignments").await?;

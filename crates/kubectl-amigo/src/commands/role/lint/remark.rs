@@ -21,7 +21,7 @@ pub struct Remark {
     pub role: String,
     /// The file and the line, from 1; none for a role in the cluster.
     #[serde(flatten)]
-    pub line: Option<manifests::Place>,
+    pub line: Option<manifests::Location>,
     /// How much it weighs.
     #[serde(serialize_with = "in_words")]
     pub severity: Severity,
@@ -51,7 +51,7 @@ pub fn of_files(files: &FileOptions) -> Result<(usize, Vec<Remark>), Failure> {
         }
         Ok(manifests) => {
             let roles = manifests.roles.iter();
-            let remarks = roles.flat_map(|role| of_role(&role.object, |pointer| Some(role.place_of(pointer))));
+            let remarks = roles.flat_map(|role| of_role(&role.object, |pointer| Some(role.location_of(pointer))));
             Ok((manifests.roles.len(), remarks.collect()))
         }
         Err(problems) => Ok((0, problems.into_iter().map(Remark::from).collect())),
@@ -59,7 +59,7 @@ pub fn of_files(files: &FileOptions) -> Result<(usize, Vec<Remark>), Failure> {
 }
 
 /// What is to say of a role; `line` tells where a JSON pointer into it stands.
-pub fn of_role(role: &Role, line: impl Fn(&str) -> Option<manifests::Place>) -> Vec<Remark> {
+pub fn of_role(role: &Role, line: impl Fn(&str) -> Option<manifests::Location>) -> Vec<Remark> {
     let remark = |finding: Finding| Remark {
         role: role.name_any(),
         line: line(&pointer(role, &finding.place)),
@@ -107,7 +107,7 @@ impl From<Problem> for Remark {
     fn from(problem: Problem) -> Self {
         Self {
             role: String::new(),
-            line: Some(problem.place),
+            line: Some(problem.location),
             severity: Severity::Error,
             code: INVALID_MANIFEST,
             place: String::new(),

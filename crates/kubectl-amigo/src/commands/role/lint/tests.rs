@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::manifests::{Manifests, Source};
+use crate::manifests::{Manifests, SourceFile};
 
 const ROLE: &str = "apiVersion: permissions.amigo.ai/v1alpha1
 kind: Role
@@ -17,9 +17,9 @@ spec:
 ";
 
 fn remarks(text: &str) -> Vec<Remark> {
-    let source = Source { name: "my roles/viewer.yaml".to_owned(), text: text.to_owned() };
+    let source = SourceFile { name: "my roles/viewer.yaml".to_owned(), text: text.to_owned() };
     match Manifests::parse(&[source]) {
-        Ok(manifests) => of_role(&manifests.roles[0].object, |pointer| Some(manifests.roles[0].place_of(pointer))),
+        Ok(manifests) => of_role(&manifests.roles[0].object, |pointer| Some(manifests.roles[0].location_of(pointer))),
         Err(problems) => problems.into_iter().map(Remark::from).collect(),
     }
 }
