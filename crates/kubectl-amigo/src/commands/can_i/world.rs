@@ -21,11 +21,7 @@ use crate::{
 /// When they cannot be read, or hold no Role.
 pub fn of_files(options: &FileOptions) -> Result<(World, Vec<Organization>), Failure> {
     let manifests = Manifests::read(options)?;
-    if manifests.roles.is_empty() {
-        let files = options.files.join(", ");
-        return Err(Failure::usage(format!("no Role of permissions.amigo.ai is in {files}"))
-            .advise("name the file of the role as well: -f may be repeated"));
-    }
+    manifests.require_roles(options)?;
     let world = World {
         roles: manifests.roles.into_iter().map(LoadedObject::File).collect(),
         assignments: manifests.assignments.into_iter().map(|manifest| manifest.object).collect(),

@@ -76,9 +76,7 @@ async fn of_object(name: &str, format: OutputFormat, session: &mut Session) -> R
 
 async fn of_files(files: &FileOptions, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
     let manifests = Manifests::read(files)?;
-    if manifests.roles.is_empty() {
-        return Err(Failure::usage("there is no Role in these files").advise("-R looks into folders of folders too"));
-    }
+    manifests.require_roles(files)?;
     let kubernetes = session.kubernetes().await?;
     let mut settings = Settings::default();
     let mut changes = Vec::new();

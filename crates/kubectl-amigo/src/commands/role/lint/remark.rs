@@ -46,10 +46,8 @@ fn in_words<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, 
 /// When a file cannot be read, or there is no role.
 pub fn of_files(files: &FileOptions) -> Result<(usize, Vec<Remark>), Failure> {
     match Manifests::parse(&files.sources()?) {
-        Ok(manifests) if manifests.roles.is_empty() => {
-            Err(Failure::usage("there is no Role in these files").advise("-R looks into folders of folders too"))
-        }
         Ok(manifests) => {
+            manifests.require_roles(files)?;
             let roles = manifests.roles.iter();
             let remarks = roles.flat_map(|role| of_role(&role.object, |pointer| Some(role.location_of(pointer))));
             Ok((manifests.roles.len(), remarks.collect()))
