@@ -32,8 +32,8 @@ async fn the_cluster_says_what_the_engineer_may_and_why() {
         (own.code, own.stdout.as_str(), own.stderr.as_str()),
         (
             0,
-            "allowed: eng@example.com with role viewer may Conversation:GetConversation\n  \
-             asked about conversation_user_id=\"user-eng-2c91\", org_id=\"acme\" (org_id is the user's own unless given)\n  \
+            "yes: role viewer of eng@example.com allows Conversation:GetConversation\n  \
+             attributes: conversation_user_id=\"user-eng-2c91\", org_id=\"acme\" (org_id defaults to the user's organization)\n  \
              allowed by permissionGrants[0] of Role viewer: Lists the own conversations\n    \
              ✓ conversation_user_id Equals \"{self}\" (\"user-eng-2c91\"): got \"user-eng-2c91\"\n    \
              ✓ org_id Equals \"{self_org_id}\" (\"acme\"): got \"acme\"\n",
@@ -77,13 +77,14 @@ async fn unknown_or_unreadable_objects_are_reported() {
 }
 
 #[test]
-fn files_are_enough_without_any_cluster() {
+fn can_i_with_files_needs_no_cluster() {
     let line = ["can-i", "Conversation:GetConversation", "-f", VIEWER];
     let own = run(offline(&line).args(["--attr", "conversation_user_id={self}"]));
     assert_eq!(own.code, 0, "{own:?}");
     assert!(own.stdout.contains("examples/role-viewer.yaml:15): Lists the own conversations"), "{own:?}");
-    assert!(own.stderr.contains("the organization's id is taken to be \"acme\""), "{own:?}");
-    let other = ["--attr", "conversation_user_id=user-2", "--attr", "org_id=acme", "--user", "user-1", "--org", "acme"];
+    assert!(own.stderr.contains("using the name of the Organization, \"acme\", as the organization's id"), "{own:?}");
+    let other =
+        ["--attr", "conversation_user_id=user-2", "--attr", "org_id=acme", "--user", "user-1", "--org-id", "acme"];
     let denied = run(offline(&line).args(other));
     assert!(denied.code == 1 && denied.stderr.is_empty(), "{denied:?}");
     assert!(
@@ -95,7 +96,7 @@ fn files_are_enough_without_any_cluster() {
 }
 
 #[test]
-fn misspelt_field_is_no_unconditional_permission() {
+fn can_i_rejects_a_misspelled_conditions_field() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("role.yaml");
     let text = std::fs::read_to_string(VIEWER).expect("a role").replace("conditions:", "condtions:");
@@ -106,7 +107,7 @@ fn misspelt_field_is_no_unconditional_permission() {
 }
 
 #[test]
-fn without_files_a_cluster_is_needed() {
+fn can_i_without_files_needs_a_cluster() {
     let asked = run(&mut offline(&["can-i", "User:GetUserInfo"]));
     assert!(asked.code == 1 && asked.stderr.contains("cannot use the kubeconfig"), "{asked:?}");
 }

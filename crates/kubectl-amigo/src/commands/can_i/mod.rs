@@ -1,119 +1,118 @@
 //! `kubectl amigo can-i`.
 
-mod answer;
 mod attributes;
+mod inventory;
+mod report;
 mod subject;
-mod whoever;
-mod world;
+mod unknown_user;
 
 use amigo_api::UserReference;
 use amigo_permissions::Value;
 use clap::Args;
 
-use self::subject::{Subject, Wish, choose};
+use self::{
+    inventory::{Inventory, read_organization},
+    report::{Report, parse_permission},
+    subject::{Subject, SubjectQuery, select_role},
+};
 use crate::{
     Exit, Failure, Session,
     manifests::FileOptions,
     output::{OutputFormat, OutputOptions, formats},
 };
 
-/// Check whether a user may do something, and say why
+/// Check whether a user has a permission, and explain the result
 #[derive(Args, Debug)]
 #[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json])))]
 #[command(after_help = "\
 Examples:
-  # May I read messages of this user's conversations?
+  # Check whether you can read messages of another user's conversations
   kubectl amigo can-i Conversation:GetMessage --attr conversation_user_id=user-owner-7f3a
 
-  # May another user?
+  # Check another user
   kubectl amigo can-i Conversation:GetMessage --user dana@example.com --attr conversation_user_id={self}
 
-  # What would a role allow? Without a cluster, from a file that is not applied yet:
+  # Check a role in a file that is not applied yet, without a cluster
   kubectl amigo can-i Conversation:CreateConversation -f examples/role-viewer.yaml
 
-Exit codes: 0 allowed, 1 denied or not known, 2 wrong usage or wrong files, 3 the cluster refused to say.
+Exit codes: 0 allowed, 1 denied or unknown, 2 wrong usage or invalid files, 3 missing rights in the cluster.
 
-Without -f the Roles, RoleAssignments and live TemporaryPermissionGrants of the namespace are looked at, and the
-Organization. What a role allows that no object describes is never guessed. With -f no cluster is asked, and
-all temporary grants of the files count as live.")]
+Without -f, the command reads the Roles, RoleAssignments and active TemporaryPermissionGrants of the namespace, and
+the Organization. It fails if no object describes the role. With -f, the command needs no cluster and treats all
+temporary grants in the files as active.")]
 pub struct Arguments {
-    /// What to do, as Category:Action, such as Conversation:GetMessage.
+    /// The permission, as Category:Action, for example Conversation:GetMessage.
     pub permission: String,
-    /// Look at this role (a Role object's name, or the role's name at Amigo), not at the user's own. Temporary
-    /// grants then count only for the user of --user.
+    /// Check this role instead of the user's: the name of a Role object, or of the role at Amigo. Temporary grants
+    /// count only with --user.
     #[arg(long, value_name = "NAME")]
     pub as_role: Option<String>,
-    /// Manifests to look at in place of the cluster.
     #[command(flatten)]
     pub files: FileOptions,
-    /// The user, by e-mail or id. Default: you; with -f nobody in particular.
+    /// The user, by e-mail address or id. Default: you; with -f, any user.
     #[arg(long, value_name = "EMAIL|ID")]
     pub user: Option<String>,
-    /// The id of a user named by e-mail, for {self}, where no object tells it.
+    /// The id of the user, for {self}, if no object contains it.
     #[arg(long, value_name = "ID")]
     pub user_id: Option<String>,
-    /// The organization's id at Amigo, for {self_org_id}. Default: the Organization's.
+    /// The organization's id at Amigo, for {self_org_id}. Default: the id in the Organization.
     #[arg(long, value_name = "ID")]
-    pub org: Option<String>,
-    /// What it is about, may be repeated: true, false and numbers are what they look like, all else is text, and
-    /// quotes make text: 'k="true"'. {self}, {self_org_id} and {self_role_name} stand for the user's own.
-    /// org_id is the user's organization unless given.
+    pub org_id: Option<String>,
+    /// An attribute of the resource. Repeatable. true, false and numbers keep their type; quotes make a string:
+    /// 'k="true"'. {self}, {self_org_id} and {self_role_name} stand for the user's values. org_id defaults to the
+    /// user's organization.
     #[arg(long = "attr", value_name = "NAME=VALUE", value_parser = attributes::parse)]
     pub attributes: Vec<(String, Value)>,
-    /// The Organization, where there are several.
-    #[arg(long = "env", short = 'e', value_name = "NAME")]
-    pub environment: Option<String>,
+    /// The Organization, if there are several.
+    #[arg(long, visible_alias = "env", short = 'e', value_name = "NAME")]
+    pub organization: Option<String>,
     #[command(flatten)]
     pub output: OutputOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// What the user must know.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
-    let permission = answer::permission(&arguments.permission)?;
+    let permission = parse_permission(&arguments.permission)?;
     let subject = if arguments.files.files.is_empty() {
-        live(&arguments, session).await?
+        subject_in_cluster(&arguments, session).await?
     } else {
-        let (world, organizations) = world::of_files(&arguments.files)?;
-        let wish = arguments.wish();
-        let choice = choose(&world, &wish)?;
-        let organization = world::organization_of(&organizations, choice.role.object());
-        Subject::new(&world, &wish, &choice, organization)
+        let inventory = Inventory::from_files(&arguments.files)?;
+        let query = arguments.query();
+        let selection = select_role(&inventory, &query)?;
+        let organization = inventory.organization(&selection.role.object().spec.organization_ref);
+        Subject::new(&inventory, &query, &selection, organization)
     };
-    let answer = answer::Answer::new(&subject, &permission, &arguments.attributes)?;
-    answer.print(arguments.output.format(), &mut session.console)
+    let report = Report::new(&subject, &permission, &arguments.attributes)?;
+    report.print(arguments.output.format(), &mut session.console)
 }
 
-async fn live(arguments: &Arguments, session: &Session) -> Result<Subject, Failure> {
+async fn subject_in_cluster(arguments: &Arguments, session: &Session) -> Result<Subject, Failure> {
     let kubernetes = session.kubernetes().await?;
-    let mut wish = arguments.wish();
-    if wish.user.is_none() && wish.as_role.is_none() {
+    let mut query = arguments.query();
+    if query.user.is_none() && query.as_role.is_none() {
         let identity = kubernetes.whoami().await?;
         let email = identity
             .email()
-            .map_err(|failure| failure.advise("name the user with --user, or a role with --as-role"))?;
-        wish.user = Some(UserReference { email: Some(email.to_owned()), user_id: None });
+            .map_err(|failure| failure.advise("choose a user with --user, or a role with --as-role"))?;
+        query.user = Some(UserReference { email: Some(email.to_owned()), user_id: None });
     }
-    let world = world::of_cluster(&kubernetes, wish.user.is_some(), session.clock.now()).await?;
-    let choice = choose(&world, &wish)?;
-    let organization = world::organization(&kubernetes, choice.role.object(), wish.org_id.is_some()).await?;
-    Ok(Subject::new(&world, &wish, &choice, organization.as_ref()))
+    let inventory = Inventory::from_cluster(&kubernetes, query.user.is_some(), session.clock.now()).await?;
+    let selection = select_role(&inventory, &query)?;
+    let organization = read_organization(&kubernetes, selection.role.object(), query.org_id.is_some()).await?;
+    Ok(Subject::new(&inventory, &query, &selection, organization.as_ref()))
 }
 
 impl Arguments {
-    fn wish(&self) -> Wish {
+    fn query(&self) -> SubjectQuery {
         let user = self.user.clone().map(|user| {
             let (email, user_id) = if user.contains('@') { (Some(user), None) } else { (None, Some(user)) };
             UserReference { email, user_id }
         });
-        Wish {
+        SubjectQuery {
             user,
             user_id: self.user_id.clone(),
-            org_id: self.org.clone(),
+            org_id: self.org_id.clone(),
             as_role: self.as_role.clone(),
-            environment: self.environment.clone(),
+            organization: self.organization.clone(),
         }
     }
 }

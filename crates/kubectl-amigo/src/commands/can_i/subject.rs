@@ -1,4 +1,4 @@
-//! Whose rights are looked at: which role, which temporary grants, what the variables stand for.
+//! The subject of a check: its role, its temporary grants, and the values of its variables.
 
 use amigo_api::{
     NameReference, Organization, PermissionModelStatus, Phase, Role, RoleAssignment, TemporaryPermissionGrant,
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt as _};
 
+use super::inventory::Inventory;
 use crate::{
     Failure,
     organizations::known_model,
@@ -18,322 +19,306 @@ use crate::{
     verdict::{LoadedObject, LocatedGrant, Origin, UnresolvedGrant},
 };
 
-/// What is known, from the cluster or from files.
-#[derive(Debug, Default)]
-pub struct World {
-    /// Role objects.
-    pub roles: Vec<LoadedObject<Role>>,
-    /// Who has which role.
-    pub assignments: Vec<RoleAssignment>,
-    /// Requests for temporary access.
-    pub grants: Vec<LoadedObject<TemporaryPermissionGrant>>,
-    /// What temporary access is live at: the present moment in a cluster. In files all counts as live.
-    pub now: Option<Timestamp>,
-}
-
-/// What the user said about whom to look at.
+/// The options that choose the subject.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// The user.
+pub struct SubjectQuery {
     pub user: Option<UserReference>,
-    /// The user's id, where the user is named by e-mail.
+    /// The id of a user named by e-mail address.
     pub user_id: Option<String>,
-    /// The organization's id.
     pub org_id: Option<String>,
-    /// The role to look at, whatever the user's own is.
+    /// Replaces the user's role.
     pub as_role: Option<String>,
-    /// The Organization object.
-    pub environment: Option<String>,
+    pub organization: Option<String>,
 }
 
-/// The role that was chosen, and the assignment that named it.
+/// The selected role, and the assignment that names it.
 #[derive(Debug)]
-pub struct Choice<'a> {
-    /// The role.
+pub struct Selection<'a> {
     pub role: &'a LoadedObject<Role>,
-    /// Why this one.
     pub assignment: Option<&'a RoleAssignment>,
 }
 
-/// Whose rights are looked at.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The user as named, if one was.
+    /// The user as given.
     pub label: Option<String>,
-    /// The user's id. `{self}` while it is not known, which equals nothing but itself.
+    /// [`UNKNOWN_USER`] if it is unknown.
     pub user_id: String,
-    /// Amigo's id of the organization.
+    /// The organization's id at Amigo.
     pub org_id: String,
     /// The role's name at Amigo.
     pub role_name: String,
-    /// The role's grants.
-    pub role: Vec<LocatedGrant>,
-    /// The live temporary grants.
-    pub temporary: Vec<LocatedGrant>,
-    /// Whether the API knows Deny, if that is known.
+    pub role_grants: Vec<LocatedGrant>,
+    pub temporary_grants: Vec<LocatedGrant>,
     pub model: Option<PermissionModelStatus>,
-    /// What was assumed, for the user to know.
+    /// Assumptions and warnings.
     pub notes: Vec<String>,
-    /// Temporary grants of other namespaces were not looked at.
-    pub elsewhere: bool,
+    /// Whether other namespaces may contain temporary grants of the user.
+    pub has_unread_grants: bool,
 }
 
-/// Stands for a user id that is not known.
+/// The id of an unknown user, which equals only itself.
 pub const UNKNOWN_USER: &str = "{self}";
 
 impl Subject {
-    /// The caller of the check.
-    #[must_use]
-    pub fn caller(&self) -> Caller<'_> {
-        Caller { user_id: &self.user_id, org_id: &self.org_id, role_name: &self.role_name }
-    }
-
-    /// The role and the temporary grants of whom the wish names. The Organization is that of the chosen role, if it
-    /// could be read.
-    #[must_use]
-    pub fn new(world: &World, wish: &Wish, choice: &Choice<'_>, organization: Option<&Organization>) -> Self {
-        let role = choice.role.object();
+    pub fn new(
+        inventory: &Inventory,
+        query: &SubjectQuery,
+        selection: &Selection<'_>,
+        organization: Option<&Organization>,
+    ) -> Self {
+        let role = selection.role.object();
         let reference = &role.spec.organization_ref;
-        let mut notes = Vec::new();
-        if world.now.is_some() {
-            let status = role.status.as_ref();
-            notes.extend(not_ready(role, status.map(|status| &status.conditions[..])));
-            // Amigo may still know the user by another role, or by none.
-            notes.extend(choice.assignment.and_then(|assignment| {
-                let status = assignment.status.as_ref();
-                not_ready(assignment, status.map(|status| &status.conditions[..]))
-            }));
-        }
-        let org_id = wish.org_id.clone().or_else(|| organization.map(org_id)).unwrap_or_else(|| {
+        let mut notes = if inventory.is_from_cluster() { readiness_notes(selection) } else { Vec::new() };
+        let org_id = query.org_id.clone().or_else(|| organization.map(org_id)).unwrap_or_else(|| {
             notes.push(format!(
-                "the organization's id is taken to be {:?}, as organizationRef says; else add --org",
+                "using the name of the Organization, {:?}, as the organization's id; set another with --org-id",
                 reference.name
             ));
             reference.name.clone()
         });
-        let known = user_id(world, wish, choice);
-        let user_id = known.clone().unwrap_or_else(|| UNKNOWN_USER.to_owned());
-        let temporary = temporary(world, wish, known.as_deref(), reference, &org_id, &mut notes);
+        let user_id = user_id(inventory, query, selection);
+        let mut temporary_grants = Vec::new();
+        let grants = inventory.grants.iter();
+        for loaded in grants.filter(|loaded| loaded.object().spec.organization_ref == *reference) {
+            let is_from_cluster = inventory.is_from_cluster();
+            if is_grant_of_subject(loaded.object(), query, user_id.as_deref(), is_from_cluster, &mut notes) {
+                temporary_grants.extend(resolve_grant(loaded, &org_id, inventory.now, &mut notes));
+            }
+        }
         Self {
-            label: wish.user.as_ref().map(|user| user.label().to_owned()),
-            user_id,
+            label: query.user.as_ref().map(|user| user.label().to_owned()),
+            user_id: user_id.unwrap_or_else(|| UNKNOWN_USER.to_owned()),
             org_id,
             role_name: role.remote_name(),
-            role: choice.role.grants(),
-            temporary,
+            role_grants: selection.role.grants(),
+            temporary_grants,
             model: organization.and_then(known_model),
             notes,
-            elsewhere: world.now.is_some() && wish.user.is_some(),
+            has_unread_grants: inventory.is_from_cluster() && query.user.is_some(),
         }
+    }
+
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { user_id: &self.user_id, org_id: &self.org_id, role_name: &self.role_name }
     }
 }
 
-/// Finds the role to look at.
-///
 /// # Errors
-/// When it is not known which, or what it allows.
-pub fn choose<'a>(world: &'a World, wish: &Wish) -> Result<Choice<'a>, Failure> {
-    if let Some(name) = &wish.as_role {
-        let found = roles(world, wish).filter(|role| role.has_name(name)).collect();
-        return Ok(Choice { role: only(found, world, wish, name)?, assignment: None });
+/// When the role is ambiguous, or no object describes it.
+pub fn select_role<'a>(inventory: &'a Inventory, query: &SubjectQuery) -> Result<Selection<'a>, Failure> {
+    let roles: Vec<_> =
+        inventory.roles.iter().filter(|role| is_in_organization(query, &role.object().spec.organization_ref)).collect();
+    if let Some(name) = &query.as_role {
+        return Ok(Selection { role: role_by_name(&roles, name)?, assignment: None });
     }
-    let Some(user) = &wish.user else {
-        return Ok(Choice { role: only(roles(world, wish).collect(), world, wish, "")?, assignment: None });
+    let Some(user) = &query.user else {
+        return Ok(Selection { role: single_role(&roles)?, assignment: None });
     };
-    let in_files = world.now.is_none();
-    match assignment(world, wish, user)? {
-        Some(assignment) => Ok(Choice { role: assigned(world, assignment)?, assignment: Some(assignment) }),
-        None if in_files && roles(world, wish).count() == 1 => {
-            Ok(Choice { role: only(roles(world, wish).collect(), world, wish, "")?, assignment: None })
+    match find_assignment(inventory, query, user)? {
+        Some(assignment) => Ok(Selection { role: assigned_role(inventory, assignment)?, assignment: Some(assignment) }),
+        None if !inventory.is_from_cluster() && roles.len() == 1 => Ok(Selection { role: roles[0], assignment: None }),
+        None => Err(Failure::failed(format!("no RoleAssignment found for {}", user.label()))
+            .advise(format!("choose a role with --as-role NAME; {}", available(&roles)))),
+    }
+}
+
+fn is_in_organization(query: &SubjectQuery, reference: &NameReference) -> bool {
+    query.organization.as_ref().is_none_or(|name| *name == reference.name)
+}
+
+fn role_by_name<'a>(roles: &[&'a LoadedObject<Role>], name: &str) -> Result<&'a LoadedObject<Role>, Failure> {
+    match roles.iter().filter(|role| role.has_name(name)).collect::<Vec<_>>()[..] {
+        [role] => Ok(role),
+        [] => Err(Failure::failed(format!("Role {name} not found")).advise(available(roles))),
+        _ => Err(Failure::usage(format!("several Roles have the name {name}")).advise(format!(
+            "use the name of an object, or choose an Organization with --organization; {}",
+            available(roles)
+        ))),
+    }
+}
+
+fn single_role<'a>(roles: &[&'a LoadedObject<Role>]) -> Result<&'a LoadedObject<Role>, Failure> {
+    match roles {
+        [role] => Ok(role),
+        [] => Err(Failure::failed("no Role found").advise(available(roles))),
+        _ => {
+            Err(Failure::usage("several Roles found")
+                .advise(format!("choose one with --as-role; {}", available(roles))))
         }
-        None => Err(Failure::failed(format!("no RoleAssignment here says which role {} has", user.label()))
-            .advise(format!("say which role to look at with --as-role NAME; {}", names(world, wish)))),
     }
 }
 
-fn roles<'a, 'w>(world: &'a World, wish: &'w Wish) -> impl Iterator<Item = &'a LoadedObject<Role>> + use<'a, 'w> {
-    world.roles.iter().filter(|role| in_environment(wish, &role.object().spec.organization_ref))
-}
-
-fn in_environment(wish: &Wish, reference: &NameReference) -> bool {
-    wish.environment.as_ref().is_none_or(|name| *name == reference.name)
-}
-
-fn only<'a>(
-    mut found: Vec<&'a LoadedObject<Role>>,
-    world: &World,
-    wish: &Wish,
-    name: &str,
-) -> Result<&'a LoadedObject<Role>, Failure> {
-    let wanted = if name.is_empty() { "Role".to_owned() } else { format!("Role {name}") };
-    match (found.pop(), found.is_empty()) {
-        (Some(role), true) => Ok(role),
-        (None, _) => Err(Failure::failed(format!("there is no {wanted} here")).advise(names(world, wish))),
-        (Some(_), false) if name.is_empty() => Err(Failure::usage("there are several Roles")
-            .advise(format!("choose one with --as-role; {}", names(world, wish)))),
-        (Some(_), false) => Err(Failure::usage(format!("several Roles are called {name}"))
-            .advise(format!("choose by the object's name, or an Organization with -e; {}", names(world, wish)))),
-    }
-}
-
-fn names(world: &World, wish: &Wish) -> String {
-    let name = |role: &LoadedObject<Role>| {
+fn available(roles: &[&LoadedObject<Role>]) -> String {
+    let name = |role: &&LoadedObject<Role>| {
         let (object, remote) = (role.object().name_any(), role.object().remote_name());
         if object == remote { object } else { format!("{object} ({remote})") }
     };
-    let mut names: Vec<_> = roles(world, wish).map(name).collect();
+    let mut names: Vec<_> = roles.iter().map(name).collect();
     names.sort();
-    if names.is_empty() { "no Role is here".to_owned() } else { format!("there are: {}", names.join(", ")) }
+    if names.is_empty() { "there are no Roles".to_owned() } else { format!("available Roles: {}", names.join(", ")) }
 }
 
-/// The assignment in charge of a user: of several, the oldest, as the operator has it.
-fn assignment<'a>(world: &'a World, wish: &Wish, user: &UserReference) -> Result<Option<&'a RoleAssignment>, Failure> {
-    let about = |assignment: &&RoleAssignment| {
-        let looked_up = assignment.status.as_ref().and_then(|status| status.user_id.as_deref());
-        in_environment(wish, &assignment.spec.organization_ref)
-            && is_user(&assignment.spec.user, looked_up, user, wish.user_id.as_deref())
+/// The oldest assignment of a user, which is the one that the operator applies.
+fn find_assignment<'a>(
+    inventory: &'a Inventory,
+    query: &SubjectQuery,
+    user: &UserReference,
+) -> Result<Option<&'a RoleAssignment>, Failure> {
+    let is_of_user = |assignment: &&RoleAssignment| {
+        let known_id = assignment.status.as_ref().and_then(|status| status.user_id.as_deref());
+        is_in_organization(query, &assignment.spec.organization_ref)
+            && is_user(&assignment.spec.user, known_id, user, query.user_id.as_deref())
     };
-    let found: Vec<_> = world.assignments.iter().filter(about).collect();
+    let found: Vec<_> = inventory.assignments.iter().filter(is_of_user).collect();
     let organization = |assignment: &RoleAssignment| assignment.spec.organization_ref.name.clone();
-    if let [first, rest @ ..] = &found[..]
-        && rest.iter().any(|other| organization(other) != organization(first))
-    {
+    if found.windows(2).any(|pair| organization(pair[0]) != organization(pair[1])) {
         return Err(Failure::usage(format!("{} has roles in several Organizations", user.label()))
-            .advise("choose one with -e NAME"));
+            .advise("choose one with --organization NAME"));
     }
-    if world.now.is_none() && found.len() > 1 {
-        return Err(Failure::usage(format!("several RoleAssignments are for {}", user.label()))
-            .advise("a user has exactly one role: remove all but one"));
+    if !inventory.is_from_cluster() && found.len() > 1 {
+        return Err(Failure::usage(format!("several RoleAssignments found for {}", user.label()))
+            .advise("keep one, because a user has exactly one role"));
     }
     Ok(found.into_iter().min_by_key(|object| (object.creation_timestamp().map(|time| time.0), object.uid())))
 }
 
-fn assigned<'a>(world: &'a World, assignment: &RoleAssignment) -> Result<&'a LoadedObject<Role>, Failure> {
+fn assigned_role<'a>(inventory: &'a Inventory, assignment: &RoleAssignment) -> Result<&'a LoadedObject<Role>, Failure> {
     let spec = &assignment.spec;
-    let fits = |role: &&LoadedObject<Role>| {
+    let is_assigned = |role: &&LoadedObject<Role>| {
         let object = role.object();
-        let named = match (&spec.role_ref, &spec.role_name) {
+        let has_name = match (&spec.role_ref, &spec.role_name) {
             (Some(reference), _) => object.name_any() == reference.name && object.namespace() == assignment.namespace(),
             (None, name) => Some(object.remote_name()) == *name,
         };
-        named && object.spec.organization_ref == spec.organization_ref
+        has_name && object.spec.organization_ref == spec.organization_ref
     };
-    let name = spec.role_ref.as_ref().map(|reference| &reference.name).or(spec.role_name.as_ref());
-    let name = name.map_or("", String::as_str);
-    world.roles.iter().find(fits).ok_or_else(|| {
-        let user = spec.user.label();
-        let said = match spec.role_ref {
-            Some(_) => format!("{user} has Role {name}, and there is no such object here"),
-            None => {
-                format!("{user} has the role {name}, which no object here describes: only Amigo knows what it allows")
-            }
+    inventory.roles.iter().find(is_assigned).ok_or_else(|| {
+        let name = spec.role_ref.as_ref().map(|reference| &reference.name).or(spec.role_name.as_ref());
+        let (user, name) = (spec.user.label(), name.map_or("", String::as_str));
+        let message = match spec.role_ref {
+            Some(_) => format!("Role {name} of {user} not found"),
+            None => format!("{user} has the role {name} at Amigo, but no Role describes it"),
         };
-        let environment = &spec.organization_ref.name;
-        Failure::failed(said)
-            .advise(format!("`kubectl amigo role export -e {environment} {name}` writes it down as a manifest"))
+        let organization = &spec.organization_ref.name;
+        Failure::failed(message).advise(format!(
+            "to get its manifest, run `kubectl amigo role export --organization {organization} {name}`"
+        ))
     })
 }
 
-/// Whether a reference means the user, whose id may be known.
-fn is_user(reference: &UserReference, looked_up: Option<&str>, user: &UserReference, user_id: Option<&str>) -> bool {
+/// Whether a reference means the user. `known_id` is the id of the reference.
+fn is_user(reference: &UserReference, known_id: Option<&str>, user: &UserReference, user_id: Option<&str>) -> bool {
     let by_email =
         matches!((&reference.email, &user.email), (Some(one), Some(other)) if one.eq_ignore_ascii_case(other));
     let id = user.user_id.as_deref().or(user_id);
-    by_email || id.is_some_and(|id| reference.user_id.as_deref() == Some(id) || looked_up == Some(id))
+    by_email || id.is_some_and(|id| reference.user_id.as_deref() == Some(id) || known_id == Some(id))
 }
 
-fn user_id(world: &World, wish: &Wish, choice: &Choice<'_>) -> Option<String> {
-    let user = wish.user.as_ref();
-    let given = wish.user_id.clone().or_else(|| user.and_then(|user| user.user_id.clone()));
-    let assigned = || {
-        let assignment = choice.assignment?;
-        let looked_up = assignment.status.as_ref().and_then(|status| status.user_id.clone());
-        assignment.spec.user.user_id.clone().or(looked_up)
+fn user_id(inventory: &Inventory, query: &SubjectQuery, selection: &Selection<'_>) -> Option<String> {
+    let user = query.user.as_ref();
+    let given = query.user_id.clone().or_else(|| user.and_then(|user| user.user_id.clone()));
+    let of_assignment = || {
+        let assignment = selection.assignment?;
+        let in_status = assignment.status.as_ref().and_then(|status| status.user_id.clone());
+        assignment.spec.user.user_id.clone().or(in_status)
     };
-    let issued = || {
-        let reference = &choice.role.object().spec.organization_ref;
-        let mut objects =
-            world.grants.iter().map(LoadedObject::object).filter(|grant| grant.spec.organization_ref == *reference);
-        objects.find_map(|grant| {
-            let status = grant.status.as_ref()?;
-            is_user(&grant.spec.user, None, user?, None).then(|| status.user_id.clone())?
+    let of_grants = || {
+        let reference = &selection.role.object().spec.organization_ref;
+        let mut grants = inventory.grants.iter().map(LoadedObject::object);
+        grants.find_map(|grant| {
+            let is_of_user = grant.spec.organization_ref == *reference && is_user(&grant.spec.user, None, user?, None);
+            grant.status.as_ref().filter(|_| is_of_user)?.user_id.clone()
         })
     };
-    given.or_else(assigned).or_else(issued)
+    given.or_else(of_assignment).or_else(of_grants)
 }
 
-fn temporary(
-    world: &World,
-    wish: &Wish,
+/// In files, a grant without a given user counts as the caller's.
+fn is_grant_of_subject(
+    grant: &TemporaryPermissionGrant,
+    query: &SubjectQuery,
     user_id: Option<&str>,
-    reference: &NameReference,
+    is_from_cluster: bool,
+    notes: &mut Vec<String>,
+) -> bool {
+    let (name, owner) = (grant.name_any(), &grant.spec.user);
+    let known_id = grant.status.as_ref().and_then(|status| status.user_id.as_deref());
+    let is_of_user = query.user.as_ref().map(|user| is_user(owner, known_id, user, user_id));
+    match is_of_user {
+        None if !is_from_cluster => {
+            notes.push(format!("TemporaryPermissionGrant {name} counts as active and as the caller's"));
+        }
+        Some(false) if !is_from_cluster => {
+            notes.push(format!("ignoring TemporaryPermissionGrant {name}, because it is for {}", owner.label()));
+        }
+        _ => {}
+    }
+    is_of_user.unwrap_or(!is_from_cluster)
+}
+
+/// The active permissions of a temporary grant.
+fn resolve_grant(
+    loaded: &LoadedObject<TemporaryPermissionGrant>,
     org_id: &str,
+    now: Option<Timestamp>,
     notes: &mut Vec<String>,
 ) -> Vec<LocatedGrant> {
-    let mut sources = Vec::new();
-    for found in world.grants.iter().filter(|found| found.object().spec.organization_ref == *reference) {
-        let object = found.object();
-        let name = object.name_any();
-        let looked_up = object.status.as_ref().and_then(|status| status.user_id.as_deref());
-        match &wish.user {
-            Some(user) if is_user(&object.spec.user, looked_up, user, user_id) => {}
-            None if world.now.is_none() => {
-                notes.push(format!("TemporaryPermissionGrant {name} counts as live, and as the caller's"));
-            }
-            Some(_) if world.now.is_none() => {
-                notes.push(format!("TemporaryPermissionGrant {name} is for {} and left out", object.spec.user.label()));
-                continue;
-            }
-            _ => continue,
-        }
-        match found.grants(org_id, None) {
-            Ok(all) => sources.extend(live(object, all, world.now)),
-            // What was not issued needs no explanation here.
-            Err(_) if world.now.is_some() => {}
-            Err(UnresolvedGrant::UnknownOwner) => notes.push(format!(
-                "TemporaryPermissionGrant {name} is left out, as the owner of its conversation is not known: write conversation.ownerUserId"
-            )),
-            Err(UnresolvedGrant::InvalidSpec) => notes.push(format!(
-                "TemporaryPermissionGrant {name} is left out: it must have exactly one of conversation and permissions"
-            )),
-        }
-    }
-    sources
+    let reason = match (loaded.grants(org_id, None), now) {
+        (Ok(grants), None) => return grants,
+        (Ok(grants), Some(now)) => return active(loaded.object(), grants, now),
+        // The operator does not issue an unresolved grant, and its status says why.
+        (Err(_), Some(_)) => return Vec::new(),
+        (Err(UnresolvedGrant::UnknownOwner), None) => "set conversation.ownerUserId",
+        (Err(UnresolvedGrant::InvalidSpec), None) => "set exactly one of conversation and permissions",
+    };
+    notes.push(format!("ignoring TemporaryPermissionGrant {}: {reason}", loaded.object().name_any()));
+    Vec::new()
 }
 
-/// Those permissions of an object that are live now.
-fn live(object: &TemporaryPermissionGrant, all: Vec<LocatedGrant>, now: Option<Timestamp>) -> Vec<LocatedGrant> {
-    let Some(now) = now else { return all };
+fn active(object: &TemporaryPermissionGrant, grants: Vec<LocatedGrant>, now: Timestamp) -> Vec<LocatedGrant> {
     let Some(status) = object.status.as_ref().filter(|status| status.phase == Some(Phase::Active)) else {
         return Vec::new();
     };
-    let end = |slot: usize| {
+    let expiry = |slot: usize| {
         let issued = status.grants.iter().filter(|issued| usize::try_from(issued.slot) == Ok(slot));
-        issued.map(|issued| issued.expires_at).max().filter(|end| *end > now)
+        issued.map(|issued| issued.expires_at).max().filter(|expiry| *expiry > now)
     };
-    let until = |(slot, located): (usize, LocatedGrant)| {
-        let description = Some(format!("until {}", end(slot)?));
+    let with_expiry = |(slot, located): (usize, LocatedGrant)| {
+        let description = Some(format!("until {}", expiry(slot)?));
         Some(LocatedGrant { origin: Origin { description, ..located.origin }, ..located })
     };
-    all.into_iter().enumerate().filter_map(until).collect()
+    grants.into_iter().enumerate().filter_map(with_expiry).collect()
 }
 
-/// What to say of an object that may not be at Amigo as it is here.
-fn not_ready<K: Resource<DynamicType = ()>>(object: &K, conditions: Option<&[Condition]>) -> Option<String> {
+/// Warnings about objects that may differ from Amigo. Amigo may know the user by another role, or by none.
+fn readiness_notes(selection: &Selection<'_>) -> Vec<String> {
+    let role = selection.role.object();
+    let role_status = role.status.as_ref().map(|status| &status.conditions[..]);
+    let of_assignment = selection.assignment.and_then(|assignment| {
+        let status = assignment.status.as_ref().map(|status| &status.conditions[..]);
+        readiness_note(assignment, status)
+    });
+    readiness_note(role, role_status).into_iter().chain(of_assignment).collect()
+}
+
+fn readiness_note<K: Resource<DynamicType = ()>>(object: &K, conditions: Option<&[Condition]>) -> Option<String> {
     let (kind, name) = (K::kind(&()), object.name_any());
     let ready = conditions::find(conditions.unwrap_or_default(), condition::READY);
     match ready.filter(|ready| ready.observed_generation == object.meta().generation) {
         Some(ready) if ready.status == ConditionStatus::True.as_str() => None,
         Some(ready) => Some(format!(
-            "{kind} {name} is not Ready ({}), so Amigo may allow something else: {}",
+            "{kind} {name} is not Ready ({}), so the result at Amigo may differ: {}",
             ready.reason,
             one_line(&ready.message)
         )),
-        None => Some(format!("the operator has not seen the present {kind} {name}, so Amigo may allow something else")),
+        None => Some(format!(
+            "the operator has not reconciled the latest spec of {kind} {name}, so the result at Amigo may differ"
+        )),
     }
 }
 
 fn org_id(organization: &Organization) -> String {
-    let seen = organization.status.as_ref().and_then(|status| status.org_id.clone());
-    seen.unwrap_or_else(|| organization.spec.organization.clone())
+    let in_status = organization.status.as_ref().and_then(|status| status.org_id.clone());
+    in_status.unwrap_or_else(|| organization.spec.organization.clone())
 }

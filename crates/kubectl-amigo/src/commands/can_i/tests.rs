@@ -3,24 +3,20 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::{
-    answer::{Answer, permission},
-    subject::World,
-    *,
-};
+use super::*;
 use crate::{
     manifests::{Manifests, SourceFile},
     verdict::LoadedObject,
 };
 
 #[derive(Debug, clap::Parser)]
-struct Line {
+struct CommandLine {
     #[command(flatten)]
     arguments: Arguments,
 }
 
 fn arguments(line: &str) -> Arguments {
-    Line::try_parse_from(format!("can-i {line}").split_whitespace()).unwrap().arguments
+    CommandLine::try_parse_from(format!("can-i {line}").split_whitespace()).unwrap().arguments
 }
 
 fn object(kind: &str, name: &str, spec: &Json, status: &Json) -> Json {
@@ -66,41 +62,36 @@ fn read(objects: &[Json]) -> Manifests {
 }
 
 /// A namespace with these objects, at noon.
-fn cluster(objects: &[Json]) -> World {
+fn cluster(objects: &[Json]) -> Inventory {
     let manifests = read(objects);
-    World {
+    Inventory {
         roles: manifests.roles.into_iter().map(|manifest| LoadedObject::Cluster(manifest.object)).collect(),
         assignments: manifests.assignments.into_iter().map(|manifest| manifest.object).collect(),
         grants: manifests.grants.into_iter().map(|manifest| LoadedObject::Cluster(manifest.object)).collect(),
+        organizations: Vec::new(),
         now: Some("2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap()),
     }
 }
 
-fn files(objects: &[Json]) -> World {
-    let manifests = read(objects);
-    World {
-        roles: manifests.roles.into_iter().map(LoadedObject::File).collect(),
-        assignments: manifests.assignments.into_iter().map(|manifest| manifest.object).collect(),
-        grants: manifests.grants.into_iter().map(LoadedObject::File).collect(),
-        now: None,
-    }
+fn files(objects: &[Json]) -> Inventory {
+    Inventory::from_manifests(read(objects))
 }
 
-fn ask(world: &World, line: &str) -> Result<Json, Failure> {
-    ask_in(world, line, None)
+fn check(inventory: &Inventory, line: &str) -> Result<Json, Failure> {
+    check_with_model(inventory, line, None)
 }
 
-fn ask_in(world: &World, line: &str, model: Option<PermissionModelStatus>) -> Result<Json, Failure> {
+fn check_with_model(inventory: &Inventory, line: &str, model: Option<PermissionModelStatus>) -> Result<Json, Failure> {
     let arguments = arguments(line);
-    let wish = arguments.wish();
-    let choice = choose(world, &wish)?;
+    let query = arguments.query();
+    let selection = select_role(inventory, &query)?;
     let mut organization = Organization::new("production", amigo_api::OrganizationSpec::default());
     organization.spec.organization = "acme".to_owned();
     organization.status = Some(amigo_api::OrganizationStatus { permission_model: model, ..Default::default() });
-    let subject = Subject::new(world, &wish, &choice, Some(&organization));
-    let permission = permission(&arguments.permission)?;
-    let answer = Answer::new(&subject, &permission, &arguments.attributes)?;
-    Ok(serde_json::to_value(&answer).unwrap())
+    let subject = Subject::new(inventory, &query, &selection, Some(&organization));
+    let permission = parse_permission(&arguments.permission)?;
+    let report = Report::new(&subject, &permission, &arguments.attributes)?;
+    Ok(serde_json::to_value(&report).unwrap())
 }
 
 const EVE: &str = "--user eve@example.com";
@@ -115,42 +106,45 @@ fn assigned() -> Vec<Json> {
 }
 
 #[test]
-fn a_users_role_is_that_of_the_assignment_and_its_status_knows_the_id() {
-    let answer = ask(&cluster(&assigned()), &format!("{OWN}user-eve {EVE}")).unwrap();
+fn assignment_gives_the_users_role_and_id() {
+    let report = check(&cluster(&assigned()), &format!("{OWN}user-eve {EVE}")).unwrap();
     assert_eq!(
-        (&answer["allowed"], &answer["roleName"], &answer["userId"]),
+        (&report["allowed"], &report["roleName"], &report["userId"]),
         (&json!(true), &json!("viewer"), &json!("user-eve"))
     );
-    assert_eq!((&answer["orgId"], &answer["notes"]), (&json!("acme"), &json!([])));
-    let by_id = ask(&cluster(&assigned()), &format!("{OWN}{{self}} --user user-eve")).unwrap();
+    assert_eq!((&report["orgId"], &report["notes"]), (&json!("acme"), &json!([])));
+    let by_id = check(&cluster(&assigned()), &format!("{OWN}{{self}} --user user-eve")).unwrap();
     assert_eq!(by_id["allowed"], json!(true));
 }
 
 #[test]
-fn what_only_amigo_knows_is_never_guessed() {
+fn role_without_object_is_an_error() {
     let by_name = assignment("eve", "eve@example.com", &json!({ "roleName": "DefaultUserRole" }));
-    let unknown = ask(&cluster(&[role("viewer"), by_name]), &format!("{OWN}x {EVE}")).unwrap_err();
-    assert!(unknown.message.contains("DefaultUserRole, which no object here describes"), "{unknown}");
-    let nobody = ask(&cluster(&assigned()), &format!("{OWN}x --user pat@example.com")).unwrap_err();
-    assert!(nobody.message.contains("no RoleAssignment here says which role pat@example.com has"), "{nobody}");
+    let unknown = check(&cluster(&[role("viewer"), by_name]), &format!("{OWN}x {EVE}")).unwrap_err();
+    assert!(unknown.message.contains("DefaultUserRole at Amigo, but no Role describes it"), "{unknown}");
+    let nobody = check(&cluster(&assigned()), &format!("{OWN}x --user pat@example.com")).unwrap_err();
+    assert!(nobody.message.contains("no RoleAssignment found for pat@example.com"), "{nobody}");
     let described = assignment("eve", "eve@example.com", &json!({ "roleName": "viewer" }));
-    assert!(ask(&cluster(&[role("viewer"), described]), &format!("{OWN}user-eve {EVE}")).is_ok());
+    assert!(check(&cluster(&[role("viewer"), described]), &format!("{OWN}user-eve {EVE}")).is_ok());
 }
 
 #[test]
-fn a_role_that_is_not_ready_is_said_to_be_so() {
+fn role_that_is_not_ready_gets_a_note() {
     let mut changed = assigned();
     changed[0]["metadata"]["generation"] = json!(2);
-    let answer = ask(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap();
-    assert!(answer["notes"][0].as_str().unwrap().contains("has not seen the present Role viewer"), "{answer}");
+    let report = check(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap();
+    assert!(
+        report["notes"][0].as_str().unwrap().contains("has not reconciled the latest spec of Role viewer"),
+        "{report}"
+    );
 }
 
 #[test]
-fn an_assignment_that_is_not_ready_is_said_to_be_so() {
+fn assignment_that_is_not_ready_gets_a_note() {
     let note = |change: &dyn Fn(&mut Json)| {
         let mut changed = assigned();
         change(&mut changed[2]);
-        ask(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap()["notes"].to_string()
+        check(&cluster(&changed), &format!("{OWN}user-eve {EVE}")).unwrap()["notes"].to_string()
     };
     assert_eq!(note(&|_| ()), "[]");
     let refused = note(&|assignment| {
@@ -162,24 +156,24 @@ fn an_assignment_that_is_not_ready_is_said_to_be_so() {
         "{refused}"
     );
     let changed = note(&|assignment| assignment["metadata"]["generation"] = json!(2));
-    assert!(changed.contains("has not seen the present RoleAssignment eve"), "{changed}");
+    assert!(changed.contains("has not reconciled the latest spec of RoleAssignment eve"), "{changed}");
 }
 
 #[test]
-fn only_what_was_issued_and_lives_counts_of_a_temporary_grant() {
+fn only_issued_and_active_permissions_count() {
     let with = |grant: Json| cluster(&[assigned(), vec![grant]].concat());
     let line = format!("User:GetUserInfo {EVE}");
-    let alive = ask(&with(temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")), &line).unwrap();
+    let alive = check(&with(temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")), &line).unwrap();
     assert_eq!((&alive["reason"], &alive["grants"][0]["path"]), (&json!("TemporaryGrant"), &json!("permissions[1]")));
     for (email, phase, expires_at) in [
         ("pat@example.com", "Pending", "2026-11-23T13:00:00Z"),
         ("eve@example.com", "Expired", "2026-11-23T13:00:00Z"),
         ("eve@example.com", "Active", "2026-11-23T12:00:00Z"),
     ] {
-        let over = ask(&with(temporary(email, phase, expires_at)), &line).unwrap();
+        let over = check(&with(temporary(email, phase, expires_at)), &line).unwrap();
         assert_eq!(over["reason"], json!("NoGrant"), "{email} {phase} {expires_at}");
     }
-    let not_issued = ask(
+    let not_issued = check(
         &with(temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")),
         &line.replace("User:GetUserInfo", "Conversation:CreateConversation"),
     );
@@ -187,11 +181,9 @@ fn only_what_was_issued_and_lives_counts_of_a_temporary_grant() {
 }
 
 #[test]
-fn a_denial_says_which_grants_were_not_looked_at() {
-    let notes = |line: &str| ask(&cluster(&assigned()), line).unwrap()["notes"].to_string();
-    assert!(
-        notes(&format!("User:GetUserInfo {EVE}")).contains("temporary grants of other namespaces were not looked at")
-    );
+fn denial_names_the_namespaces_it_ignores() {
+    let notes = |line: &str| check(&cluster(&assigned()), line).unwrap()["notes"].to_string();
+    assert!(notes(&format!("User:GetUserInfo {EVE}")).contains("ignores temporary grants of other namespaces"));
     for settled in [format!("{OWN}user-eve {EVE}"), format!("Conversation:CreateConversation {EVE}")] {
         assert!(!notes(&settled).contains("other namespaces"), "{settled}");
     }
@@ -199,102 +191,100 @@ fn a_denial_says_which_grants_were_not_looked_at() {
 }
 
 #[test]
-fn temporary_grants_count_with_as_role_only_for_a_named_user() {
-    let world = cluster(&[assigned(), vec![temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]].concat());
+fn as_role_counts_temporary_grants_of_a_given_user() {
+    let inventory =
+        cluster(&[assigned(), vec![temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]].concat());
     let as_role =
-        |more: &str| ask(&world, &format!("User:GetUserInfo --as-role other {more}")).unwrap()["allowed"].clone();
+        |more: &str| check(&inventory, &format!("User:GetUserInfo --as-role other {more}")).unwrap()["allowed"].clone();
     assert_eq!((as_role(""), as_role(EVE)), (json!(false), json!(true)));
 }
 
 #[test]
-fn a_user_id_that_is_not_known_is_not_guessed() {
-    let world = files(&[role("viewer")]);
-    assert_eq!(ask(&world, &format!("{OWN}{{self}}")).unwrap()["allowed"], json!(true));
-    let unknown = ask(&world, &format!("{OWN}dana {EVE}")).unwrap_err();
-    assert!(
-        unknown.message.contains("whether conversation_user_id \"dana\" is eve@example.com is not known"),
-        "{unknown}"
-    );
-    assert_eq!(ask(&world, &format!("{OWN}dana {EVE} --user-id user-eve")).unwrap()["allowed"], json!(false));
+fn unknown_user_id_is_an_error_if_it_matters() {
+    let inventory = files(&[role("viewer")]);
+    assert_eq!(check(&inventory, &format!("{OWN}{{self}}")).unwrap()["allowed"], json!(true));
+    let unknown = check(&inventory, &format!("{OWN}dana {EVE}")).unwrap_err();
+    assert!(unknown.message.contains("unknown whether conversation_user_id \"dana\" is eve@example.com"), "{unknown}");
+    assert_eq!(check(&inventory, &format!("{OWN}dana {EVE} --user-id user-eve")).unwrap()["allowed"], json!(false));
 }
 
 #[test]
-fn an_unknown_user_may_be_whoever_a_condition_names() {
+fn unknown_user_may_be_the_user_of_a_condition() {
     let mut shut = role("viewer");
     shut["spec"]["permissionGrants"][0]["conditions"] =
         json!({ "conversation_user_id": { "type": "NotEquals", "value": "user-dana" } });
-    let unknown = ask(&files(&[shut]), &format!("{OWN}{{self}} {EVE}")).unwrap_err();
-    assert!(unknown.message.contains("whether \"user-dana\" is eve@example.com is not known"), "{unknown}");
-    assert_eq!(unknown.advice.as_deref(), Some("say the user's id with --user-id ID"));
+    let unknown = check(&files(&[shut]), &format!("{OWN}{{self}} {EVE}")).unwrap_err();
+    assert!(unknown.message.contains("unknown whether \"user-dana\" is eve@example.com"), "{unknown}");
+    assert_eq!(unknown.advice.as_deref(), Some("set the user's id with --user-id ID"));
 }
 
 #[test]
-fn an_answer_that_is_the_same_for_every_user_needs_no_id() {
+fn unknown_user_id_is_a_note_if_it_is_irrelevant() {
     let mut open = role("viewer");
     let everywhere = json!({ "permissionName": "Conversation:GetConversation" });
     open["spec"]["permissionGrants"].as_array_mut().unwrap().push(everywhere);
-    let answer = ask(&files(&[open]), &format!("{OWN}dana {EVE}")).unwrap();
-    assert_eq!(answer["allowed"], json!(true));
-    assert!(answer["notes"].to_string().contains("the answer is the same in both cases"), "{answer}");
+    let report = check(&files(&[open]), &format!("{OWN}dana {EVE}")).unwrap();
+    assert_eq!(report["allowed"], json!(true));
+    assert!(report["notes"].to_string().contains("the result is the same in both cases"), "{report}");
 }
 
 #[test]
-fn of_several_roles_one_must_be_chosen() {
-    let world = files(&[role("viewer"), role("other")]);
-    let several = ask(&world, OWN).unwrap_err();
+fn several_roles_need_a_choice() {
+    let inventory = files(&[role("viewer"), role("other")]);
+    let several = check(&inventory, OWN).unwrap_err();
     assert_eq!(
         (several.exit, several.advice.as_deref()),
-        (Exit::Usage, Some("choose one with --as-role; there are: other, viewer"))
+        (Exit::Usage, Some("choose one with --as-role; available Roles: other, viewer"))
     );
-    assert!(ask(&world, &format!("{OWN}{{self}} --as-role viewer")).is_ok());
-    let none = ask(&world, &format!("{OWN}x --as-role vewer")).unwrap_err();
-    assert!(none.message.contains("no Role vewer"), "{none}");
+    assert!(check(&inventory, &format!("{OWN}{{self}} --as-role viewer")).is_ok());
+    let none = check(&inventory, &format!("{OWN}x --as-role vewer")).unwrap_err();
+    assert!(none.message.contains("Role vewer not found"), "{none}");
 }
 
 #[test]
-fn in_files_all_temporary_grants_count_and_are_told() {
-    let world = files(&[role("viewer"), temporary("eve@example.com", "Expired", "2026-11-23T12:00:00Z")]);
-    let answer = ask(&world, "User:GetUserInfo").unwrap();
-    assert_eq!(answer["reason"], json!("TemporaryGrant"));
-    assert!(answer["notes"][0].as_str().unwrap().contains("tg counts as live"), "{answer}");
-    let other = ask(&world, "User:GetUserInfo --user pat@example.com").unwrap();
-    assert!(other["notes"][0].as_str().unwrap().contains("is for eve@example.com and left out"), "{other}");
+fn temporary_grants_in_files_count_with_a_note() {
+    let inventory = files(&[role("viewer"), temporary("eve@example.com", "Expired", "2026-11-23T12:00:00Z")]);
+    let report = check(&inventory, "User:GetUserInfo").unwrap();
+    assert_eq!(report["reason"], json!("TemporaryGrant"));
+    assert!(report["notes"][0].as_str().unwrap().contains("tg counts as active"), "{report}");
+    let other = check(&inventory, "User:GetUserInfo --user pat@example.com").unwrap();
+    assert!(other["notes"][0].as_str().unwrap().contains("because it is for eve@example.com"), "{other}");
 }
 
 #[test]
-fn whether_a_deny_bars_temporary_grants_depends_on_the_api() {
-    let world = files(&[role("viewer"), temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]);
+fn deny_limits_temporary_grants_if_api_supports_deny() {
+    let inventory = files(&[role("viewer"), temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]);
     let line = "Conversation:CreateConversation";
-    let reason = |model| ask_in(&world, line, model).unwrap()["reason"].clone();
+    let reason = |model| check_with_model(&inventory, line, model).unwrap()["reason"].clone();
     assert_eq!(reason(Some(PermissionModelStatus::AllowDeny)), json!("DenyGrant"));
     assert_eq!(reason(Some(PermissionModelStatus::AllowOnly)), json!("TemporaryGrant"));
-    let unknown = ask(&world, line).unwrap();
+    let unknown = check(&inventory, line).unwrap();
     assert_eq!(unknown["reason"], json!("DenyGrant"));
     assert!(
-        unknown["notes"].to_string().contains("an organization whose API knows no Deny would allow this"),
+        unknown["notes"].to_string().contains("if the organization's API does not support Deny, this is allowed"),
         "{unknown}"
     );
 }
 
 #[test]
-fn a_role_that_cannot_be_sent_is_said_to_be_so() {
+fn role_without_allow_only_equivalent_gets_a_note() {
     let mut mixed = role("viewer");
     let shut = json!({ "permissionName": "Conversation:GetConversation", "action": "Deny",
                        "conditions": { "conversation_visible_to_admin": { "type": "Equals", "value": false } } });
     mixed["spec"]["permissionGrants"].as_array_mut().unwrap().push(shut);
     let notes = |role: Json| {
         let model = Some(PermissionModelStatus::AllowOnly);
-        ask_in(&files(&[role]), &format!("{OWN}{{self}}"), model).unwrap()["notes"].to_string()
+        check_with_model(&files(&[role]), &format!("{OWN}{{self}}"), model).unwrap()["notes"].to_string()
     };
-    assert!(notes(mixed).contains("the operator does not send the role as it is"));
+    assert!(notes(mixed).contains("the operator does not send this role"));
     assert_eq!(notes(role("viewer")), "[]");
 }
 
 #[test]
-fn a_permission_must_look_like_one_and_a_slip_is_told() {
-    let dotted = permission("Conversation.GetMessage").unwrap_err();
+fn malformed_and_misspelled_permissions_get_advice() {
+    let dotted = parse_permission("Conversation.GetMessage").unwrap_err();
     assert_eq!(dotted.advice.as_deref(), Some("did you mean Conversation:GetMessage?"));
-    let slip = permission("Conversation:GetMesage").unwrap().note.unwrap();
+    let slip = parse_permission("Conversation:GetMesage").unwrap().note.unwrap();
     assert!(slip.contains("did you mean Conversation:GetMessage?"), "{slip}");
-    assert_eq!(permission("Conversation:GetMessage").unwrap().note, None);
+    assert_eq!(parse_permission("Conversation:GetMessage").unwrap().note, None);
 }

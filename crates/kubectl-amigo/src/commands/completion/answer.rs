@@ -63,7 +63,7 @@ fn names_of(command: &str, argument: &Arg) -> Option<Kind> {
         ("revoke" | "explain", "name") => Some(Kind::Grants),
         ("role diff" | "role lint", "name") | (_, "as-role") => Some(Kind::Roles),
         ("can-i", "permission") => Some(Kind::Permissions),
-        (_, "env") => Some(Kind::Organizations),
+        (_, "env" | "organization") => Some(Kind::Organizations),
         _ => None,
     }
 }
