@@ -65,10 +65,6 @@ pub struct Arguments {
     pub output: OutputOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// What the user must know.
 #[expect(clippy::unused_async, reason = "every command is async")]
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
     if arguments.files.files.is_empty() {
@@ -81,6 +77,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
         return Err(no_cases(&arguments));
     }
     let report = Report::new(outcomes);
+    session.console.data(&match arguments.output.format() {
         OutputFormat::Junit => report.to_junit()?,
         format => render(&report, format, Report::to_table)?,
     })?;
