@@ -31,7 +31,7 @@ const BEGINS: &str =
     "- { name: begins conversations, permission: 'Conversation:CreateConversation', expect: Allowed }\n";
 
 #[test]
-fn the_tests_of_the_examples_pass() {
+fn tests_of_the_examples_pass() {
     let tested = run(&mut offline(&["test", "-f", EXAMPLES]));
     assert_eq!(tested.code, 0, "{tested:?}");
     assert!(tested.stdout.ends_with("11 passed, 0 failed\n"), "{}", tested.stdout);
@@ -41,13 +41,13 @@ fn the_tests_of_the_examples_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kubectl_runs_the_tests_too() {
+async fn kubectl_runs_access_tests() {
     let tested = run(kubectl_command(control_plane().await).args(["amigo", "test", "-f", EXAMPLES]));
     assert!(tested.code == 0 && tested.stdout.ends_with("11 passed, 0 failed\n"), "{tested:?}");
 }
 
 #[test]
-fn a_failed_case_tells_the_grant_and_its_line() {
+fn failed_case_shows_the_grant_and_its_line() {
     let tested = test_of(&folder(BEGINS), &[]);
     assert_eq!(
         (tested.code, tested.stdout.as_str()),
@@ -65,7 +65,7 @@ fn a_failed_case_tells_the_grant_and_its_line() {
 }
 
 #[test]
-fn programs_read_json_and_junit() {
+fn test_prints_json_and_junit() {
     let folder = folder(BEGINS);
     let json: serde_json::Value = serde_json::from_str(&test_of(&folder, &["-o", "json"]).stdout).expect("JSON");
     assert_eq!((&json["failed"], &json["cases"][0]["verdict"]["reason"]), (&1.into(), &"DenyGrant".into()));
@@ -81,7 +81,7 @@ fn programs_read_json_and_junit() {
 }
 
 #[test]
-fn a_run_of_nothing_fails() {
+fn test_without_cases_fails() {
     let folder = folder("  []\n");
     let empty = test_of(&folder, &[]);
     assert_eq!((empty.code, empty.stderr.contains("no access test found in .")), (1, true), "{empty:?}");
@@ -92,7 +92,7 @@ fn a_run_of_nothing_fails() {
 }
 
 #[test]
-fn broken_files_end_with_2_and_name_every_line() {
+fn invalid_files_exit_with_2_and_name_lines() {
     let misspelt = test_of(&folder(&BEGINS.replace("expect:", "expects:")), &[]);
     let said = "./tests/viewer.test.yaml:5: unknown field cases.0.expects: check the spelling";
     assert!(misspelt.code == 2 && misspelt.stderr.contains(said), "{misspelt:?}");
@@ -101,7 +101,7 @@ fn broken_files_end_with_2_and_name_every_line() {
 }
 
 #[test]
-fn the_plugin_reads_stdin() {
+fn plugin_reads_manifests_from_stdin() {
     let text = fs::read_to_string(Path::new(EXAMPLES).join("role-viewer.yaml")).expect("a role");
     let mut command: Command = offline(&["can-i", "Conversation:CreateConversation", "-f", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");

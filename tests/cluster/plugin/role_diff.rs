@@ -1,4 +1,4 @@
-//! `kubectl amigo role diff`: what the operator says of a role, and what applying another would change.
+//! `kubectl amigo role diff`, for an object and for files.
 
 use std::io::Write as _;
 
@@ -63,8 +63,8 @@ async fn a_file_shows_what_applying_it_would_change() {
     assert_eq!(more.code, 1, "{more:?}");
     for part in [
         "+ Allow Conversation:GetMessage where",
-        "a new role document",
-        "would newly allow Conversation:GetMessage on org_id = \"acme\"",
+        "a new role document replaces the role",
+        "newly allows Conversation:GetMessage on org_id = \"acme\"",
     ] {
         assert!(more.stdout.contains(part), "{part}: {more:?}");
     }

@@ -1,4 +1,4 @@
-//! `kubectl amigo role export`: what it prints takes the roles over without a change at Amigo.
+//! `kubectl amigo role export`: its manifests adopt roles without a change at Amigo.
 
 use amigo_sandbox::{Change, PermissionModel};
 use test_support::{ENGINEER, Run, STRANGER, TestEnv};

@@ -1,4 +1,4 @@
-//! `kubectl amigo role lint`: over files without a cluster, and over roles in one.
+//! `kubectl amigo role lint`, for files and for objects.
 
 use std::{fs, path::Path};
 
@@ -44,7 +44,7 @@ async fn error_is_found_with_its_line_and_no_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn warnings_count_where_that_is_wanted() {
+async fn lint_strict_fails_on_warnings() {
     let folder =
         folder(&SLIP.replace("{type: Equals, value: '{self_organization}'}", "{type: NotEquals, value: other}"));
     assert_eq!(lint(&folder, &["-f", "."]).await.code, 0);
@@ -52,7 +52,7 @@ async fn warnings_count_where_that_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_read_json_sarif_and_workflow_commands() {
+async fn lint_prints_json_sarif_and_github_commands() {
     let folder = folder(SLIP);
     let json: Value = serde_json::from_str(&lint(&folder, &["-f", ".", "-o", "json"]).await.stdout).expect("JSON");
     assert_eq!(json[0]["code"], "UnknownVariable");
@@ -66,7 +66,7 @@ async fn programs_read_json_sarif_and_workflow_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_to_check_is_no_success() {
+async fn lint_without_roles_fails() {
     let folder = folder("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}");
     for arguments in [["-f", "."].as_slice(), &["-f", "nowhere"], &[]] {
         let nothing = lint(&folder, arguments).await;
@@ -75,7 +75,7 @@ async fn nothing_to_check_is_no_success() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_examples_have_no_errors() {
+async fn lint_of_the_examples_finds_no_errors() {
     let folder = tempfile::tempdir().expect("a folder");
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     for entry in fs::read_dir(examples).expect("examples").filter_map(Result::ok) {

@@ -1,8 +1,8 @@
-//! `kubectl amigo role diff`: what a Role asks for at Amigo, and what applying another would change.
+//! `kubectl amigo role diff`.
 
 mod change;
-mod live;
-mod told;
+mod current;
+mod render;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,10 @@ use clap::Args;
 use kube::{Api, ResourceExt as _};
 
 use self::{
-    change::{Change, Setting},
-    live::Live,
+    change::{Change, OrganizationContext},
+    current::{CurrentRole, SyncState},
 };
+use super::read_role;
 use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
@@ -21,24 +22,25 @@ use crate::{
     output::{OutputFormat, OutputOptions, formats, render},
 };
 
-/// Show what a role in the cluster asks for at Amigo, or what applying files would change.
+/// Compare roles with Amigo, or files with the cluster
 ///
-/// For a NAME: whether the role at Amigo is as the spec says, by the operator's account, and what the spec asks for.
-/// With -f: what differs from the object in the cluster, whether that makes a new role document at Amigo, and what the
-/// role would newly allow or no longer allow.
+/// With NAME, shows the desired role, and whether the role at Amigo is in sync according to the operator. With -f, shows
+/// the changes to the objects in the cluster, the effect at Amigo, and the permissions that a role gains or loses.
 #[derive(Args, Debug)]
 #[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json])))]
 #[command(after_help = "Examples:
-  # is the role at Amigo as its object says?
+  # Check whether the role at Amigo is in sync with its object
   kubectl amigo role diff content-moderator
-  # what would applying these change?
+
+  # Show what applying files would change
   kubectl amigo role diff -f roles/
-  # for a program
+
+  # Print the changes as JSON
   kubectl amigo role diff -f roles/content-moderator.yaml -o json
 
-Exit codes: 0 no difference, 1 differences, 2 wrong usage or trouble, 3 rights are missing.")]
+Exit codes: 0 no difference, 1 differences, 2 wrong usage or an error, 3 missing rights.")]
 pub struct Arguments {
-    /// The Role object.
+    /// The name of a Role.
     #[arg(required_unless_present = "files", conflicts_with = "files")]
     name: Option<String>,
     #[command(flatten)]
@@ -48,94 +50,89 @@ pub struct Arguments {
     output: OutputOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// What the user must know. As 1 says that something differs, trouble is 2.
+/// The exit code 1 means differences, so failures end with 2.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
     let format = arguments.output.format();
-    let compared = match &arguments.name {
-        Some(name) => of_object(name, format, session).await,
-        None => of_files(&arguments.files, format, session).await,
+    let exit = match &arguments.name {
+        Some(name) => diff_current(name, format, session).await,
+        None => diff_files(&arguments.files, format, session).await,
     };
-    compared.map_err(|failure| match failure.exit {
+    exit.map_err(|failure| match failure.exit {
         Exit::Failed => Failure { exit: Exit::Usage, ..failure },
         _ => failure,
     })
 }
 
-async fn of_object(name: &str, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
+async fn diff_current(name: &str, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
     let kubernetes = session.kubernetes().await?;
-    let doing = format!("read Role {name}");
-    let role = kubernetes.api::<Role>().get(name).await.map_err(|error| Failure::of_kube(&doing, &error))?;
-    let setting = Settings::default().of(&role, &kubernetes, session).await?;
-    let live = Live::of(&role, &setting);
-    session.console.data(&render(&live, format, Live::told)?)?;
-    Ok(if live.standing.in_sync { Exit::Granted } else { Exit::Failed })
+    let role = read_role(&kubernetes, name).await?;
+    let context = OrganizationContexts::default().get(&role, &kubernetes, session).await?;
+    let current = CurrentRole::new(&role, &context);
+    session.console.data(&render(&current, format, CurrentRole::to_text)?)?;
+    Ok(if current.state.in_sync { Exit::Granted } else { Exit::Failed })
 }
 
-async fn of_files(files: &FileOptions, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
+async fn diff_files(files: &FileOptions, format: OutputFormat, session: &mut Session) -> Result<Exit, Failure> {
     let manifests = Manifests::read(files)?;
     manifests.require_roles(files)?;
     let kubernetes = session.kubernetes().await?;
-    let mut settings = Settings::default();
+    let mut contexts = OrganizationContexts::default();
     let mut changes = Vec::new();
     for manifest in &manifests.roles {
-        let after = placed(manifest.object.clone(), &kubernetes);
-        let before = there(&after, &kubernetes).await?;
+        let mut after = manifest.object.clone();
+        after.metadata.namespace.get_or_insert_with(|| kubernetes.namespace.clone());
+        let before = applied_role(&after, &kubernetes).await?;
         if let Some(before) = &before {
-            warn_of_drift(before, session);
+            warn_if_not_in_sync(before, session);
         }
-        let setting = settings.of(&after, &kubernetes, session).await?;
-        changes.push(Change::between(before.as_ref(), &after, &setting));
+        let context = contexts.get(&after, &kubernetes, session).await?;
+        changes.push(Change::new(before.as_ref(), &after, &context));
     }
-    let told = |changes: &Vec<Change>| changes.iter().map(Change::told).collect();
-    session.console.data(&render(&changes, format, told)?)?;
+    let to_text = |changes: &[Change]| changes.iter().map(Change::to_text).collect();
+    session.console.data(&render(&changes[..], format, to_text)?)?;
     Ok(if changes.iter().any(Change::differs) { Exit::Failed } else { Exit::Granted })
 }
 
-/// The Role in the namespace where it would be applied.
-fn placed(mut role: Role, kubernetes: &Kubernetes) -> Role {
-    role.metadata.namespace.get_or_insert_with(|| kubernetes.namespace.clone());
-    role
-}
-
-/// The object that applying would change.
-async fn there(role: &Role, kubernetes: &Kubernetes) -> Result<Option<Role>, Failure> {
+/// The object that applying a manifest would change.
+async fn applied_role(role: &Role, kubernetes: &Kubernetes) -> Result<Option<Role>, Failure> {
     let (namespace, name) = (role.namespace().unwrap_or_default(), role.name_any());
     let api: Api<Role> = Api::namespaced(kubernetes.client.clone(), &namespace);
     api.get_opt(&name).await.map_err(|error| Failure::of_kube(&format!("read Role {namespace}/{name}"), &error))
 }
 
-/// The settings of the Organizations looked at so far.
+/// Reads each Organization once.
 #[derive(Default)]
-struct Settings(BTreeMap<String, Setting>);
+struct OrganizationContexts(BTreeMap<String, OrganizationContext>);
 
-impl Settings {
-    /// What is known of a role's organization; a missing Organization is told, and less is said without it.
-    async fn of(&mut self, role: &Role, kubernetes: &Kubernetes, session: &mut Session) -> Result<Setting, Failure> {
+impl OrganizationContexts {
+    async fn get(
+        &mut self,
+        role: &Role,
+        kubernetes: &Kubernetes,
+        session: &mut Session,
+    ) -> Result<OrganizationContext, Failure> {
         let name = &role.spec.organization_ref.name;
-        if let Some(known) = self.0.get(name) {
-            return Ok(known.clone());
+        if let Some(context) = self.0.get(name) {
+            return Ok(context.clone());
         }
-        let api: Api<Organization> = Api::all(kubernetes.client.clone());
-        let doing = format!("read Organization {name}");
-        let organization = api.get_opt(name).await.map_err(|error| Failure::of_kube(&doing, &error))?;
+        let organization = Api::<Organization>::all(kubernetes.client.clone()).get_opt(name).await;
+        let organization =
+            organization.map_err(|error| Failure::of_kube(&format!("read Organization {name}"), &error))?;
         if organization.is_none() {
-            session.console.warn(&format!("Organization {name} does not exist: grants are shown as they are written"));
+            session.console.warn(&format!("Organization {name} not found; showing the grants of the spec"));
         }
-        let setting = organization.as_ref().map(Setting::of).unwrap_or_default();
-        self.0.insert(name.clone(), setting.clone());
-        Ok(setting)
+        let context = organization.as_ref().map(OrganizationContext::new).unwrap_or_default();
+        self.0.insert(name.clone(), context.clone());
+        Ok(context)
     }
 }
 
-/// What is compared with is the object, which the role at Amigo need not be like.
-fn warn_of_drift(before: &Role, session: &mut Session) {
-    let standing = live::LiveState::of(before);
-    if !standing.in_sync {
+/// The comparison is with the object. The role at Amigo may differ from it.
+fn warn_if_not_in_sync(before: &Role, session: &mut Session) {
+    let state = SyncState::new(before);
+    if !state.in_sync {
         let name = before.name_any();
-        session.console.warn(&format!("Role {name} in the cluster may not be what is at Amigo: {}", standing.told()));
+        session.console.warn(&format!("Role {name} is not in sync with Amigo: {}", state.to_text()));
     }
 }
 

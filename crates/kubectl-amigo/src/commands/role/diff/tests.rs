@@ -3,7 +3,7 @@ use amigo_client::PermissionModel;
 use amigo_permissions::{Action, Condition};
 
 use super::{
-    change::{AtAmigo, Lines},
+    change::{AtAmigo, GrantChanges},
     *,
 };
 
@@ -32,12 +32,12 @@ fn role(change: impl FnOnce(&mut RoleSpec)) -> Role {
     role
 }
 
-fn setting() -> Setting {
-    Setting { model: Some(PermissionModel::AllowOnly), org_id: Some("acme".to_owned()) }
+fn context() -> OrganizationContext {
+    OrganizationContext { model: Some(PermissionModel::AllowOnly), org_id: Some("acme".to_owned()) }
 }
 
 fn change(change: impl FnOnce(&mut RoleSpec)) -> Change {
-    Change::between(Some(&role(|_| ())), &role(change), &setting())
+    Change::new(Some(&role(|_| ())), &role(change), &context())
 }
 
 fn plain(text: &str) -> String {
@@ -45,26 +45,26 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn the_same_grants_in_another_order_are_no_difference() {
+fn reordered_grants_are_no_difference() {
     let same = change(|spec| spec.permission_grants.reverse());
     assert!(!same.differs());
-    assert_eq!(plain(&same.told()), "role reader (Role team/reader, Organization acme): no difference\n");
+    assert_eq!(plain(&same.to_text()), "role reader (Role team/reader, Organization acme): no difference\n");
 }
 
 #[test]
-fn a_new_grant_makes_a_new_document_and_more_privileges() {
+fn added_grant_replaces_the_document() {
     let more = change(|spec| spec.permission_grants.push(grant("InteractWithConversation", "{self_org_id}")));
     let expected = "role reader (Role team/reader, Organization acme)
   permissionGrants
     + Allow Conversation:InteractWithConversation where org_id Equals \"{self_org_id}\"
-  at Amigo: a new role document takes the old one's place: its id changes, its users and API keys move to it
-  privileges: more: would newly allow Conversation:InteractWithConversation on org_id = \"acme\"
+  at Amigo: a new role document replaces the role; its id changes, and its users and API keys move to it
+  privileges: more: newly allows Conversation:InteractWithConversation on org_id = \"acme\"
 ";
-    assert_eq!(plain(&more.told()), expected);
+    assert_eq!(plain(&more.to_text()), expected);
 }
 
 #[test]
-fn a_narrower_grant_is_less() {
+fn narrower_grant_reduces_privileges() {
     let less = change(|spec| spec.permission_grants[0] = grant("GetMessage", "other"));
     let privileges = less.privileges.unwrap();
     assert_eq!(privileges.no_longer_allowed.as_deref(), Some("Conversation:GetMessage on org_id = \"acme\""));
@@ -72,17 +72,17 @@ fn a_narrower_grant_is_less() {
 }
 
 #[test]
-fn a_description_changes_in_place_and_a_view_does_not() {
+fn description_changes_in_place_and_view_replaces() {
     assert_eq!(change(|spec| spec.description = "Reads all".to_owned()).at_amigo, AtAmigo::InPlace);
     let view = change(|spec| spec.frontend_view = FrontendView::Admin);
     assert_eq!(view.at_amigo, AtAmigo::NewDocument);
-    assert!(plain(&view.told()).contains("    - \"client\"\n    + \"admin\"\n"), "{}", view.told());
+    assert!(plain(&view.to_text()).contains("    - \"client\"\n    + \"admin\"\n"), "{}", view.to_text());
     let policy = change(|spec| spec.adoption = Adoption::Override);
-    assert_eq!((policy.at_amigo, policy.members[0].name), (AtAmigo::Unchanged, "adoption"));
+    assert_eq!((policy.at_amigo, policy.fields[0].name), (AtAmigo::Unchanged, "adoption"));
 }
 
 #[test]
-fn a_witness_names_the_value_beside_its_variable() {
+fn example_request_shows_variable_and_value() {
     let about = |action, condition| RoleGrant {
         permission_name: "Conversation:GetInteractionInsights".to_owned(),
         action,
@@ -99,67 +99,74 @@ fn a_witness_names_the_value_beside_its_variable() {
 }
 
 #[test]
-fn what_others_wrote_stays_on_its_line() {
-    let told = change(|spec| spec.permission_grants[0].description = Some("Reads\nall\u{1b}[2J".to_owned())).told();
-    assert!(told.contains(": Reads all\u{fffd}[2J"), "{told:?}");
+fn control_characters_in_descriptions_are_escaped() {
+    let text = change(|spec| spec.permission_grants[0].description = Some("Reads\nall\u{1b}[2J".to_owned())).to_text();
+    assert!(text.contains(": Reads all\u{fffd}[2J"), "{text:?}");
     let described = role(|spec| spec.description = "Reads\nall\u{1b}[2J".to_owned());
-    let told = Live::of(&described, &setting()).told();
-    assert!(told.contains("description: Reads all\u{fffd}[2J\n"), "{told:?}");
+    let text = CurrentRole::new(&described, &context()).to_text();
+    assert!(text.contains("description: Reads all\u{fffd}[2J\n"), "{text:?}");
 }
 
 #[test]
-fn what_only_people_read_changes_nothing_at_amigo() {
-    let told = change(|spec| spec.permission_grants[0].description = Some("Reads messages".to_owned()));
-    assert!(told.differs());
-    assert_eq!(told.at_amigo, AtAmigo::Unchanged);
+fn grant_description_changes_nothing_at_amigo() {
+    let described = change(|spec| spec.permission_grants[0].description = Some("Reads messages".to_owned()));
+    assert!(described.differs());
+    assert_eq!(described.at_amigo, AtAmigo::Unchanged);
 }
 
 #[test]
-fn members_that_cannot_change_are_named() {
+fn immutable_fields_are_listed() {
     let other = change(|spec| {
         spec.organization_ref.name = "other".to_owned();
         spec.role_name = Some("reader2".to_owned());
     });
     let names: Vec<_> = other.immutable.iter().map(|member| member.name).collect();
     assert_eq!(names, ["organizationRef", "roleName"]);
-    assert!(plain(&other.told()).contains("roleName nothing to \"reader2\" cannot change"), "{}", other.told());
+    assert!(
+        plain(&other.to_text()).contains("roleName cannot change from (unset) to \"reader2\""),
+        "{}",
+        other.to_text()
+    );
 }
 
 #[test]
-fn a_compiled_deny_shows_what_is_sent() {
+fn compiled_deny_shows_the_sent_grants() {
     let denied = change(|spec| spec.permission_grants.push(deny("GetMessage", "{self_org_id}")));
     let sent = denied.sent.expect("compiled");
     let expected = "Allow Conversation:GetMessage where org_id Equals \"{self_org_id}\"".to_owned();
-    assert_eq!(sent.grants, Lines { removed: vec![expected], added: Vec::new() });
+    assert_eq!(sent.grants, GrantChanges { removed: vec![expected], added: Vec::new() });
     assert_eq!((sent.compiled_away, denied.at_amigo), (1, AtAmigo::NewDocument));
 }
 
 #[test]
-fn a_deny_without_an_equivalent_is_refused() {
+fn deny_without_equivalent_is_not_sent() {
     let refused = change(|spec| {
         spec.permission_grants[0].conditions.clear();
         spec.permission_grants.push(deny("GetMessage", "acme"));
     });
-    assert_eq!(refused.at_amigo, AtAmigo::Refused);
-    assert!(plain(&refused.told()).contains("nothing is sent: this organization's API knows only Allow"));
-    let knows = Setting { model: Some(PermissionModel::AllowDeny), ..setting() };
-    let sent = Change::between(None, &role(|spec| spec.permission_grants.push(deny("GetMessage", "acme"))), &knows);
+    assert_eq!(refused.at_amigo, AtAmigo::NotSent);
+    assert!(
+        plain(&refused.to_text())
+            .contains("the operator does not send the role: this organization's API does not support Deny")
+    );
+    let allow_deny = OrganizationContext { model: Some(PermissionModel::AllowDeny), ..context() };
+    let sent = Change::new(None, &role(|spec| spec.permission_grants.push(deny("GetMessage", "acme"))), &allow_deny);
     assert_eq!((sent.at_amigo, sent.refusal), (AtAmigo::New, None));
 }
 
 #[test]
-fn a_role_stands_as_the_operator_says_of_this_generation() {
+fn sync_state_follows_ready_of_this_generation() {
     use amigo_api::{RoleStatus, conditions};
-    let mut stands = role(|_| ());
-    assert!(live::LiveState::of(&stands).message.contains("has not looked at it yet"));
-    stands.metadata.generation = Some(2);
+    let mut synced = role(|_| ());
+    assert!(SyncState::new(&synced).message.contains("has not reconciled it yet"));
+    synced.metadata.generation = Some(2);
     let mut status = RoleStatus { observed_generation: Some(2), ..RoleStatus::default() };
     let stamp = (2, jiff::Timestamp::UNIX_EPOCH);
     conditions::set(&mut status.conditions, ("Ready", conditions::ConditionStatus::True, "Ready"), "so", stamp);
-    stands.status = Some(status);
-    assert!(live::LiveState::of(&stands).in_sync);
-    let text = plain(&Live::of(&stands, &setting()).told());
+    synced.status = Some(status);
+    assert!(SyncState::new(&synced).in_sync);
+    let text = plain(&CurrentRole::new(&synced, &context()).to_text());
     assert!(text.starts_with("role reader (Role team/reader, Organization acme): in sync\n"), "{text}");
-    stands.metadata.generation = Some(3);
-    assert_eq!(live::LiveState::of(&stands).message, "the operator has not looked at the present spec yet");
+    synced.metadata.generation = Some(3);
+    assert_eq!(SyncState::new(&synced).message, "the operator has not reconciled the latest spec yet");
 }

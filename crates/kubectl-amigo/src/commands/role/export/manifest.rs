@@ -1,4 +1,4 @@
-//! A listed role as a Role that adopts it.
+//! The manifest that adopts a role.
 
 use std::collections::BTreeSet;
 
@@ -6,44 +6,47 @@ use amigo_api::{NameReference, Role, RoleGrant, RoleSpec};
 use amigo_client::{FrontendView, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole};
 use serde_json::Value;
 
-use super::Place;
+/// The API server allows more, but such names are hard to read.
+const MAX_NAME_LENGTH: usize = 63;
 
-/// The longest name this gives to an object; the API server takes more, people do not.
-const LONGEST_NAME: usize = 63;
+/// The limits of a Role's schema.
+const MAX_GRANTS: usize = 256;
+const MAX_CONDITIONS: usize = 16;
 
-/// The most grants, and the most conditions of a grant, that a Role may have.
-const MOST: (usize, usize) = (256, 16);
+/// A Role needs a description; a role at Amigo does not.
+const NO_DESCRIPTION: &str = "No description at Amigo: describe the purpose of the role here";
 
-/// Stands where Amigo has no description: a Role must have one.
-const NO_DESCRIPTION: &str = "Has no description at Amigo: say here what the role is for";
+/// The Organization and the namespace of exported manifests.
+pub struct Target {
+    pub organization: String,
+    /// Absent unless the user sets a namespace.
+    pub namespace: Option<String>,
+    pub model: PermissionModel,
+}
 
-/// A manifest, and what to say of it.
 #[derive(Debug)]
 pub struct Exported {
-    /// The Role.
     pub manifest: Value,
-    /// What its reader must know.
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
-/// Why there is no manifest.
+/// Why a role has no manifest.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The role is one of Amigo's own.
-    Own,
-    /// No Role can say what it is.
-    Unmanageable(String),
+pub enum Omission {
+    BuiltIn,
+    /// A Role cannot represent it.
+    Unsupported(String),
 }
 
-/// The names of objects given so far.
+/// The object names in use.
 #[derive(Debug, Default)]
-pub struct Names(BTreeSet<String>);
+pub struct ObjectNames(BTreeSet<String>);
 
-impl Names {
-    /// An object's name after a role's: what Kubernetes does not take becomes `-`, and a second of one name is numbered.
-    pub fn after(&mut self, role: &str) -> String {
+impl ObjectNames {
+    /// A unique, valid object name for a role's name.
+    pub fn for_role(&mut self, role: &str) -> String {
         let mut base = words(role).join("-");
-        base.truncate(LONGEST_NAME - 4);
+        base.truncate(MAX_NAME_LENGTH - 4);
         let base = if base.is_empty() { "role" } else { base.trim_end_matches('-') };
         let numbered = (2..).map(|number| format!("{base}-{number}"));
         let free = std::iter::once(base.to_owned()).chain(numbered).find(|name| !self.0.contains(name));
@@ -53,7 +56,7 @@ impl Names {
     }
 }
 
-/// The words of a name in lower case: a capital after a small letter begins one.
+/// The words of a name in lower case. An upper-case letter after a lower-case letter starts a word.
 fn words(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     for letter in name.chars() {
@@ -65,34 +68,33 @@ fn words(name: &str) -> Vec<String> {
     spaced.split_whitespace().map(str::to_ascii_lowercase).collect()
 }
 
-/// The manifest of a role.
-pub fn export(role: &RemoteRole, place: &Place, names: &mut Names) -> Result<Exported, Refusal> {
+pub fn export(role: &RemoteRole, target: &Target, names: &mut ObjectNames) -> Result<Exported, Omission> {
     if role.name.starts_with("Default") {
-        return Err(Refusal::Own);
+        return Err(Omission::BuiltIn);
     }
-    let grants = grants(role, place.model)?;
+    let grants = grants(role, target.model)?;
     let frontend_view = match role.frontend_view {
         Some(FrontendView::Client) => amigo_api::FrontendView::Client,
         Some(FrontendView::Admin) => amigo_api::FrontendView::Admin,
-        None => return unmanageable("its front end is one that this version does not know"),
+        None => return unsupported("this version does not support its frontendView"),
     };
-    if !is_usable(&role.name) {
-        return unmanageable("its name has a slash, blanks at its ends, or more than 256 characters");
+    if !is_role_name(&role.name) {
+        return unsupported("its name contains a slash, leading or trailing spaces, or more than 256 characters");
     }
-    let (description, mut remarks) = (role.description.trim(), Vec::new());
+    let (description, mut warnings) = (role.description.trim(), Vec::new());
     if description.chars().count() > 1024 {
-        return unmanageable("its description has more than 1024 characters: shorten it at Amigo");
+        return unsupported("its description has more than 1024 characters; shorten it at Amigo");
     }
     if description.is_empty() {
-        remarks.push(format!(
-            "role {} has no description at Amigo, and a Role must have one: write it into the manifest, and set \
-             adoption to Override for Amigo to get it",
+        warnings.push(format!(
+            "role {} has no description at Amigo, but a Role needs one: edit the description in the manifest, and set \
+             adoption to Override",
             role.name
         ));
     }
-    let object = names.after(&role.name);
+    let object = names.for_role(&role.name);
     let spec = RoleSpec {
-        organization_ref: NameReference { name: place.organization.clone() },
+        organization_ref: NameReference { name: target.organization.clone() },
         role_name: (object != role.name).then(|| role.name.clone()),
         description: if description.is_empty() { NO_DESCRIPTION } else { description }.to_owned(),
         frontend_view,
@@ -100,43 +102,46 @@ pub fn export(role: &RemoteRole, place: &Place, names: &mut Names) -> Result<Exp
         ..RoleSpec::default()
     };
     let mut manifest = Role::new(&object, spec);
-    manifest.metadata.namespace.clone_from(&place.namespace);
-    let manifest = serde_json::to_value(manifest).map_err(|error| Refusal::Unmanageable(error.to_string()))?;
-    Ok(Exported { manifest: brief(manifest, place.model), remarks })
+    manifest.metadata.namespace.clone_from(&target.namespace);
+    let manifest = serde_json::to_value(manifest).map_err(|error| Omission::Unsupported(error.to_string()))?;
+    Ok(Exported { manifest: without_defaults(manifest, target.model), warnings })
 }
 
-fn grants(role: &RemoteRole, model: PermissionModel) -> Result<Vec<RoleGrant>, Refusal> {
+fn grants(role: &RemoteRole, model: PermissionModel) -> Result<Vec<RoleGrant>, Omission> {
     let grants = match &role.grants {
         RemoteGrants::Understood(grants) => grants,
-        RemoteGrants::Raw { reason, .. } => return unmanageable(&format!("its grants are not understood: {reason}")),
+        RemoteGrants::Raw { reason, .. } => {
+            return unsupported(&format!("this version does not support its grants: {reason}"));
+        }
     };
-    if grants.len() > MOST.0 || grants.iter().any(|grant| grant.conditions.len() > MOST.1) {
-        let message = format!("it has more than {} grants, or a grant with more than {} conditions", MOST.0, MOST.1);
-        return unmanageable(&message);
+    if grants.len() > MAX_GRANTS || grants.iter().any(|grant| grant.conditions.len() > MAX_CONDITIONS) {
+        return unsupported(&format!(
+            "it has more than {MAX_GRANTS} grants, or a grant with more than {MAX_CONDITIONS} conditions"
+        ));
     }
-    if let Some(strange) = grants.iter().find(|grant| !is_permission(&grant.permission_name)) {
-        return unmanageable(&format!("{:?} is not written Category:Action", strange.permission_name));
+    if let Some(malformed) = grants.iter().find(|grant| !is_permission_name(&grant.permission_name)) {
+        return unsupported(&format!("{:?} does not have the form Category:Action", malformed.permission_name));
     }
-    let line = |grant: &RemotePermissionGrant| RoleGrant {
+    let role_grant = |grant: &RemotePermissionGrant| RoleGrant {
         action: grant.action.unwrap_or_default(),
         permission_name: grant.permission_name.clone(),
         conditions: grant.conditions.clone(),
         description: grant.description.clone().filter(|_| model == PermissionModel::AllowDeny),
     };
-    Ok(grants.iter().map(line).collect())
+    Ok(grants.iter().map(role_grant).collect())
 }
 
-fn unmanageable<T>(why: &str) -> Result<T, Refusal> {
-    Err(Refusal::Unmanageable(why.to_owned()))
+fn unsupported<T>(reason: &str) -> Result<T, Omission> {
+    Err(Omission::Unsupported(reason.to_owned()))
 }
 
-/// Whether the schema takes it as a roleName.
-fn is_usable(name: &str) -> bool {
+/// Whether the schema accepts it as a roleName.
+fn is_role_name(name: &str) -> bool {
     !name.is_empty() && name.trim() == name && !name.contains('/') && name.chars().count() <= 256
 }
 
-/// Whether the schema takes it as a permissionName.
-fn is_permission(name: &str) -> bool {
+/// Whether the schema accepts it as a permissionName.
+fn is_permission_name(name: &str) -> bool {
     let is_word = |word: &str| {
         word.starts_with(|letter: char| letter.is_ascii_alphabetic())
             && word.bytes().all(|letter| letter.is_ascii_alphanumeric())
@@ -144,15 +149,15 @@ fn is_permission(name: &str) -> bool {
     name.len() <= 128 && name.split_once(':').is_some_and(|(category, action)| is_word(category) && is_word(action))
 }
 
-/// Without the members that say what is the case anyway; `adoption` stays, as it is what the manifest is about.
-fn brief(mut manifest: Value, model: PermissionModel) -> Value {
+/// Removes default values, except for `adoption`, which is the purpose of the manifest.
+fn without_defaults(mut manifest: Value, model: PermissionModel) -> Value {
     let Some(spec) = manifest["spec"].as_object_mut() else { return manifest };
-    spec.retain(|member, _| !matches!(member.as_str(), "deletionPolicy" | "suspend"));
+    spec.retain(|field, _| !matches!(field.as_str(), "deletionPolicy" | "suspend"));
     if model == PermissionModel::AllowOnly
         && let Some(grants) = spec.get_mut("permissionGrants").and_then(Value::as_array_mut)
     {
         for grant in grants.iter_mut().filter_map(Value::as_object_mut) {
-            grant.retain(|member, value| member != "action" || value != "Allow");
+            grant.retain(|field, value| field != "action" || value != "Allow");
         }
     }
     manifest

@@ -1,4 +1,4 @@
-//! `kubectl amigo role export`: roles that are at Amigo as manifests that take them over.
+//! `kubectl amigo role export`.
 
 mod manifest;
 
@@ -8,84 +8,76 @@ use clap::Args;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use self::manifest::{Exported, Names, export};
+use self::manifest::{ObjectNames, Omission, Target, export};
 use crate::{
     Exit, Failure, Session,
     output::{self, OutputFormat, OutputOptions, formats},
     remote,
 };
 
-/// Print roles that are at Amigo as manifests ready for adoption.
+/// Print roles at Amigo as manifests that adopt them
 ///
-/// Applied, such a manifest takes the role over as it is: nothing changes at Amigo. Amigo's own roles, named Default*,
-/// are left out. This asks Amigo itself, with the API key of the Organization: it needs `get` on its Secret in the
-/// operator's namespace.
+/// Applying such a manifest adopts the role without a change at Amigo. The command omits the built-in roles, named
+/// Default*. It calls Amigo with the API key of the Organization, so you need `get` on its Secret in the operator's
+/// namespace.
 #[derive(Args, Debug)]
 #[command(mut_arg("output", formats(&[OutputFormat::Yaml, OutputFormat::Json])))]
 #[command(after_help = "Examples:
-  # all roles of an organization, one document each
-  kubectl amigo role export -e acme > roles.yaml
-  # one role, applied at once
-  kubectl amigo role export -e acme content_moderator | kubectl apply -n team -f -
+  # Export all roles of an organization
+  kubectl amigo role export --organization acme > roles.yaml
 
-Exit codes: 0 all was printed, 1 some roles could not be, 3 the Secret may not be read or Amigo refuses.")]
+  # Adopt one role
+  kubectl amigo role export --organization acme content_moderator | kubectl apply -n team -f -
+
+Exit codes: 0 all roles exported, 1 a role has no manifest or does not exist, 3 missing rights.")]
 pub struct Arguments {
-    /// The role's name at Amigo; without it, all roles.
+    /// The role's name at Amigo. Default: all roles.
     #[arg(value_name = "NAME")]
     role: Option<String>,
     /// The Organization.
-    #[arg(long, short, value_name = "ENV")]
-    env: String,
+    #[arg(long, visible_alias = "env", short = 'e', value_name = "NAME")]
+    organization: String,
     /// YAML has one document for each role, JSON an object or a List.
     #[command(flatten)]
     output: OutputOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// What the user must know.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
     let kubernetes = session.kubernetes().await?;
-    let organization = kubernetes.organization(&arguments.env).await?;
+    let organization = kubernetes.organization(&arguments.organization).await?;
     let client = session.amigo(&kubernetes, &organization).await?;
-    let doing = format!("list the roles of {}", arguments.env);
-    let listed = client.roles().await.map_err(|error| remote::failure(&doing, &error))?;
+    let action = format!("list the roles of {}", arguments.organization);
+    let listed = client.roles().await.map_err(|error| remote::failure(&action, &error))?;
     let roles = match &arguments.role {
-        Some(name) => vec![named(&listed, name, &arguments.env)?],
-        None => present(&listed),
+        Some(name) => vec![role_by_name(&listed, name, &arguments.organization)?],
+        None => current_roles(&listed),
     };
     let model = model(&organization, &listed);
-    let place = Place { organization: organization.name_any(), namespace: session.options.namespace.clone(), model };
-    let mut printed = Vec::new();
-    let mut names = Names::default();
-    let (mut own, mut failed) = (0, 0);
+    let target = Target { organization: organization.name_any(), namespace: session.options.namespace.clone(), model };
+    let mut manifests = Vec::new();
+    let mut names = ObjectNames::default();
+    let (mut built_in, mut failed) = (0, 0);
     for role in roles {
-        match export(role, &place, &mut names) {
-            Ok(exported) => printed.push(told(exported, session)),
-            Err(manifest::Refusal::Own) => own += 1,
-            Err(manifest::Refusal::Unmanageable(why)) => {
+        match export(role, &target, &mut names) {
+            Ok(exported) => {
+                exported.warnings.iter().for_each(|warning| session.console.warn(warning));
+                manifests.push(exported.manifest);
+            }
+            Err(Omission::BuiltIn) => built_in += 1,
+            Err(Omission::Unsupported(reason)) => {
                 failed += 1;
-                session.console.warn(&format!("role {} is left out: {why}", role.name));
+                session.console.warn(&format!("cannot export role {}: {reason}", role.name));
             }
         }
     }
-    if own > 0 {
-        session.console.tell(&format!("{own} of Amigo's own roles, named Default*, are left out"));
+    if built_in > 0 {
+        session.console.tell(&format!("omitted {built_in} built-in roles, named Default*"));
     }
-    session.console.data(&text(&printed, arguments.output.format(), arguments.role.is_some())?)?;
+    session.console.data(&render(&manifests, arguments.output.format(), arguments.role.is_some())?)?;
     Ok(if failed == 0 { Exit::Granted } else { Exit::Failed })
 }
 
-/// Where manifests are for.
-struct Place {
-    organization: String,
-    /// Written into the manifest where the user names one.
-    namespace: Option<String>,
-    model: PermissionModel,
-}
-
-/// What the organization's API understands, as the operator finds out.
+/// The permission model, detected as the operator detects it.
 fn model(organization: &Organization, listed: &[RemoteRole]) -> PermissionModel {
     match organization.spec.permission_model {
         PermissionModelChoice::Detect => permission_model(listed),
@@ -94,8 +86,8 @@ fn model(organization: &Organization, listed: &[RemoteRole]) -> PermissionModel 
     }
 }
 
-/// One document a name, by name: for a day after a change Amigo may list two, the newer one last.
-fn present(listed: &[RemoteRole]) -> Vec<&RemoteRole> {
+/// The newest document of each name, sorted by name. For a day after a change, Amigo may list two, the newer one last.
+fn current_roles(listed: &[RemoteRole]) -> Vec<&RemoteRole> {
     let newest =
         |(index, role): &(usize, &RemoteRole)| !listed[index + 1..].iter().any(|later| later.name == role.name);
     let mut roles: Vec<_> = listed.iter().enumerate().filter(newest).map(|(_, role)| role).collect();
@@ -103,28 +95,21 @@ fn present(listed: &[RemoteRole]) -> Vec<&RemoteRole> {
     roles
 }
 
-fn named<'a>(listed: &'a [RemoteRole], name: &str, organization: &str) -> Result<&'a RemoteRole, Failure> {
+fn role_by_name<'a>(listed: &'a [RemoteRole], name: &str, organization: &str) -> Result<&'a RemoteRole, Failure> {
     if name.starts_with("Default") {
-        let message = format!("role {name} is one of Amigo's own, which no Role can manage");
-        return Err(Failure::refused(message).advise("export a role that your organization made"));
+        let message = format!("role {name} is a built-in role, which no Role can manage");
+        return Err(Failure::refused(message).advise("choose a role of your organization"));
     }
-    let mut present = present(listed);
-    present.retain(|role| !role.name.starts_with("Default"));
-    present.iter().copied().find(|role| role.name == name).ok_or_else(|| {
-        let names: Vec<_> = present.iter().map(|role| role.name.as_str()).collect();
-        Failure::failed(format!("role {name} does not exist in {organization}, or the operator's user may not see it"))
-            .advise(format!("there are: {}", names.join(", ")))
+    let mut roles = current_roles(listed);
+    roles.retain(|role| !role.name.starts_with("Default"));
+    roles.iter().copied().find(|role| role.name == name).ok_or_else(|| {
+        let names: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
+        Failure::failed(format!("role {name} not found in {organization}, or not visible to the operator's user"))
+            .advise(format!("available roles: {}", names.join(", ")))
     })
 }
 
-fn told(exported: Exported, session: &mut Session) -> Value {
-    for remark in &exported.remarks {
-        session.console.warn(remark);
-    }
-    exported.manifest
-}
-
-fn text(manifests: &[Value], format: OutputFormat, single: bool) -> Result<String, Failure> {
+fn render(manifests: &[Value], format: OutputFormat, single: bool) -> Result<String, Failure> {
     match (format, manifests) {
         (OutputFormat::Json, [only]) if single => output::json(only),
         (OutputFormat::Json, all) => output::json(&json!({ "apiVersion": "v1", "kind": "List", "items": all })),

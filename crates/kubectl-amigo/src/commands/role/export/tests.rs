@@ -20,26 +20,26 @@ fn role(name: &str) -> RemoteRole {
     }
 }
 
-fn place(model: PermissionModel) -> Place {
-    Place { organization: "acme".to_owned(), namespace: None, model }
+fn target(model: PermissionModel) -> Target {
+    Target { organization: "acme".to_owned(), namespace: None, model }
 }
 
 fn manifest(role: &RemoteRole, model: PermissionModel) -> String {
-    let exported = export(role, &place(model), &mut Names::default()).unwrap();
-    text(&[exported.manifest], OutputFormat::Yaml, true).unwrap()
+    let exported = export(role, &target(model), &mut ObjectNames::default()).unwrap();
+    render(&[exported.manifest], OutputFormat::Yaml, true).unwrap()
 }
 
-fn refusal(change: impl FnOnce(&mut RemoteRole)) -> String {
+fn omission(change: impl FnOnce(&mut RemoteRole)) -> String {
     let mut role = role("moderator");
     change(&mut role);
-    match export(&role, &place(PermissionModel::AllowOnly), &mut Names::default()).unwrap_err() {
-        manifest::Refusal::Unmanageable(why) => why,
-        manifest::Refusal::Own => "own".to_owned(),
+    match export(&role, &target(PermissionModel::AllowOnly), &mut ObjectNames::default()).unwrap_err() {
+        Omission::Unsupported(reason) => reason,
+        Omission::BuiltIn => "built-in".to_owned(),
     }
 }
 
 #[test]
-fn a_role_becomes_a_manifest_that_adopts_it() {
+fn exported_manifest_adopts_the_role() {
     let expected = "apiVersion: permissions.amigo.ai/v1alpha1
 kind: Role
 metadata:
@@ -62,7 +62,7 @@ spec:
 }
 
 #[test]
-fn actions_and_descriptions_are_kept_where_the_api_has_them() {
+fn allow_deny_exports_actions_and_descriptions() {
     let mut denied = role("moderator");
     let RemoteGrants::Understood(grants) = &mut denied.grants else { unreachable!() };
     grants[0].action = Some(Action::Deny);
@@ -74,49 +74,52 @@ fn actions_and_descriptions_are_kept_where_the_api_has_them() {
 }
 
 #[test]
-fn names_are_valid_and_distinct() {
-    let mut names = Names::default();
+fn object_names_are_valid_and_unique() {
+    let mut names = ObjectNames::default();
     let given = ["Content_Moderator", "content moderator", "–", "AmigoOperator", "QATeam2", &"long ".repeat(40)]
-        .map(|role| names.after(role));
+        .map(|role| names.for_role(role));
     assert_eq!(given[..5], ["content-moderator", "content-moderator-2", "role", "amigo-operator", "qateam2"]);
     assert!(given[5].len() <= 63 && given[5].ends_with(char::is_alphanumeric), "{}", given[5]);
 }
 
 #[test]
-fn what_no_role_can_say_is_refused_with_the_reason() {
-    assert_eq!(refusal(|role| role.name = "DefaultUserRole".to_owned()), "own");
-    assert!(refusal(|role| role.frontend_view = None).contains("front end"));
-    assert!(refusal(|role| role.name = "a/b".to_owned()).contains("slash"));
-    assert!(refusal(|role| role.description = "x".repeat(1025)).contains("1024"));
+fn unsupported_roles_are_omitted_with_the_reason() {
+    assert_eq!(omission(|role| role.name = "DefaultUserRole".to_owned()), "built-in");
+    assert!(omission(|role| role.frontend_view = None).contains("frontendView"));
+    assert!(omission(|role| role.name = "a/b".to_owned()).contains("slash"));
+    assert!(omission(|role| role.description = "x".repeat(1025)).contains("1024"));
     let dotted = |role: &mut RemoteRole| {
         let RemoteGrants::Understood(grants) = &mut role.grants else { unreachable!() };
         grants[0].permission_name = "Conversation.GetMessage".to_owned();
     };
-    assert!(refusal(dotted).contains("Category:Action"));
+    assert!(omission(dotted).contains("Category:Action"));
 }
 
 #[test]
-fn a_missing_description_is_remarked() {
+fn missing_description_gets_a_warning() {
     let mut silent = role("moderator");
     silent.description = " ".to_owned();
-    let exported = export(&silent, &place(PermissionModel::AllowOnly), &mut Names::default()).unwrap();
-    assert!(exported.remarks[0].contains("Override"), "{:?}", exported.remarks);
-    assert_eq!(exported.manifest["spec"]["description"], "Has no description at Amigo: say here what the role is for");
+    let exported = export(&silent, &target(PermissionModel::AllowOnly), &mut ObjectNames::default()).unwrap();
+    assert!(exported.warnings[0].contains("Override"), "{:?}", exported.warnings);
+    assert_eq!(
+        exported.manifest["spec"]["description"],
+        "No description at Amigo: describe the purpose of the role here"
+    );
 }
 
 #[test]
-fn of_two_documents_of_one_name_the_later_one_counts() {
+fn later_document_of_a_name_wins() {
     let [old, mut new, other] = [role("b"), role("b"), role("a")];
     new.id = "66f1c0ab12de34f056789d99".to_owned();
     let listed = [old, new, other];
-    let ids: Vec<_> = present(&listed).iter().map(|role| (role.name.as_str(), role.id.ends_with("99"))).collect();
+    let ids: Vec<_> = current_roles(&listed).iter().map(|role| (role.name.as_str(), role.id.ends_with("99"))).collect();
     assert_eq!(ids, [("a", false), ("b", true)]);
 }
 
 #[test]
-fn a_name_that_is_not_there_tells_those_that_are() {
+fn unknown_name_lists_available_roles() {
     let listed = [role("a"), role("b"), role("DefaultUserRole")];
-    let failure = named(&listed, "c", "acme").unwrap_err().to_string();
-    assert!(failure.ends_with("there are: a, b"), "{failure}");
-    assert_eq!(named(&listed, "DefaultUserRole", "acme").unwrap_err().exit, Exit::Refused);
+    let failure = role_by_name(&listed, "c", "acme").unwrap_err().to_string();
+    assert!(failure.ends_with("available roles: a, b"), "{failure}");
+    assert_eq!(role_by_name(&listed, "DefaultUserRole", "acme").unwrap_err().exit, Exit::Refused);
 }

@@ -1,25 +1,25 @@
-//! Remarks as commands of a GitHub workflow ("Workflow commands", setting an error, warning or notice message).
+//! Findings as workflow commands of GitHub Actions.
 
 use amigo_permissions::lint::Severity;
 
-use super::remark::Remark;
+use super::finding::LocatedFinding;
 
-/// One line.
-pub fn command(remark: &Remark) -> String {
-    let name = match remark.severity {
+pub fn command(finding: &LocatedFinding) -> String {
+    let name = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Note => "notice",
     };
-    let at = remark.line.as_ref().map(|line| format!("file={},line={},", property(&line.file), line.line));
-    let text = match (remark.role.as_str(), remark.place.as_str()) {
-        ("", _) => format!("{}: {}", remark.message, remark.advice),
-        (role, place) => format!("role {role}, {place}: {}: {}", remark.message, remark.advice),
+    let location = finding.location.as_ref();
+    let location = location.map(|location| format!("file={},line={},", property(&location.file), location.line));
+    let text = match (finding.role.as_str(), finding.field.as_str()) {
+        ("", _) => format!("{}: {}", finding.message, finding.advice),
+        (role, field) => format!("role {role}, {field}: {}: {}", finding.message, finding.advice),
     };
-    format!("::{name} {}title={}::{}\n", at.unwrap_or_default(), remark.code, data(&text))
+    format!("::{name} {}title={}::{}\n", location.unwrap_or_default(), finding.code, data(&text))
 }
 
-/// The runner reads a command as one line and undoes these.
+/// A command is one line; the runner decodes these escapes.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -1,88 +1,80 @@
-//! `kubectl amigo role lint`: advice on roles before they are applied.
+//! `kubectl amigo role lint`.
 
+mod finding;
 mod github;
-mod remark;
 mod sarif;
 mod text;
 
-use amigo_api::Role;
 use amigo_permissions::lint::Severity;
 use clap::Args;
-use kube::Api;
 
-use self::remark::{Remark, of_files, of_role};
+use self::finding::{LocatedFinding, lint_files, lint_role};
+use super::read_role;
 use crate::{
     Exit, Failure, Session,
     manifests::FileOptions,
     output::{self, OutputFormat, OutputOptions, formats},
 };
 
-/// Check roles against best practices and known traps.
+/// Check roles against best practices and common mistakes
 ///
-/// Errors cannot work or surely are not meant, warnings are risks, notes are style. With -f no cluster is asked.
+/// Errors mark roles that cannot work or are surely unintended, warnings mark risks, and notes concern style. With -f,
+/// the command needs no cluster.
 #[derive(Args, Debug)]
 #[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json, OutputFormat::Sarif, OutputFormat::Github])))]
 #[command(after_help = "Examples:
-  # every role in a folder and below
+  # Check all roles of a folder and its subfolders
   kubectl amigo role lint -R -f roles/
-  # remarks beside the lines of a pull request, warnings count as well
+
+  # Annotate a pull request on GitHub, and fail on warnings too
   kubectl amigo role lint --strict -o github -f roles/
-  # for code scanning
+
+  # Write a SARIF file for code scanning
   kubectl amigo role lint -o sarif -f roles/ > roles.sarif
-  # a role in the cluster
+
+  # Check a role in the cluster
   kubectl amigo role lint content-moderator
 
-Exit codes: 0 nothing that counts was found, 1 errors were found (with --strict: or warnings), 2 there is no role to check.")]
+Exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 no role to check.")]
 pub struct Arguments {
-    /// Roles in the cluster, by name.
+    /// The names of Roles in the cluster.
     #[arg(required_unless_present = "files", conflicts_with = "files")]
     name: Vec<String>,
     #[command(flatten)]
     files: FileOptions,
-    /// Let warnings count as errors do.
+    /// Fail on warnings too.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
     output: OutputOptions,
 }
 
-/// Runs the command.
-///
-/// # Errors
-/// What the user must know.
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
-    let (roles, remarks) = if arguments.name.is_empty() {
-        of_files(&arguments.files)?
+    let (roles, findings) = if arguments.name.is_empty() {
+        lint_files(&arguments.files)?
     } else {
-        of_cluster(&arguments.name, session).await?
+        lint_cluster(&arguments.name, session).await?
     };
-    session.console.data(&printed(&remarks, arguments.output.format())?)?;
-    session.console.tell(&text::summary(roles, &remarks));
-    let counts = |severity| severity == Severity::Error || (arguments.strict && severity == Severity::Warning);
-    let clean = !remarks.iter().any(|remark| counts(remark.severity));
-    Ok(if clean { Exit::Granted } else { Exit::Failed })
+    session.console.data(&render(&findings, arguments.output.format())?)?;
+    session.console.tell(&text::summary(roles, &findings));
+    let fails = |severity| severity == Severity::Error || (arguments.strict && severity == Severity::Warning);
+    Ok(if findings.iter().any(|finding| fails(finding.severity)) { Exit::Failed } else { Exit::Granted })
 }
 
-async fn of_cluster(names: &[String], session: &Session) -> Result<(usize, Vec<Remark>), Failure> {
+async fn lint_cluster(names: &[String], session: &Session) -> Result<(usize, Vec<LocatedFinding>), Failure> {
     let kubernetes = session.kubernetes().await?;
-    let api: Api<Role> = kubernetes.api();
-    let mut remarks = Vec::new();
+    let mut findings = Vec::new();
     for name in names {
-        let found = api.get_opt(name).await.map_err(|error| Failure::of_kube(&format!("read Role {name}"), &error))?;
-        let role = found.ok_or_else(|| {
-            Failure::usage(format!("Role {name} does not exist in namespace {}", kubernetes.namespace))
-                .advise("`kubectl get amrole -A` lists those that do")
-        })?;
-        remarks.extend(of_role(&role, |_| None));
+        findings.extend(lint_role(&read_role(&kubernetes, name).await?, |_| None));
     }
-    Ok((names.len(), remarks))
+    Ok((names.len(), findings))
 }
 
-fn printed(remarks: &[Remark], format: OutputFormat) -> Result<String, Failure> {
+fn render(findings: &[LocatedFinding], format: OutputFormat) -> Result<String, Failure> {
     match format {
-        OutputFormat::Sarif => output::json(&sarif::log(remarks)),
-        OutputFormat::Github => Ok(remarks.iter().map(github::command).collect()),
-        format => output::render(remarks, format, |remarks| remarks.iter().map(text::remark).collect()),
+        OutputFormat::Sarif => output::json(&sarif::log(findings)),
+        OutputFormat::Github => Ok(findings.iter().map(github::command).collect()),
+        format => output::render(findings, format, |findings| findings.iter().map(text::finding).collect()),
     }
 }
 

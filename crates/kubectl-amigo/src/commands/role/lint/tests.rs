@@ -16,53 +16,53 @@ spec:
         org_id: { type: Equals, value: '{self_organization}' }
 ";
 
-fn remarks(text: &str) -> Vec<Remark> {
+fn findings(text: &str) -> Vec<LocatedFinding> {
     let source = SourceFile { name: "my roles/viewer.yaml".to_owned(), text: text.to_owned() };
     match Manifests::parse(&[source]) {
-        Ok(manifests) => of_role(&manifests.roles[0].object, |pointer| Some(manifests.roles[0].location_of(pointer))),
-        Err(problems) => problems.into_iter().map(Remark::from).collect(),
+        Ok(manifests) => lint_role(&manifests.roles[0].object, |pointer| Some(manifests.roles[0].location_of(pointer))),
+        Err(problems) => problems.into_iter().map(LocatedFinding::from).collect(),
     }
 }
 
-fn variable() -> Remark {
-    let found = remarks(ROLE).into_iter().find(|remark| remark.code == "UnknownVariable");
+fn variable() -> LocatedFinding {
+    let found = findings(ROLE).into_iter().find(|finding| finding.code == "UnknownVariable");
     found.expect("an unknown variable")
 }
 
 #[test]
-fn a_remark_names_the_line_and_the_place() {
-    let remark = variable();
-    let line = remark.line.clone().expect("a line").to_string();
-    assert_eq!((line.as_str(), remark.severity), ("my roles/viewer.yaml:11", Severity::Error));
-    assert_eq!(remark.place, "spec.permissionGrants[0].conditions.org_id");
-    let text = printed(&[remark], OutputFormat::Table).unwrap();
+fn finding_names_its_line_and_field() {
+    let finding = variable();
+    let line = finding.location.clone().expect("a location").to_string();
+    assert_eq!((line.as_str(), finding.severity), ("my roles/viewer.yaml:11", Severity::Error));
+    assert_eq!(finding.field, "spec.permissionGrants[0].conditions.org_id");
+    let text = render(&[finding], OutputFormat::Table).unwrap();
     assert!(text.contains("my roles/viewer.yaml:11: ") && text.contains("UnknownVariable: "), "{text}");
 }
 
 #[test]
-fn the_objects_name_is_the_place_of_a_bad_role_name() {
-    let reserved = remarks(&ROLE.replace("name: viewer", "name: Default-x"));
-    assert_eq!((reserved[0].code, reserved[0].place.as_str()), ("ReservedName", "metadata.name"));
-    let named = remarks(&ROLE.replace("  description: Sees", "  description: Sees\n  roleName: Default-x"));
-    assert_eq!((named[0].place.as_str(), named[0].line.as_ref().unwrap().line), ("spec.roleName", 7));
+fn bad_role_name_is_located_at_the_objects_name() {
+    let reserved = findings(&ROLE.replace("name: viewer", "name: Default-x"));
+    assert_eq!((reserved[0].code, reserved[0].field.as_str()), ("ReservedName", "metadata.name"));
+    let named = findings(&ROLE.replace("  description: Sees", "  description: Sees\n  roleName: Default-x"));
+    assert_eq!((named[0].field.as_str(), named[0].location.as_ref().unwrap().line), ("spec.roleName", 7));
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_a_finding() {
-    let invalid = remarks(&ROLE.replace("conditions:", "condtions:"));
+fn invalid_file_is_a_finding() {
+    let invalid = findings(&ROLE.replace("conditions:", "condtions:"));
     assert_eq!((invalid[0].code, invalid[0].severity), ("InvalidManifest", Severity::Error));
-    assert_eq!(text::summary(0, &invalid), "1 error; no role was checked, as the files must be valid first");
+    assert_eq!(text::summary(0, &invalid), "1 error; fix the files first, because no role was checked");
 }
 
 #[test]
-fn json_has_the_line_and_stable_codes() {
-    let printed: Value = serde_json::from_str(&printed(&[variable()], OutputFormat::Json).unwrap()).unwrap();
-    let part = ["file", "line", "role", "severity", "code"].map(|member| printed[0][member].clone());
+fn json_contains_lines_and_codes() {
+    let document: Value = serde_json::from_str(&render(&[variable()], OutputFormat::Json).unwrap()).unwrap();
+    let part = ["file", "line", "role", "severity", "code"].map(|member| document[0][member].clone());
     assert_eq!(json!(part), json!(["my roles/viewer.yaml", 11, "viewer", "error", "UnknownVariable"]));
 }
 
 #[test]
-fn sarif_names_file_line_and_rule() {
+fn sarif_contains_file_line_and_rule() {
     let log = sarif::log(&[variable()]);
     let (run, result) = (&log["runs"][0], &log["runs"][0]["results"][0]);
     let physical = &result["locations"][0]["physicalLocation"];
@@ -73,15 +73,16 @@ fn sarif_names_file_line_and_rule() {
 }
 
 #[test]
-fn github_shows_it_beside_the_line() {
-    let command = github::command(&Remark { message: "50% of\nit".to_owned(), advice: "x".to_owned(), ..variable() });
+fn github_command_contains_file_and_line() {
+    let command =
+        github::command(&LocatedFinding { message: "50% of\nit".to_owned(), advice: "x".to_owned(), ..variable() });
     let expected = "::error file=my roles/viewer.yaml,line=11,title=UnknownVariable::role viewer, \
                     spec.permissionGrants[0].conditions.org_id: 50%25 of%0Ait: x\n";
     assert_eq!(command, expected);
 }
 
 #[test]
-fn the_summary_counts() {
-    let note = Remark { severity: Severity::Note, ..variable() };
+fn summary_counts_findings_by_severity() {
+    let note = LocatedFinding { severity: Severity::Note, ..variable() };
     assert_eq!(text::summary(2, &[variable(), note.clone(), note]), "1 error, 0 warnings, 2 notes in 2 roles");
 }

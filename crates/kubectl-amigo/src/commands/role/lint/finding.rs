@@ -1,4 +1,4 @@
-//! What there is to say of roles, and where.
+//! Findings with their location in a file.
 
 use amigo_api::Role;
 use amigo_lifecycle::role;
@@ -8,74 +8,67 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     Failure,
-    manifests::{self, FileOptions, Manifests, Problem},
+    manifests::{FileOptions, Location, Manifests, Problem},
 };
 
-/// The code of what makes a file unreadable.
+/// The code of an invalid file.
 pub const INVALID_MANIFEST: &str = "InvalidManifest";
 
-/// One thing to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Remark {
-    /// The object's name; empty where the file cannot be read.
+pub struct LocatedFinding {
+    /// The object's name; empty for an invalid file.
     pub role: String,
-    /// The file and the line, from 1; none for a role in the cluster.
+    /// Absent for a role in the cluster.
     #[serde(flatten)]
-    pub line: Option<manifests::Location>,
-    /// How much it weighs.
-    #[serde(serialize_with = "in_words")]
+    pub location: Option<Location>,
+    #[serde(serialize_with = "serialize_severity")]
     pub severity: Severity,
-    /// What it is about; stable, for programs.
+    /// A stable name for programs.
     pub code: &'static str,
-    /// Where in the object, such as `spec.permissionGrants[2].conditions.org_id`.
-    pub place: String,
-    /// What is the matter.
+    /// The field of the object, such as `spec.permissionGrants[2].conditions.org_id`.
+    pub field: String,
     pub message: String,
-    /// What to do about it.
     pub advice: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn in_words<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires a reference")]
+fn serialize_severity<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(severity.as_str())
 }
 
-/// What is to say of the roles in files, and how many roles they hold.
-///
-/// # Errors
-/// When a file cannot be read, or there is no role.
-pub fn of_files(files: &FileOptions) -> Result<(usize, Vec<Remark>), Failure> {
+/// The number of roles, and their findings. Invalid files are findings too.
+pub fn lint_files(files: &FileOptions) -> Result<(usize, Vec<LocatedFinding>), Failure> {
     match Manifests::parse(&files.sources()?) {
         Ok(manifests) => {
             manifests.require_roles(files)?;
             let roles = manifests.roles.iter();
-            let remarks = roles.flat_map(|role| of_role(&role.object, |pointer| Some(role.location_of(pointer))));
-            Ok((manifests.roles.len(), remarks.collect()))
+            let findings = roles.flat_map(|role| lint_role(&role.object, |pointer| Some(role.location_of(pointer))));
+            Ok((manifests.roles.len(), findings.collect()))
         }
-        Err(problems) => Ok((0, problems.into_iter().map(Remark::from).collect())),
+        Err(problems) => Ok((0, problems.into_iter().map(LocatedFinding::from).collect())),
     }
 }
 
-/// What is to say of a role; `line` tells where a JSON pointer into it stands.
-pub fn of_role(role: &Role, line: impl Fn(&str) -> Option<manifests::Location>) -> Vec<Remark> {
-    let remark = |finding: Finding| Remark {
+/// The findings of a role. `locate` gives the location of a JSON pointer.
+pub fn lint_role(role: &Role, locate: impl Fn(&str) -> Option<Location>) -> Vec<LocatedFinding> {
+    let located = |finding: Finding| LocatedFinding {
         role: role.name_any(),
-        line: line(&pointer(role, &finding.place)),
+        location: locate(&pointer(role, &finding.place)),
         severity: finding.severity(),
         code: finding.code.as_str(),
-        place: path(role, &finding.place),
+        field: field(role, &finding.place),
         message: finding.message,
         advice: finding.advice,
     };
-    role::lint(&role.remote_name(), &role.spec).into_iter().map(remark).collect()
+    role::lint(&role.remote_name(), &role.spec).into_iter().map(located).collect()
 }
 
-/// Where the role's name stands: the object's own name is the default.
+/// The object's name is the default of the role's name.
 fn is_named_by_object(role: &Role, place: &Place) -> bool {
     *place == Place::RoleName && role.spec.role_name.is_none()
 }
 
-fn path(role: &Role, place: &Place) -> String {
+fn field(role: &Role, place: &Place) -> String {
     if is_named_by_object(role, place) { "metadata.name".to_owned() } else { format!("spec.{place}") }
 }
 
@@ -101,16 +94,16 @@ fn pointer(role: &Role, place: &Place) -> String {
     }
 }
 
-impl From<Problem> for Remark {
+impl From<Problem> for LocatedFinding {
     fn from(problem: Problem) -> Self {
         Self {
             role: String::new(),
-            line: Some(problem.location),
+            location: Some(problem.location),
             severity: Severity::Error,
             code: INVALID_MANIFEST,
-            place: String::new(),
+            field: String::new(),
             message: problem.message,
-            advice: "`kubectl explain amrole.spec` describes every field".to_owned(),
+            advice: "for a description of the fields, run `kubectl explain amrole.spec`".to_owned(),
         }
     }
 }
