@@ -1,4 +1,4 @@
-//! Which Organization a command means: by name, or by the host of a conversation's page.
+//! Finds an Organization by name, by the URL of a conversation, or by the namespace.
 
 use amigo_api::{Organization, PermissionModelChoice, PermissionModelStatus};
 use kube::{Api, ResourceExt as _, api::ListParams};
@@ -6,24 +6,17 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use super::{Failure, kubernetes::Kubernetes};
 
 impl Kubernetes {
-    /// The Organization of this name.
-    ///
-    /// # Errors
-    /// When there is none, naming those there are, or it may not be read.
     pub async fn organization(&self, name: &str) -> Result<Organization, Failure> {
         let api: Api<Organization> = Api::all(self.client.clone());
         let found =
             api.get_opt(name).await.map_err(|error| Failure::of_kube(&format!("read Organization {name}"), &error))?;
         match found {
             Some(organization) => Ok(organization),
-            None => Err(missing(name, self.organizations().await.ok().as_deref())),
+            None => Err(not_found(name, self.organizations().await.ok().as_deref())),
         }
     }
 
-    /// Every Organization, by name.
-    ///
-    /// # Errors
-    /// When they may not be listed.
+    /// All Organizations, sorted by name.
     pub async fn organizations(&self) -> Result<Vec<Organization>, Failure> {
         let api: Api<Organization> = Api::all(self.client.clone());
         let list = api.list(&ListParams::default()).await;
@@ -32,25 +25,18 @@ impl Kubernetes {
         Ok(found)
     }
 
-    /// The Organization whose console a page belongs to.
-    ///
-    /// # Errors
-    /// When no Organization has such a console, or several have.
+    /// The Organization whose console has the page.
     pub async fn organization_of_page(&self, url: &str) -> Result<Organization, Failure> {
-        of_page(self.organizations().await?, url)
+        with_page(self.organizations().await?, url)
     }
 
-    /// The only Organization that the command's namespace may use.
-    ///
-    /// # Errors
-    /// When there is none, or there are several.
+    /// The only Organization that admits the command's namespace.
     pub async fn only_organization(&self) -> Result<Organization, Failure> {
-        only(self.organizations().await?, &self.namespace)
+        only_admitting(self.organizations().await?, &self.namespace)
     }
 }
 
-/// Whether the organization's API knows Deny: as the Organization says, else as the operator found.
-#[must_use]
+/// The permission model in the spec, else the one that the operator detected.
 pub fn known_model(organization: &Organization) -> Option<PermissionModelStatus> {
     match organization.spec.permission_model {
         PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
@@ -59,50 +45,49 @@ pub fn known_model(organization: &Organization) -> Option<PermissionModelStatus>
     }
 }
 
-/// No such Organization. Who may not list those there are is only not told of them.
-fn missing(name: &str, all: Option<&[Organization]>) -> Failure {
+/// The advice needs the right to list Organizations.
+fn not_found(name: &str, all: Option<&[Organization]>) -> Failure {
     let failure = Failure::failed(format!("Organization {name} does not exist"));
     match all {
-        Some(all) => failure.advise(choices(all)),
+        Some(all) => failure.advise(available(all)),
         None => failure,
     }
 }
 
-fn only(all: Vec<Organization>, namespace: &str) -> Result<Organization, Failure> {
+fn only_admitting(all: Vec<Organization>, namespace: &str) -> Result<Organization, Failure> {
     if all.is_empty() {
-        return Err(Failure::failed(choices(&all)));
+        return Err(Failure::failed(available(&all)));
     }
-    let names = choices(&all);
-    let mut usable: Vec<_> = all.into_iter().filter(|one| one.spec.admits(namespace)).collect();
-    match (usable.pop(), usable.is_empty()) {
+    let available = available(&all);
+    let mut admitting: Vec<_> = all.into_iter().filter(|organization| organization.spec.admits(namespace)).collect();
+    match (admitting.pop(), admitting.is_empty()) {
         (Some(only), true) => Ok(only),
-        (Some(_), false) => {
-            Err(Failure::usage("it is not clear which Organization is meant").advise(format!("name it with --env; {names}")))
-        }
+        (Some(_), false) => Err(Failure::usage(format!("several Organizations admit namespace {namespace}"))
+            .advise(format!("choose one with --organization; {available}"))),
         (None, _) => Err(Failure::refused(format!("no Organization admits namespace {namespace}")).advise(format!(
-            "choose another namespace with -n, or ask whoever runs amigo-operator to add it to spec.allowedNamespaces; {names}"
+            "choose another namespace with -n, or ask a cluster administrator to add it to spec.allowedNamespaces; {available}"
         ))),
     }
 }
 
-fn of_page(all: Vec<Organization>, url: &str) -> Result<Organization, Failure> {
-    let names = choices(&all);
-    let mut found: Vec<_> = all.into_iter().filter(|one| one.spec.has_page(url)).collect();
+fn with_page(all: Vec<Organization>, url: &str) -> Result<Organization, Failure> {
+    let available = available(&all);
+    let mut found: Vec<_> = all.into_iter().filter(|organization| organization.spec.has_page(url)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(_), false) => Err(Failure::usage(format!("several Organizations have the console of {url}"))
-            .advise(format!("choose one with --env; {names}"))),
+            .advise(format!("choose one with --organization; {available}"))),
         (None, _) => Err(Failure::failed(format!("no Organization has the console of {url}"))
-            .advise(format!("check the URL's host, or choose with --env; {names}"))),
+            .advise(format!("check the host of the URL, or choose an Organization with --organization; {available}"))),
     }
 }
 
-fn choices(all: &[Organization]) -> String {
+fn available(all: &[Organization]) -> String {
     if all.is_empty() {
-        return "there is no Organization in this cluster yet: whoever runs amigo-operator creates them".to_owned();
+        return "this cluster has no Organization yet; ask a cluster administrator to create one".to_owned();
     }
     let one = |organization: &Organization| format!("{} ({})", organization.name_any(), organization.spec.console());
-    format!("there are: {}", all.iter().map(one).collect::<Vec<_>>().join(", "))
+    format!("available Organizations: {}", all.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -120,38 +105,39 @@ mod tests {
     }
 
     #[test]
-    fn a_page_names_its_organization() {
+    fn page_selects_its_organization() {
         let all = vec![organization("production", "acme"), organization("staging", "acme-staging")];
-        assert_eq!(of_page(all, "https://acme.amigo.ai/admin/conversation/1").unwrap().name_any(), "production");
+        assert_eq!(with_page(all, "https://acme.amigo.ai/admin/conversation/1").unwrap().name_any(), "production");
     }
 
     #[test]
-    fn only_what_admits_the_namespace_is_inferred() {
+    fn only_admitting_organization_is_inferred() {
         let admitting = |name: &str, namespaces: &[&str]| {
             let mut organization = organization(name, "acme");
             organization.spec.allowed_namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect();
             organization
         };
         let all = || vec![admitting("one", &["team"]), admitting("two", &["team", "other"]), admitting("three", &[])];
-        assert_eq!(only(all(), "other").unwrap().name_any(), "two");
-        assert_eq!(only(all(), "team").unwrap_err().exit, Exit::Usage);
-        assert_eq!(only(all(), "elsewhere").unwrap_err().exit, Exit::Refused);
-        assert_eq!(only(Vec::new(), "team").unwrap_err().exit, Exit::Failed);
+        assert_eq!(only_admitting(all(), "other").unwrap().name_any(), "two");
+        assert_eq!(only_admitting(all(), "team").unwrap_err().exit, Exit::Usage);
+        assert_eq!(only_admitting(all(), "elsewhere").unwrap_err().exit, Exit::Refused);
+        assert_eq!(only_admitting(Vec::new(), "team").unwrap_err().exit, Exit::Failed);
     }
 
     #[test]
-    fn a_name_of_none_fails_whether_or_not_the_choices_are_known() {
-        let (told, untold) = (missing("one", Some(&[organization("two", "acme")])), missing("one", None));
-        assert_eq!((told.exit, untold.exit), (Exit::Failed, Exit::Failed));
-        assert!(told.advice.unwrap().contains("two") && untold.advice.is_none());
+    fn unknown_name_lists_available_organizations() {
+        let with_list = not_found("one", Some(&[organization("two", "acme")]));
+        let without_list = not_found("one", None);
+        assert_eq!((with_list.exit, without_list.exit), (Exit::Failed, Exit::Failed));
+        assert!(with_list.advice.unwrap().contains("two") && without_list.advice.is_none());
     }
 
     #[test]
-    fn a_page_of_none_or_several_names_the_choices() {
+    fn ambiguous_page_lists_available_organizations() {
         let all = || vec![organization("one", "acme"), organization("two", "acme")];
-        let none = of_page(all(), "https://other.amigo.ai/x").unwrap_err().to_string();
+        let none = with_page(all(), "https://other.amigo.ai/x").unwrap_err().to_string();
         assert!(none.contains("one (https://acme.amigo.ai), two"), "{none}");
-        assert!(of_page(all(), "https://acme.amigo.ai/x").unwrap_err().to_string().contains("several"));
-        assert!(of_page(Vec::new(), "https://acme.amigo.ai/x").unwrap_err().to_string().contains("no Organization"));
+        assert!(with_page(all(), "https://acme.amigo.ai/x").unwrap_err().to_string().contains("several"));
+        assert!(with_page(Vec::new(), "https://acme.amigo.ai/x").unwrap_err().to_string().contains("no Organization"));
     }
 }

@@ -1,20 +1,7 @@
-//! The Amigo API itself, asked with the key of an Organization's Secret, which the caller must be permitted to read.
+//! Calls to the Amigo API, with the API key in an Organization's Secret. The caller needs the right to read it.
 //!
-//! # Expected flow
-//! [`Session::amigo`] once a command, and only in commands that cannot do without.
-//!
-//! # Guarantees
-//! The key goes to no host but those Amigo documents and those the user names, and over TLS unless the user says
-//! otherwise. It appears in no output.
-//!
-//! # Assumptions
-//! The share of the rate limits that the Organization leaves is for people.
-//!
-//! # Caveats
-//! What the API shows is what the operator's own user may see there.
-//!
-//! # Errors
-//! [`Failure`], which names the Secret and the right that is missing.
+//! The plugin sends the key only to Amigo's documented hosts and to hosts that the user allows, over TLS unless the user
+//! permits plain HTTP. No output contains the key. The API shows what the operator's user can see.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,10 +15,7 @@ use kube::{Api, ResourceExt as _};
 use super::{AmigoOptions, Exit, Failure, Session, kubernetes::Kubernetes};
 
 impl Session {
-    /// The Amigo API of an Organization, as the operator's own user.
-    ///
-    /// # Errors
-    /// When the Secret may not be read or lacks a key, or the API's address is not allowed.
+    /// A client of an Organization's API, as the operator's user.
     pub async fn amigo(&self, kubernetes: &Kubernetes, organization: &Organization) -> Result<Client, Failure> {
         let base_url = allowed_address(organization, &self.options.amigo)?;
         let namespace = &self.options.operator_namespace;
@@ -44,10 +28,10 @@ impl Session {
     }
 }
 
-/// The failure that an error of the Amigo API is, of `doing`, such as "list the grants of acme".
-pub fn failure(doing: &str, error: &Error) -> Failure {
+/// The failure of an action, such as "list the grants of acme".
+pub fn failure(action: &str, error: &Error) -> Failure {
     let exit = if error.refused() { Exit::Refused } else { Exit::Failed };
-    let failure = Failure { exit, ..Failure::failed(format!("cannot {doing}: Amigo: {error}")) };
+    let failure = Failure { exit, ..Failure::failed(format!("cannot {action}: Amigo: {error}")) };
     match error.kind().advice() {
         Some(advice) => failure.advise(advice),
         None => failure,
@@ -78,23 +62,22 @@ async fn credentials(
         .map_err(|unusable| Failure::failed(format!("Secret {namespace}/{name} {unusable}")))
 }
 
-fn unreadable((namespace, name): (&str, &str), error: &kube::Error) -> Failure {
-    let needs = format!("asking Amigo itself needs `get` on Secret {name} in namespace {namespace}");
+fn unreadable(namespace: &str, name: &str, error: &kube::Error) -> Failure {
+    let requirement = format!("to call Amigo, you need `get` on Secret {name} in namespace {namespace}");
     match error {
         kube::Error::Api(status) if status.code == 403 => {
-            Failure::refused(format!("you may not read Secret {namespace}/{name}"))
-                .advise(format!("{needs}, and nothing else does"))
+            Failure::refused(format!("you cannot read Secret {namespace}/{name}")).advise(requirement)
         }
         kube::Error::Api(status) if status.code == 404 => {
             Failure::failed(format!("Secret {namespace}/{name} does not exist"))
-                .advise(format!("{needs}; --operator-namespace names the namespace of amigo-operator"))
+                .advise(format!("{requirement}; set the namespace of amigo-operator with --operator-namespace"))
         }
         other => Failure::of_kube(&format!("read Secret {namespace}/{name}"), other),
     }
 }
 
-/// A fresh process begins with a quarter of its budget: four times what the Organization leaves to people is then,
-/// in the first minute, just that.
+/// The rate limits that the Organization leaves to people. A new process starts with a quarter of its budget, so four
+/// times that share gives the share itself in the first minute.
 fn share(spec: &OrganizationSpec) -> u32 {
     let operators = spec.rate_limit.as_ref().and_then(|limit| limit.share).unwrap_or(80);
     (4 * (100 - u32::from(operators.min(100)))).clamp(4, 100)
@@ -113,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_sent_to_no_other_host() {
+    fn key_is_sent_to_allowed_hosts_only() {
         let refused = allowed_address(&organization("https://evil.example"), &AmigoOptions::default()).unwrap_err();
         assert_eq!(refused.exit, Exit::Refused);
         assert!(refused.to_string().contains("your --allowed-api-host"), "{refused}");
@@ -123,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_takes_what_the_organization_leaves_to_people() {
+    fn command_uses_the_share_left_to_people() {
         let budgets = |operators: Option<u8>| {
             let rate_limit = operators.map(|share| RateLimit { share: Some(share), ..RateLimit::default() });
             let share = share(&OrganizationSpec { rate_limit, ..OrganizationSpec::default() });

@@ -97,7 +97,7 @@ fn invalid_files_exit_with_2_and_name_lines() {
     let said = "./tests/viewer.test.yaml:5: unknown field cases.0.expects: check the spelling";
     assert!(misspelt.code == 2 && misspelt.stderr.contains(said), "{misspelt:?}");
     let role = run(&mut offline(&["test", "-f", &format!("{EXAMPLES}/tests/viewer.test.yaml")]));
-    assert!(role.code == 2 && role.stderr.contains("Role viewer not found in the files"), "{role:?}");
+    assert!(role.code == 2 && role.stderr.contains("Role viewer is not in the files"), "{role:?}");
 }
 
 #[test]

@@ -80,7 +80,10 @@ async fn all_are_listed_by_whoever_may_list_requests() {
     assert_eq!(rows[0]["user"], "colleague@example.com");
     assert!(rows.iter().all(|row| row["source"] == "object" && row["expired"] == false), "{rows:#?}");
     // Amigo itself was not asked, and that is said.
-    assert!(listed.stderr.contains("needs `get` on Secret") || listed.stderr.contains("is not sent"), "{listed:?}");
+    assert!(
+        listed.stderr.contains("you need `get` on Secret") || listed.stderr.contains("cannot send the API key"),
+        "{listed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

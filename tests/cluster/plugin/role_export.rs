@@ -77,5 +77,5 @@ async fn missing_roles_are_reported() {
     let arguments = ["role", "export", "-e", &env.organization, "--allow-plain-http", "--allowed-api-host=127.0.0.1"];
     let forbidden = amigo_as(&env, STRANGER, &[arguments.as_slice(), &["--operator-namespace=default"]].concat());
     assert_eq!(forbidden.code, 3);
-    assert!(forbidden.stderr.contains("needs `get` on Secret"), "{forbidden:?}");
+    assert!(forbidden.stderr.contains("you need `get` on Secret"), "{forbidden:?}");
 }

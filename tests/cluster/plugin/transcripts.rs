@@ -37,7 +37,7 @@ static VARIABLE: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
         (pattern(r"\b(\d+d\d\dh|\d+h\d\dm|\d+m\d\ds|\d+s)\b"), "[SPAN]"),
         (pattern(r#"(resourceVersion"?: )"\d+""#), r#"$1"[VERSION]""#),
         // Other tests have Organizations of their own.
-        (pattern(r"there are: .*"), "there are: [ORGANIZATIONS]"),
+        (pattern(r"available Organizations: .*"), "available Organizations: [ORGANIZATIONS]"),
         // Columns are as wide as their widest cell.
         (pattern(r"(\S) {2,}"), "$1  "),
     ]

@@ -118,7 +118,7 @@ pub fn select_role<'a>(inventory: &'a Inventory, query: &SubjectQuery) -> Result
     match find_assignment(inventory, query, user)? {
         Some(assignment) => Ok(Selection { role: assigned_role(inventory, assignment)?, assignment: Some(assignment) }),
         None if !inventory.is_from_cluster() && roles.len() == 1 => Ok(Selection { role: roles[0], assignment: None }),
-        None => Err(Failure::failed(format!("no RoleAssignment found for {}", user.label()))
+        None => Err(Failure::failed(format!("no RoleAssignment exists for {}", user.label()))
             .advise(format!("choose a role with --as-role NAME; {}", available(&roles)))),
     }
 }
@@ -130,7 +130,7 @@ fn is_in_organization(query: &SubjectQuery, reference: &NameReference) -> bool {
 fn role_by_name<'a>(roles: &[&'a LoadedObject<Role>], name: &str) -> Result<&'a LoadedObject<Role>, Failure> {
     match roles.iter().filter(|role| role.has_name(name)).collect::<Vec<_>>()[..] {
         [role] => Ok(role),
-        [] => Err(Failure::failed(format!("Role {name} not found")).advise(available(roles))),
+        [] => Err(Failure::failed(format!("Role {name} does not exist")).advise(available(roles))),
         _ => Err(Failure::usage(format!("several Roles have the name {name}")).advise(format!(
             "use the name of an object, or choose an Organization with --organization; {}",
             available(roles)
@@ -141,9 +141,9 @@ fn role_by_name<'a>(roles: &[&'a LoadedObject<Role>], name: &str) -> Result<&'a 
 fn single_role<'a>(roles: &[&'a LoadedObject<Role>]) -> Result<&'a LoadedObject<Role>, Failure> {
     match roles {
         [role] => Ok(role),
-        [] => Err(Failure::failed("no Role found").advise(available(roles))),
+        [] => Err(Failure::failed("no Role exists").advise(available(roles))),
         _ => {
-            Err(Failure::usage("several Roles found")
+            Err(Failure::usage("several Roles exist")
                 .advise(format!("choose one with --as-role; {}", available(roles))))
         }
     }
@@ -177,7 +177,7 @@ fn find_assignment<'a>(
             .advise("choose one with --organization NAME"));
     }
     if !inventory.is_from_cluster() && found.len() > 1 {
-        return Err(Failure::usage(format!("several RoleAssignments found for {}", user.label()))
+        return Err(Failure::usage(format!("several RoleAssignments exist for {}", user.label()))
             .advise("keep one, because a user has exactly one role"));
     }
     Ok(found.into_iter().min_by_key(|object| (object.creation_timestamp().map(|time| time.0), object.uid())))
@@ -197,7 +197,7 @@ fn assigned_role<'a>(inventory: &'a Inventory, assignment: &RoleAssignment) -> R
         let name = spec.role_ref.as_ref().map(|reference| &reference.name).or(spec.role_name.as_ref());
         let (user, name) = (spec.user.label(), name.map_or("", String::as_str));
         let message = match spec.role_ref {
-            Some(_) => format!("Role {name} of {user} not found"),
+            Some(_) => format!("Role {name} of {user} does not exist"),
             None => format!("{user} has the role {name} at Amigo, but no Role describes it"),
         };
         let organization = &spec.organization_ref.name;

@@ -123,7 +123,7 @@ fn role_without_object_is_an_error() {
     let unknown = check(&cluster(&[role("viewer"), by_name]), &format!("{OWN}x {EVE}")).unwrap_err();
     assert!(unknown.message.contains("DefaultUserRole at Amigo, but no Role describes it"), "{unknown}");
     let nobody = check(&cluster(&assigned()), &format!("{OWN}x --user pat@example.com")).unwrap_err();
-    assert!(nobody.message.contains("no RoleAssignment found for pat@example.com"), "{nobody}");
+    assert!(nobody.message.contains("no RoleAssignment exists for pat@example.com"), "{nobody}");
     let described = assignment("eve", "eve@example.com", &json!({ "roleName": "viewer" }));
     assert!(check(&cluster(&[role("viewer"), described]), &format!("{OWN}user-eve {EVE}")).is_ok());
 }
@@ -238,7 +238,7 @@ fn several_roles_need_a_choice() {
     );
     assert!(check(&inventory, &format!("{OWN}{{self}} --as-role viewer")).is_ok());
     let none = check(&inventory, &format!("{OWN}x --as-role vewer")).unwrap_err();
-    assert!(none.message.contains("Role vewer not found"), "{none}");
+    assert!(none.message.contains("Role vewer does not exist"), "{none}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ async fn read_role(kubernetes: &Kubernetes, name: &str) -> Result<Role, Failure>
     let namespace = &kubernetes.namespace;
     let role = kubernetes.api::<Role>().get_opt(name).await;
     role.map_err(|error| Failure::of_kube(&format!("read Role {namespace}/{name}"), &error))?.ok_or_else(|| {
-        Failure::usage(format!("Role {name} not found in namespace {namespace}"))
+        Failure::usage(format!("Role {name} does not exist in namespace {namespace}"))
             .advise("to list all Roles, run `kubectl get amrole -A`")
     })
 }

@@ -106,7 +106,7 @@ impl TestRunner {
         let name = name.ok_or_else(|| "set role for the case or for all cases".to_owned())?;
         match self.roles.iter().filter(|role| role.has_name(name)).collect::<Vec<_>>()[..] {
             [role] => Ok(role),
-            [] => Err(format!("Role {name} not found in the files: add its file with -f")),
+            [] => Err(format!("Role {name} is not in the files: add its file with -f")),
             _ => Err(format!("several Roles have the name {name}: use the name of one object")),
         }
     }
@@ -150,7 +150,7 @@ impl TestRunner {
     fn named_grant(&self, name: &str, owner: Option<&str>, caller: Caller<'_>) -> Result<Vec<LocatedGrant>, String> {
         let grant = match self.grants.iter().filter(|grant| grant.object().name_any() == name).collect::<Vec<_>>()[..] {
             [grant] => grant,
-            [] => return Err(format!("TemporaryPermissionGrant {name} not found in the files: add its file with -f")),
+            [] => return Err(format!("TemporaryPermissionGrant {name} is not in the files: add its file with -f")),
             _ => return Err(format!("several TemporaryPermissionGrants have the name {name}")),
         };
         let user = grant.object().spec.user.user_id.as_deref();

@@ -101,7 +101,7 @@ fn case_that_cannot_fail_is_an_error() {
     let misspelt = case("Denied", OWN).replace("GetConversation", "GetConversatoin");
     assert!(run(&misspelt).unwrap_err()[0].contains("viewer.test.yaml:7: unknown permission"));
     assert!(run(&case("Denied", "attributes: { orgid: x }")).unwrap_err()[0].contains("unknown attribute orgid"));
-    assert!(run(&case("Denied", "role: viewr")).unwrap_err()[0].contains("Role viewr not found in the files"));
+    assert!(run(&case("Denied", "role: viewr")).unwrap_err()[0].contains("Role viewr is not in the files"));
     assert!(run(&case("Denied", "expected: x")).unwrap_err()[0].contains("unknown field cases.0.expected"));
     assert!(run(&case("Maybe", OWN)).unwrap_err()[0].contains("cases.0.expect: unknown variant `Maybe`"));
     assert!(run(&case("Denied", "grants: [{}]")).unwrap_err()[0].contains("set either name"));

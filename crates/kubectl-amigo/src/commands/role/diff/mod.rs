@@ -119,7 +119,7 @@ impl OrganizationContexts {
         let organization =
             organization.map_err(|error| Failure::of_kube(&format!("read Organization {name}"), &error))?;
         if organization.is_none() {
-            session.console.warn(&format!("Organization {name} not found; showing the grants of the spec"));
+            session.console.warn(&format!("Organization {name} does not exist; showing the grants of the spec"));
         }
         let context = organization.as_ref().map(OrganizationContext::new).unwrap_or_default();
         self.0.insert(name.clone(), context.clone());

@@ -104,8 +104,10 @@ fn role_by_name<'a>(listed: &'a [RemoteRole], name: &str, organization: &str) ->
     roles.retain(|role| !role.name.starts_with("Default"));
     roles.iter().copied().find(|role| role.name == name).ok_or_else(|| {
         let names: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
-        Failure::failed(format!("role {name} not found in {organization}, or not visible to the operator's user"))
-            .advise(format!("available roles: {}", names.join(", ")))
+        Failure::failed(format!(
+            "role {name} does not exist in {organization}, or is not visible to the operator's user"
+        ))
+        .advise(format!("available roles: {}", names.join(", ")))
     })
 }
 
