@@ -25,7 +25,7 @@ async fn env(prefix: &str) -> TestEnv {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cluster_says_what_the_engineer_may_and_why() {
+async fn can_i_explains_the_result_in_a_cluster() {
     let env = env("cani").await;
     let own = amigo(&env, &["can-i", "Conversation:GetConversation", "--attr", "conversation_user_id={self}"]);
     assert_eq!(
@@ -48,11 +48,11 @@ async fn the_cluster_says_what_the_engineer_may_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_temporary_grant_counts_while_it_lives() {
+async fn can_i_counts_active_temporary_grants() {
     let env = env("cani-live").await;
     let message = ["can-i", "Conversation:GetMessage", "--attr", "conversation_user_id=user-owner-7f3a"];
     let before = amigo(&env, &message);
-    assert!(before.code == 1 && before.stdout.contains("no grant names the permission"), "{before:?}");
+    assert!(before.code == 1 && before.stdout.contains("no grant for this permission"), "{before:?}");
     env.apply(&grant("look", "  conversation: {id: abc123def456abc123def456}")).await;
     env.until_ready("tpg", "look").await;
     let live = amigo(&env, &message);
@@ -66,10 +66,10 @@ async fn a_live_temporary_grant_counts_while_it_lives() {
 async fn unknown_or_unreadable_objects_are_reported() {
     let env = env("cani-unknown").await;
     let colleague = amigo(&env, &["can-i", "User:GetUserInfo", "--user", "colleague@example.com"]);
-    assert!(colleague.code == 1 && colleague.stderr.contains("no RoleAssignment here says"), "{colleague:?}");
-    assert!(colleague.stderr.contains("--as-role NAME; there are: viewer"), "{colleague:?}");
+    assert!(colleague.code == 1 && colleague.stderr.contains("no RoleAssignment exists for"), "{colleague:?}");
+    assert!(colleague.stderr.contains("--as-role NAME; available Roles: viewer"), "{colleague:?}");
     let none = amigo(&env, &["can-i", "User:GetUserInfo", "--as-role", "Engineer"]);
-    assert!(none.code == 1 && none.stderr.contains("there is no Role Engineer here"), "{none:?}");
+    assert!(none.code == 1 && none.stderr.contains("Role Engineer does not exist"), "{none:?}");
     let stranger = amigo_as(&env, STRANGER, &["can-i", "User:GetUserInfo"]);
     assert!(stranger.code == 3 && stranger.stderr.contains("cannot list Roles in namespace"), "{stranger:?}");
     let usage = amigo(&env, &["can-i", "Conversation.GetMessage"]);

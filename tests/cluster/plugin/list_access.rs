@@ -143,7 +143,10 @@ async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
     let asked = env.sandbox().requests().count(Operation::SignInWithApiKey);
     let refused = list(&env, &[["--all"].as_slice(), &AT_DEFAULT].concat());
     assert_eq!(refused.code, 0, "{refused:?}");
-    assert!(refused.stderr.contains("is not sent") && refused.stderr.contains("--allow-plain-http"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("cannot send the API key") && refused.stderr.contains("--allow-plain-http"),
+        "{refused:?}"
+    );
     assert_eq!(env.sandbox().requests().count(Operation::SignInWithApiKey), asked);
     env.fail_always(Operation::GetTemporaryPermissionGrants, Effect::status(403));
     let failed = list(&env, &[["--all"].as_slice(), &flags, &AT_DEFAULT].concat());

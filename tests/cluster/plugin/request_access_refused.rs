@@ -177,7 +177,7 @@ async fn a_cluster_where_nobody_answers_is_told() {
     // A kind is established a little before it can be listed.
     let kinds: Api<Organization> = Api::all(client.clone());
     eventually(TIMEOUT, "a listing", || async { kinds.list(&ListParams::default()).await.ok() }).await;
-    assert_refused(&ask(&[]), 1, &["there is no Organization in this cluster yet"]);
+    assert_refused(&ask(&[]), 1, &["this cluster has no Organization yet"]);
     assert_refused(&ask(&["-e", "production"]), 1, &["Organization production does not exist", "no Organization"]);
     let organization = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: Organization, metadata: {name: production}, \
         spec: {organization: acme, credentialsSecretRef: {name: acme}, allowedNamespaces: [default]}}";

@@ -51,11 +51,11 @@ async fn applied_role_is_in_sync_until_it_drifts() {
     assert_eq!(drifted.code, 1, "{drifted:?}");
     assert!(drifted.stdout.contains("not in sync: Drifted: "), "{drifted:?}");
     let warned = diff_file(&env, READER, &[]);
-    assert!(warned.stderr.contains("may not be what is at Amigo: Drifted"), "{warned:?}");
+    assert!(warned.stderr.contains("is not in sync with Amigo: Drifted"), "{warned:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_shows_what_applying_it_would_change() {
+async fn file_diff_shows_what_applying_changes() {
     let env = env().await;
     let same = diff_file(&env, READER, &[]);
     assert_eq!((same.code, same.stdout.ends_with(": no difference\n")), (0, true), "{same:?}");
@@ -71,7 +71,7 @@ async fn a_file_shows_what_applying_it_would_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_role_and_programs_are_served() {
+async fn file_diff_of_a_new_role_prints_json() {
     let env = env().await;
     let new = diff_file(&env, &READER.replace("name: reader", "name: newcomer"), &["-o", "json"]);
     let json: Value = serde_json::from_str(&new.stdout).expect("JSON");
@@ -79,7 +79,7 @@ async fn a_new_role_and_programs_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trouble_is_no_difference() {
+async fn diff_errors_do_not_exit_with_1() {
     let env = env().await;
     assert_eq!(amigo(&env, &["role", "diff", "nobody"]).code, 2);
     assert_eq!(amigo(&env, &["role", "diff"]).code, 2);

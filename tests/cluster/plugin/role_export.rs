@@ -17,13 +17,13 @@ fn role_changes(env: &TestEnv) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_exported_role_is_adopted_without_a_change() {
+async fn exported_role_is_adopted_without_a_change() {
     let env = TestEnv::ready("exported").await;
     let_request(&env, ENGINEER).await;
     let_read_secret(&env, ENGINEER).await;
     let printed = export(&env, &[]);
     assert_eq!(printed.code, 0, "{printed:?}");
-    assert!(printed.stderr.contains("4 of Amigo's own roles, named Default*, are left out"), "{printed:?}");
+    assert!(printed.stderr.contains("omitted 4 built-in roles, named Default*"), "{printed:?}");
     env.apply(&printed.stdout).await;
     for name in ["amigo-operator", "engineer"] {
         env.until_ready("amrole", name).await;
@@ -32,7 +32,7 @@ async fn an_exported_role_is_adopted_without_a_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn actions_are_exported_where_the_api_has_them() {
+async fn allow_deny_api_exports_actions() {
     let env = TestEnv::seeded("exported-deny", |seed| {
         seed.organizations[0].model = PermissionModel::AllowDeny;
     })
@@ -49,7 +49,7 @@ async fn actions_are_exported_where_the_api_has_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_role_and_all_have_forms_in_json() {
+async fn export_prints_json_objects_and_lists() {
     let env = TestEnv::ready("exported-json").await;
     let_request(&env, ENGINEER).await;
     let_read_secret(&env, ENGINEER).await;

@@ -89,7 +89,7 @@ async fn lint_of_the_examples_finds_no_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_in_the_cluster_is_checked_by_name() {
+async fn lint_checks_a_role_in_the_cluster() {
     let env = TestEnv::ready("linted").await;
     let_request(&env, ENGINEER).await;
     env.apply(SLIP).await;
