@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    change::{AtAmigo, Change, FieldChange, GrantChanges, Privileges, RoleIdentity},
+    change::{AtAmigo, Change, FieldChange, Privileges, RoleIdentity},
     current::CurrentRole,
 };
 use crate::{
