@@ -2,11 +2,11 @@
 
 #![expect(clippy::duplicated_attributes, reason = "printcolumn repeats its keys once a column")]
 
-pub mod advice;
 pub mod conditions;
 pub mod console;
 pub mod duration;
 mod export;
+mod kind;
 mod organization;
 mod permissions;
 pub mod reasons;
@@ -17,6 +17,7 @@ mod rules;
 mod temporary_permission_grant;
 
 pub use export::{all, manifest};
+pub use kind::Kind;
 pub use organization::*;
 pub use permissions::PermissionSpec;
 pub use references::{NameReference, UserReference};

@@ -2,14 +2,27 @@
 
 use std::fmt::Write as _;
 
-use amigo_api::{GROUP, VERSION, advice, all, reasons};
+use amigo_api::{
+    GROUP, Kind, VERSION, all,
+    reasons::{self, Remedy},
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
 const INTRODUCTION: &str = "\
-Every field of every kind, as `kubectl explain` tells it too. Written by `make crds` from the definitions in `crds/`: \
-change the types, not this page.";
+This page lists every field of every kind, as `kubectl explain` does. `make crds` generates it from the Rust types in \
+`crates/api`; do not edit it.";
+
+const REASONS: &str = "
+## Reasons
+
+Conditions and Events carry these reasons. `kubectl amigo status` prints the remedy for an object. Where remedies differ \
+by kind, the table names the kind.
+
+| reason | kinds | meaning | remedy |
+| --- | --- | --- | --- |
+";
 
 /// The whole page.
 #[must_use]
@@ -22,15 +35,32 @@ pub fn reference() -> String {
     page
 }
 
-/// What `kubectl amigo explain` says of a reason, for those who have only the reason.
+/// The meaning and the remedies of every reason, as `kubectl amigo status` prints them.
 fn every_reason(page: &mut String) {
-    page.push_str(
-        "\n## Reasons\n\nOf conditions and Events.\n\n| reason | meaning | what to do |\n| --- | --- | --- |\n",
-    );
+    page.push_str(REASONS);
     for reason in reasons::ALL {
-        let (meaning, remedy) = (reasons::meaning(reason), advice::remedy(reason));
-        let _ = writeln!(page, "| `{reason}` | {} | {} |", prose(meaning), prose(remedy));
+        let (meaning, remedies) = (prose(reasons::meaning(reason)), reasons::remedies(reason));
+        let remedy = match remedies {
+            [remedy] => remedy.text.to_owned(),
+            _ => remedies
+                .iter()
+                .map(|remedy| format!("{}: {}", kind_names(remedy), remedy.text))
+                .collect::<Vec<_>>()
+                .join("<br>"),
+        };
+        let kinds = remedies.iter().map(kind_names).collect::<Vec<_>>().join(", ");
+        let kinds = if remedies.iter().map(|remedy| remedy.kinds.len()).sum::<usize>() == Kind::ALL.len() {
+            "all".to_owned()
+        } else {
+            kinds
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| `{reason}` | {kinds} | {meaning} | {remedy} |");
     }
+}
+
+fn kind_names(remedy: &Remedy) -> String {
+    remedy.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn kind(page: &mut String, definition: &CustomResourceDefinition) {

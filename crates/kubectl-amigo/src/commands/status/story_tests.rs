@@ -83,10 +83,10 @@ Permissions
 
 Conditions
   Ready is True for 16m40s, Active: access is live until then
-    (Every permission was issued and is live.)
+    (Amigo issued every permission, and all of them are live.)
 
 What to do
-  - Active: Nothing: all is as it should be.
+  - Active: No action needed.
 
 If it is deleted now
   Access goes on until 1970-01-01T01:16:40Z (1h00m from now): Amigo cannot take back what it issued.
@@ -109,7 +109,7 @@ fn a_failed_request_says_what_to_do() {
     });
     let story = story(&failed, &ready());
     assert_eq!(story.advice.len(), 1, "{:?}", story.advice);
-    assert!(story.advice[0].starts_with("NotAfterPassed: Create the request again"), "{:?}", story.advice);
+    assert!(story.advice[0].starts_with("NotAfterPassed: Delete the grant and create it again"), "{:?}", story.advice);
     assert!(story.permissions.iter().all(|permission| permission.state == "not issued"));
     assert_eq!(story.if_deleted.unwrap().access, "nothing");
 }
