@@ -1,5 +1,5 @@
-//! The Kubernetes API: group `permissions.amigo.ai`, version `v1alpha1`, one file a kind.
-
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 #![expect(clippy::duplicated_attributes, reason = "printcolumn repeats its keys once a column")]
 
 pub mod conditions;
