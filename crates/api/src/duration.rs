@@ -18,9 +18,7 @@ pub const SHORTEST_REVOKE_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// A text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "invalid duration {text:?}: use ISO 8601 days, hours, minutes and seconds, such as PT30M, P1D or P1DT12H"
-)]
+#[error("invalid duration {text:?}: use ISO 8601 days, hours, minutes and seconds, such as PT30M, P1D or P1DT12H")]
 pub struct DurationError {
     text: String,
 }

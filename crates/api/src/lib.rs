@@ -16,6 +16,7 @@ mod role_assignment;
 mod rules;
 mod temporary_permission_grant;
 
+pub use amigo_permissions::{FrontendView, PermissionModel};
 pub use export::{all, manifest};
 pub use kind::Kind;
 pub use organization::*;

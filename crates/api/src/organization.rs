@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use amigo_permissions::PermissionModel;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -108,6 +109,18 @@ pub enum PermissionModelChoice {
     AllowDeny,
 }
 
+impl PermissionModelChoice {
+    /// The chosen model, or the detected one if the choice is [`Detect`](Self::Detect).
+    #[must_use]
+    pub fn or_detected<M: From<PermissionModel>>(self, detected: M) -> M {
+        match self {
+            Self::Detect => detected,
+            Self::AllowOnly => PermissionModel::AllowOnly.into(),
+            Self::AllowDeny => PermissionModel::AllowDeny.into(),
+        }
+    }
+}
+
 /// Defaults and limits for the temporary grants of an Organization.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -208,7 +221,7 @@ pub struct OrganizationStatus {
 
     /// Whether the API supports Deny: `AllowDeny` or `AllowOnly`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub permission_model: Option<PermissionModelStatus>,
+    pub permission_model: Option<PermissionModel>,
 
     /// When the API key expires. Unset if the operator's user cannot see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,15 +243,6 @@ pub struct OrganizationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-}
-
-/// Whether the organization's API supports Deny.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PermissionModelStatus {
-    /// Grants carry `action: Allow|Deny`.
-    AllowDeny,
-    /// Grants only allow.
-    AllowOnly,
 }
 
 /// The number of roles at Amigo.

@@ -1,6 +1,6 @@
 //! `Role`: a permanent role.
 
-use amigo_permissions::{Action, Conditions, DescribedGrant, PermissionGrant};
+use amigo_permissions::{Action, Conditions, DescribedGrant, FrontendView, PermissionGrant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
@@ -108,17 +108,6 @@ pub struct RoleGrant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
-}
-
-/// The web front end that users with a role see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FrontendView {
-    /// The front end for those who talk to Amigo.
-    #[default]
-    Client,
-    /// The front end for administrators.
-    Admin,
 }
 
 /// What the operator does when a role with the name already exists.

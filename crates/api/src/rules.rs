@@ -48,10 +48,7 @@ pub(super) fn base_url(field: &str) -> Rule {
 
 /// The segment of API paths that names the organization.
 pub(super) fn organization() -> Rule {
-    matches(
-        "^[A-Za-z0-9][A-Za-z0-9_-]*$",
-        "organization must be the ID in Amigo API paths: letters, digits, - and _",
-    )
+    matches("^[A-Za-z0-9][A-Za-z0-9_-]*$", "organization must be the ID in Amigo API paths: letters, digits, - and _")
 }
 
 /// The id of a conversation.

@@ -1,6 +1,6 @@
 //! Which Organization a command means: by name, or by the host of a conversation's page.
 
-use amigo_api::{Organization, PermissionModelChoice, PermissionModelStatus};
+use amigo_api::{Organization, PermissionModel};
 use kube::{Api, ResourceExt as _, api::ListParams};
 
 use super::{Failure, kubernetes::Kubernetes};
@@ -51,12 +51,9 @@ impl Kubernetes {
 
 /// Whether the organization's API knows Deny: as the Organization says, else as the operator found.
 #[must_use]
-pub fn known_model(organization: &Organization) -> Option<PermissionModelStatus> {
-    match organization.spec.permission_model {
-        PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
-        PermissionModelChoice::AllowDeny => Some(PermissionModelStatus::AllowDeny),
-        PermissionModelChoice::Detect => organization.status.as_ref().and_then(|status| status.permission_model),
-    }
+pub fn known_model(organization: &Organization) -> Option<PermissionModel> {
+    let detected = organization.status.as_ref().and_then(|status| status.permission_model);
+    organization.spec.permission_model.or_detected(detected)
 }
 
 /// No such Organization. Who may not list those there are is only not told of them.

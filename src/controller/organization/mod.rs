@@ -7,10 +7,8 @@ mod sweep;
 
 use std::{sync::Arc, time::Duration};
 
-use amigo_api::{
-    Organization, OrganizationStatus, PermissionModelStatus, RoleCounts, conditions, reasons, reasons::condition,
-};
-use amigo_client::{Client, PermissionModel};
+use amigo_api::{Organization, OrganizationStatus, RoleCounts, conditions, reasons, reasons::condition};
+use amigo_client::Client;
 use amigo_lifecycle::{Failure, RetryClass};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -323,10 +321,7 @@ async fn describe(connection: &Connection, status: &mut OrganizationStatus, cont
         status.last_sweep_time = Some(conditions::whole_second(sweep.at));
     }
     if let Some(roles) = connection.role_cache.last().await {
-        status.permission_model = Some(match roles.model(connection.spec.permission_model) {
-            PermissionModel::AllowDeny => PermissionModelStatus::AllowDeny,
-            PermissionModel::AllowOnly => PermissionModelStatus::AllowOnly,
-        });
+        status.permission_model = Some(roles.model(connection.spec.permission_model));
         let managed = context
             .stores
             .roles

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use amigo_api::{
-    DenyRecord, Role, RoleStatus, conditions,
+    DenyRecord, Role, RoleStatus,
+    conditions::{self, Stamp},
     reasons::{self, condition},
 };
 use amigo_client::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
@@ -319,7 +320,8 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// Those of the Kubernetes API.
     pub async fn report(mut self, came: Came) -> Result<(), ReconcileError> {
-        let stamp = (self.role.metadata.generation.unwrap_or_default(), self.context.clock.now());
+        let generation = self.role.metadata.generation.unwrap_or_default();
+        let stamp = Stamp { generation, now: self.context.clock.now() };
         let name = self.role.remote_name();
         // "Applied" and "Adopted" are told once; the condition says the lasting thing.
         let told = match &came {
@@ -340,7 +342,9 @@ impl<'a> Pass<'a> {
         }
         let before = self.role.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         // Assignments wait for roles to be ready. Nothing else wakes them: each may make a call.
-        if conditions::holds(before, condition::READY) != conditions::holds(&self.status.conditions, condition::READY) {
+        if conditions::is_true(before, condition::READY)
+            != conditions::is_true(&self.status.conditions, condition::READY)
+        {
             self.context.triggers.assignments.pull();
         }
         if let Some(news) =

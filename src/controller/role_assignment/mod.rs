@@ -5,7 +5,11 @@ mod user;
 
 use std::{sync::Arc, time::Duration};
 
-use amigo_api::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition};
+use amigo_api::{
+    Role, RoleAssignment, RoleAssignmentStatus,
+    conditions::{self, Stamp},
+    reasons::{self, condition},
+};
 use amigo_client::{Client, Error, RemoteRole, RemoteUser};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::{
@@ -278,7 +282,7 @@ fn wanted_role(assignment: &RoleAssignment, context: &Context) -> Result<String,
             format!("Role {namespace}/{} belongs to Organization {}", reference.name, role.spec.organization_ref.name);
         return Err(Failure::new(reasons::INVALID_SPEC, RetryClass::Persistent, message));
     }
-    let ready = role.status.as_ref().is_some_and(|status| conditions::holds(&status.conditions, condition::READY));
+    let ready = role.status.as_ref().is_some_and(|status| conditions::is_true(&status.conditions, condition::READY));
     if ready {
         Ok(role.remote_name())
     } else {
@@ -306,7 +310,8 @@ async fn report(
     };
     let role_name = after.role_name.clone().unwrap_or_default();
     let message = format!("user {} has role {role_name}", assignment.spec.user.label());
-    let stamp = (assignment.metadata.generation.unwrap_or_default(), context.clock.now());
+    let generation = assignment.metadata.generation.unwrap_or_default();
+    let stamp = Stamp { generation, now: context.clock.now() };
     readiness::set_ready(&mut after.conditions, result.as_ref().map(|()| (reasons::READY, message)), stamp);
     let told = came.assigned.map(|message| Announcement { reason: reasons::ASSIGNED, message, warning: false });
     let news =

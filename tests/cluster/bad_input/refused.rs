@@ -39,7 +39,10 @@ async fn amigos_own_roles_are_refused() {
     let role = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: Role, metadata: {name: mine}, spec: {organizationRef: {name: any}, \
         description: Mine, roleName: DefaultUserRole}}";
     let refusal = env.try_apply(role).await.expect_err("refused");
-    assert!(refusal.to_string().contains("roleName must not start with Default: Amigo reserves these names"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("roleName must not start with Default: Amigo reserves these names"),
+        "{refusal}"
+    );
 }
 
 async fn refuses(env: &TestEnv, extra: &str, why: &str) {

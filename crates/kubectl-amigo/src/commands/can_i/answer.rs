@@ -1,6 +1,6 @@
 //! The answer, for people and for programs.
 
-use amigo_api::PermissionModelStatus;
+use amigo_api::PermissionModel;
 use amigo_permissions::{Action, Attributes, Caller, Value, attributes::ORGANIZATION, compile, lint::nearest, names};
 use serde::Serialize;
 
@@ -72,7 +72,7 @@ impl<'a> Answer<'a> {
         let mut asked: Attributes = given.iter().cloned().collect();
         let org_id_is_default = !asked.contains_key(ORGANIZATION);
         asked.entry(ORGANIZATION.to_owned()).or_insert_with(|| subject.org_id.as_str().into());
-        let deny_bars_temporary = subject.model != Some(PermissionModelStatus::AllowOnly);
+        let deny_bars_temporary = subject.model != Some(PermissionModel::AllowOnly);
         let answer = |user_id: &str| {
             let caller = Caller { user_id, ..subject.caller() };
             let attributes = &resolved(asked.clone(), caller);
@@ -135,8 +135,8 @@ impl<'a> Answer<'a> {
 fn about_deny(subject: &Subject, question: &Question<'_>, verdict: &Verdict) -> Option<String> {
     let denies = verdict.grants.iter().any(|line| line.action == Action::Deny);
     match subject.model {
-        Some(PermissionModelStatus::AllowDeny) => None,
-        Some(PermissionModelStatus::AllowOnly) => {
+        Some(PermissionModel::AllowDeny) => None,
+        Some(PermissionModel::AllowOnly) => {
             let grants: Vec<_> = subject.role.iter().map(|source| source.grant.clone()).collect();
             match compile(&grants) {
                 Err(none) => Some(format!(

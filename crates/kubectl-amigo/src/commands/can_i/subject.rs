@@ -1,8 +1,7 @@
 //! Whose rights are looked at: which role, which temporary grants, what the variables stand for.
 
 use amigo_api::{
-    NameReference, Organization, PermissionModelStatus, Phase, Role, RoleAssignment, TemporaryPermissionGrant,
-    UserReference,
+    NameReference, Organization, PermissionModel, Phase, Role, RoleAssignment, TemporaryPermissionGrant, UserReference,
     conditions::{self, ConditionStatus},
     reasons::condition,
 };
@@ -71,7 +70,7 @@ pub struct Subject {
     /// The live temporary grants.
     pub temporary: Vec<Source>,
     /// Whether the API knows Deny, if that is known.
-    pub model: Option<PermissionModelStatus>,
+    pub model: Option<PermissionModel>,
     /// What was assumed, for the user to know.
     pub notes: Vec<String>,
     /// Temporary grants of other namespaces were not looked at.

@@ -1,4 +1,4 @@
-use amigo_api::{Organization, PermissionModelStatus};
+use amigo_api::{Organization, PermissionModel};
 use clap::Parser as _;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -87,7 +87,7 @@ fn ask(world: &World, line: &str) -> Result<Json, Failure> {
     ask_in(world, line, None)
 }
 
-fn ask_in(world: &World, line: &str, model: Option<PermissionModelStatus>) -> Result<Json, Failure> {
+fn ask_in(world: &World, line: &str, model: Option<PermissionModel>) -> Result<Json, Failure> {
     let arguments = arguments(line);
     let wish = arguments.wish();
     let choice = choose(world, &wish)?;
@@ -263,8 +263,8 @@ fn whether_a_deny_bars_temporary_grants_depends_on_the_api() {
     let world = files(&[role("viewer"), temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]);
     let line = "Conversation:CreateConversation";
     let reason = |model| ask_in(&world, line, model).unwrap()["reason"].clone();
-    assert_eq!(reason(Some(PermissionModelStatus::AllowDeny)), json!("DenyGrant"));
-    assert_eq!(reason(Some(PermissionModelStatus::AllowOnly)), json!("TemporaryGrant"));
+    assert_eq!(reason(Some(PermissionModel::AllowDeny)), json!("DenyGrant"));
+    assert_eq!(reason(Some(PermissionModel::AllowOnly)), json!("TemporaryGrant"));
     let unknown = ask(&world, line).unwrap();
     assert_eq!(unknown["reason"], json!("DenyGrant"));
     assert!(
@@ -280,7 +280,7 @@ fn a_role_that_cannot_be_sent_is_said_to_be_so() {
                        "conditions": { "conversation_visible_to_admin": { "type": "Equals", "value": false } } });
     mixed["spec"]["permissionGrants"].as_array_mut().unwrap().push(shut);
     let notes = |role: Json| {
-        let model = Some(PermissionModelStatus::AllowOnly);
+        let model = Some(PermissionModel::AllowOnly);
         ask_in(&files(&[role]), &format!("{OWN}{{self}}"), model).unwrap()["notes"].to_string()
     };
     assert!(notes(mixed).contains("the operator does not send the role as it is"));

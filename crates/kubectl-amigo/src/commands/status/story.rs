@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use amigo_api::{
     ConversationReference, Kind, Organization, Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus,
-    conditions::{find, holds, whole_second},
+    conditions::{find, is_true, whole_second},
     duration,
     reasons::{self, condition},
 };
@@ -371,7 +371,7 @@ fn what_to_do(
     let mut remedies = remedies(Kind::TemporaryPermissionGrant, &status.conditions);
     if let Read::Here(organization) = organization {
         let conditions = organization.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        if !holds(conditions, condition::READY) && status.phase != Some(Phase::Expired) {
+        if !is_true(conditions, condition::READY) && status.phase != Some(Phase::Expired) {
             let more = self::remedies(Kind::Organization, conditions);
             let more = more.into_iter().map(|remedy| format!("For the Organization: {remedy}"));
             remedies.extend(more);

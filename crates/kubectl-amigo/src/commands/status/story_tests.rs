@@ -1,6 +1,9 @@
 //! Stories of requests in every state, as people read them.
 
-use amigo_api::{OrganizationSpec, OrganizationStatus, PermissionSpec, conditions::ConditionStatus};
+use amigo_api::{
+    OrganizationSpec, OrganizationStatus, PermissionSpec,
+    conditions::{self, Change, ConditionStatus, Stamp},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -13,7 +16,8 @@ const NOW: i64 = 1000;
 
 fn organization(reason: &str, standing: ConditionStatus) -> Read<Organization> {
     let mut status = OrganizationStatus::default();
-    amigo_api::conditions::set(&mut status.conditions, (condition::READY, standing, reason), "as told", (1, at(0)));
+    let change = Change { type_: condition::READY, status: standing, reason, message: "as told".to_owned() };
+    conditions::set(&mut status.conditions, change, Stamp { generation: 1, now: at(0) });
     let spec = OrganizationSpec { organization: "acme-prod".to_owned(), ..OrganizationSpec::default() };
     let mut organization = Organization::new("acme", spec);
     organization.status = Some(status);

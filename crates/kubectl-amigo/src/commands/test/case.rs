@@ -1,6 +1,6 @@
 //! One case against the manifests: what it asks, and whether the answer is the wanted one.
 
-use amigo_api::{Organization, PermissionModelStatus, Role, TemporaryPermissionGrant};
+use amigo_api::{Organization, PermissionModel, Role, TemporaryPermissionGrant};
 use amigo_permissions::{Action, Attributes, Caller, PermissionGrant, attributes, compile, names};
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -89,7 +89,7 @@ impl World {
         let asked = asked(document, case, caller);
         sensible_attributes(&asked, &sources).map_err(|message| wrong("/attributes", message))?;
         let model = document.permission_model.or_else(|| self.organization(object).and_then(known_model));
-        let deny_bars_temporary = model != Some(PermissionModelStatus::AllowOnly);
+        let deny_bars_temporary = model != Some(PermissionModel::AllowOnly);
         if !deny_bars_temporary {
             sendable(&role_grants).map_err(|message| wrong("/role", message))?;
         }

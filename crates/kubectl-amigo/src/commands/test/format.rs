@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amigo_api::PermissionModelStatus;
+use amigo_api::PermissionModel;
 use amigo_permissions::{Conditions, Value};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct AccessTest {
     pub role: Option<String>,
     /// What the organization's API knows. Under `AllowOnly` a Deny of the role takes nothing from temporary grants.
     /// Default: what the Organization's manifest says, else `AllowDeny`.
-    pub permission_model: Option<PermissionModelStatus>,
+    pub permission_model: Option<PermissionModel>,
     /// Who asks.
     #[serde(default)]
     pub caller: CallerSpec,

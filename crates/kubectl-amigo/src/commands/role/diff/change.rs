@@ -1,11 +1,12 @@
 //! How one Role differs from another: in the spec, at Amigo, and in what it allows.
 
-use amigo_api::{Organization, PermissionModelChoice, PermissionModelStatus, Role, RoleSpec};
-use amigo_client::PermissionModel;
+use amigo_api::{Organization, PermissionModel, Role, RoleSpec};
 use amigo_lifecycle::role::{self, Wanted};
 use amigo_permissions::{DescribedGrant, Excess, PermissionGrant, bind, excess};
 use kube::ResourceExt as _;
 use serde::Serialize;
+
+use crate::organizations::known_model;
 
 /// What is known of a role's organization.
 #[derive(Clone, Debug, Default)]
@@ -114,15 +115,7 @@ impl Setting {
     /// What the Organization says, and its status.
     pub fn of(organization: &Organization) -> Self {
         let status = organization.status.as_ref();
-        let detected = status.and_then(|status| status.permission_model).map(|model| match model {
-            PermissionModelStatus::AllowDeny => PermissionModel::AllowDeny,
-            PermissionModelStatus::AllowOnly => PermissionModel::AllowOnly,
-        });
-        let model = match organization.spec.permission_model {
-            PermissionModelChoice::Detect => detected,
-            PermissionModelChoice::AllowOnly => Some(PermissionModel::AllowOnly),
-            PermissionModelChoice::AllowDeny => Some(PermissionModel::AllowDeny),
-        };
+        let model = known_model(organization);
         let org_id = status.and_then(|status| status.org_id.clone());
         Self { model, org_id: Some(org_id.unwrap_or_else(|| organization.spec.organization.clone())) }
     }

@@ -149,13 +149,17 @@ fn a_deny_without_an_equivalent_is_refused() {
 
 #[test]
 fn a_role_stands_as_the_operator_says_of_this_generation() {
-    use amigo_api::{RoleStatus, conditions};
+    use amigo_api::{
+        RoleStatus,
+        conditions::{self, Change, ConditionStatus, Stamp},
+    };
     let mut stands = role(|_| ());
     assert!(live::LiveState::of(&stands).message.contains("has not looked at it yet"));
     stands.metadata.generation = Some(2);
     let mut status = RoleStatus { observed_generation: Some(2), ..RoleStatus::default() };
-    let stamp = (2, jiff::Timestamp::UNIX_EPOCH);
-    conditions::set(&mut status.conditions, ("Ready", conditions::ConditionStatus::True, "Ready"), "so", stamp);
+    let stamp = Stamp { generation: 2, now: jiff::Timestamp::UNIX_EPOCH };
+    let change = Change { type_: "Ready", status: ConditionStatus::True, reason: "Ready", message: "so".to_owned() };
+    conditions::set(&mut status.conditions, change, stamp);
     stands.status = Some(status);
     assert!(live::LiveState::of(&stands).in_sync);
     let text = plain(&Live::of(&stands, &setting()).told());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use amigo_api::{NameReference, Role, RoleGrant, RoleSpec};
-use amigo_client::{FrontendView, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole};
+use amigo_client::{PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole};
 use serde_json::Value;
 
 use super::Place;
@@ -71,10 +71,8 @@ pub fn export(role: &RemoteRole, place: &Place, names: &mut Names) -> Result<Exp
         return Err(Refusal::Own);
     }
     let grants = grants(role, place.model)?;
-    let frontend_view = match role.frontend_view {
-        Some(FrontendView::Client) => amigo_api::FrontendView::Client,
-        Some(FrontendView::Admin) => amigo_api::FrontendView::Admin,
-        None => return unmanageable("its front end is one that this version does not know"),
+    let Some(frontend_view) = role.frontend_view else {
+        return unmanageable("its front end is one that this version does not know");
     };
     if !is_usable(&role.name) {
         return unmanageable("its name has a slash, blanks at its ends, or more than 256 characters");

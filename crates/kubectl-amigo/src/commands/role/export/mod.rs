@@ -2,7 +2,7 @@
 
 mod manifest;
 
-use amigo_api::{Organization, PermissionModelChoice};
+use amigo_api::Organization;
 use amigo_client::{PermissionModel, RemoteRole, permission_model};
 use clap::Args;
 use kube::ResourceExt as _;
@@ -87,11 +87,7 @@ struct Place {
 
 /// What the organization's API understands, as the operator finds out.
 fn model(organization: &Organization, listed: &[RemoteRole]) -> PermissionModel {
-    match organization.spec.permission_model {
-        PermissionModelChoice::Detect => permission_model(listed),
-        PermissionModelChoice::AllowOnly => PermissionModel::AllowOnly,
-        PermissionModelChoice::AllowDeny => PermissionModel::AllowDeny,
-    }
+    organization.spec.permission_model.or_detected(permission_model(listed))
 }
 
 /// One document a name, by name: for a day after a change Amigo may list two, the newer one last.
