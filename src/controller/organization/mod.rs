@@ -24,7 +24,7 @@ use super::{
 };
 pub use secret::SecretWatches;
 
-use crate::telemetry::labels::{Kind, Outcome};
+use crate::telemetry::labels::Outcome;
 
 /// How often the API keys are listed for the end of ours.
 const KEYS_INTERVAL: Duration = Duration::from_hours(1);
@@ -83,8 +83,8 @@ fn parts(organization: &Organization, secret: &Result<Option<Secret>, Failure>, 
     Parts { name, uid, spec: Arc::new(organization.spec.clone()), access }
 }
 
-/// The Organization's object is gone: whatever used it must notice.
-pub fn gone(organization: &Organization, context: &Context) {
+/// Wakes the objects that used a deleted Organization.
+pub fn deleted(organization: &Organization, context: &Context) {
     forget(&organization.name_any(), &organization.uid().unwrap_or_default(), context);
 }
 
@@ -290,7 +290,7 @@ async fn report(
         return Ok(());
     }
     let object = Organization { status: Some(after.clone()), ..organization.clone() };
-    context.write_status(&Api::all(context.client_no_retry.clone()), &object, Kind::Organization).await?;
+    context.write_status(&Api::all(context.client_no_retry.clone()), &object).await?;
     let mut told = None;
     for kind in [condition::READY, condition::CREDENTIALS_VALID] {
         let (then, now) = (conditions::find(&before.conditions, kind), conditions::find(&after.conditions, kind));

@@ -16,15 +16,12 @@ use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
 use super::advice;
-use crate::{
-    controller::{
-        announce,
-        audit::AuditLine,
-        connection::{Connection, role_cache::Roles},
-        context::{Announcement, Context, ReconcileError},
-        readiness,
-    },
-    telemetry::labels::Kind,
+use crate::controller::{
+    announce,
+    audit::AuditLine,
+    connection::{Connection, role_cache::Roles},
+    context::{Announcement, Context, ReconcileError},
+    readiness,
 };
 
 /// How old a listing may be that proves that a Deny may be sent.
@@ -363,7 +360,7 @@ impl<'a> Pass<'a> {
     async fn write(&mut self) -> Result<(), ReconcileError> {
         let mut object = Role { status: Some(self.status.clone()), ..self.role.clone() };
         object.metadata.resource_version.clone_from(&self.written.1);
-        let written = self.context.write_status(&self.context.api_of(self.role), &object, Kind::Role).await?;
+        let written = self.context.write_status(&self.context.api_of(self.role), &object).await?;
         self.written = (self.status.clone(), written.resource_version());
         Ok(())
     }

@@ -24,7 +24,7 @@ use super::{
     context::{Announcement, Context, Lookup, NOT_READY_RETRY, ReconcileError, SharedContext, holds},
     finalizers, jitter, readiness,
 };
-use crate::telemetry::labels::{Kind, Outcome};
+use crate::telemetry::labels::Outcome;
 
 /// How old a listing may be that shows that a role is missing, or that a user has another one.
 const RECENT_LISTING: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ pub async fn reconcile(
         return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting));
     }
     let wanted = assignment.spec.fallback_role_name.is_some();
-    let kept = finalizers::ensure_finalizer(assignment, (finalizer::NAME, wanted), Kind::RoleAssignment, &context);
+    let kept = finalizers::ensure_finalizer(assignment, (finalizer::NAME, wanted), &context);
     let assignment = kept.await?;
     let mut came = Came::default();
     let result = match usable(&assignment, connection.as_deref()) {
@@ -201,7 +201,7 @@ impl Desk<'_> {
         }
         let object = RoleAssignment { status: Some(status), ..self.assignment.clone() };
         let api = self.context.api_of(self.assignment);
-        self.context.write_status(&api, &object, Kind::RoleAssignment).await.map(Some)
+        self.context.write_status(&api, &object).await.map(Some)
     }
 
     /// Gives the user the role and says so.
@@ -323,7 +323,7 @@ async fn report(
     }
     if after != before {
         let object = RoleAssignment { status: Some(after), ..assignment.clone() };
-        context.write_status(&context.api_of(assignment), &object, Kind::RoleAssignment).await?;
+        context.write_status(&context.api_of(assignment), &object).await?;
     }
     if let Some(news) = news {
         announce::emit(assignment, news, about, context);
