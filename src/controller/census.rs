@@ -53,7 +53,7 @@ impl Context {
         let status = organization.status.as_ref();
         let census = OrganizationCensus {
             name: organization.name_any(),
-            ready: status.is_some_and(|status| conditions::holds(&status.conditions, condition::READY)),
+            ready: status.is_some_and(|status| conditions::is_true(&status.conditions, condition::READY)),
             last_sweep_at: status.and_then(|status| status.last_sweep_time),
             ..OrganizationCensus::default()
         };
@@ -143,7 +143,7 @@ fn is_waiting(grant: &TemporaryPermissionGrant) -> bool {
     let (_, reason) = ready_labels(&status.conditions);
     matches!(status.phase, None | Some(Phase::Pending | Phase::Issuing))
         && reason != reasons::SUSPENDED
-        && !conditions::holds(&status.conditions, condition::STALLED)
+        && !conditions::is_true(&status.conditions, condition::STALLED)
 }
 
 #[cfg(test)]

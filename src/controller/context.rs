@@ -78,7 +78,29 @@ pub struct Stores {
     pub grants: Store<TemporaryPermissionGrant>,
 }
 
-/// Why a reconciliation failed. What an object's status can say is no failure.
+/// A kind that the operator reconciles.
+pub trait Reconciled: Resource<DynamicType = ()> {
+    /// The label of its metrics.
+    const KIND: Kind;
+}
+
+impl Reconciled for Organization {
+    const KIND: Kind = Kind::Organization;
+}
+
+impl Reconciled for Role {
+    const KIND: Kind = Kind::Role;
+}
+
+impl Reconciled for RoleAssignment {
+    const KIND: Kind = Kind::RoleAssignment;
+}
+
+impl Reconciled for TemporaryPermissionGrant {
+    const KIND: Kind = Kind::TemporaryPermissionGrant;
+}
+
+/// A failed reconcile. A failure that an object's status can report is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// The Kubernetes API did not do as asked.
@@ -152,12 +174,12 @@ impl Context {
     ///
     /// # Errors
     /// Those of the Kubernetes API.
-    pub async fn write_status<K>(&self, api: &Api<K>, object: &K, kind: Kind) -> Result<K, ReconcileError>
+    pub async fn write_status<K>(&self, api: &Api<K>, object: &K) -> Result<K, ReconcileError>
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+        K: Reconciled + Clone + Debug + Serialize + DeserializeOwned,
     {
         let written = api.replace_status(&object.name_any(), &PostParams::default(), object).await;
-        self.metrics.kubernetes_written(kind, Verb::ReplaceStatus);
+        self.metrics.kubernetes_written(K::KIND, Verb::ReplaceStatus);
         written.map_err(|source| ReconcileError::kubernetes("write the status of", object, source))
     }
 

@@ -1,19 +1,7 @@
-//! Kubernetes Events, published beside the work: nothing that matters waits for one.
+//! Kubernetes Events, published in the background.
 //!
-//! # Expected flow
-//! A reconciler hands an [`Announcement`] to [`Announcer::announce`] and goes on; one task publishes them in order.
-//!
-//! # Guarantees
-//! Announcing never waits and never fails the work. What cannot be published is told in the log.
-//!
-//! # Assumptions
-//! The client ends every call in time.
-//!
-//! # Caveats
-//! When more wait than the queue holds, the newest are told in the log only.
-//!
-//! # Errors
-//! None.
+//! A reconciler passes an [`Announcement`] to [`Announcer::announce`], which never waits and never fails. One task publishes
+//! the Events in order. An Event that it cannot publish, or that does not fit into the queue, appears in the log.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -30,38 +18,34 @@ use crate::telemetry::{
     labels::{Kind, Verb},
 };
 
-/// How many Events may wait: two for each of four thousand grants that begin at once.
+/// Capacity of the queue: two Events for each of four thousand simultaneous grants.
 const QUEUE: usize = 8192;
 
-/// How long Events that still wait are published after everything else has ended.
+/// Time to publish queued Events during a shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// The longest note that the Kubernetes API takes is 1,024 bytes.
+/// The Kubernetes API accepts notes of at most 1,024 bytes.
 const LONGEST_NOTE: usize = 1000;
 
-/// One thing to tell in an Event.
+/// The content of an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
     /// One of `amigo_api::reasons`.
     pub reason: &'static str,
-    /// What happened.
     pub message: String,
-    /// Whether somebody should look.
+    /// Whether the type is Warning.
     pub warning: bool,
 }
 
-/// Takes Events to be published.
 #[derive(Clone, Debug)]
 pub struct Announcer(mpsc::Sender<(ObjectReference, Announcement)>);
 
-/// Publishes what the announcers take.
 pub struct Publisher {
     queue: mpsc::Receiver<(ObjectReference, Announcement)>,
     recorder: Recorder,
     metrics: Metrics,
 }
 
-/// Both ends.
 #[must_use]
 pub fn channel(recorder: Recorder, metrics: Metrics) -> (Announcer, Publisher) {
     let (sender, queue) = mpsc::channel(QUEUE);
@@ -69,20 +53,24 @@ pub fn channel(recorder: Recorder, metrics: Metrics) -> (Announcer, Publisher) {
 }
 
 impl Announcer {
-    /// Tells of something about an object.
     pub fn announce(&self, reference: ObjectReference, announcement: Announcement) {
-        if let Err(refused) = self.0.try_send((reference, announcement)) {
-            let (reference, announcement) = refused.into_inner();
+        if let Err(unsent) = self.0.try_send((reference, announcement)) {
+            let (reference, announcement) = unsent.into_inner();
             let Announcement { reason, message, warning: _ } = announcement;
-            tracing::warn!(reason, message, object = reference.name, "too many Events wait: this one is not published");
+            tracing::warn!(
+                reason,
+                message,
+                object = reference.name,
+                "the Event queue is full; not publishing this Event"
+            );
         }
     }
 }
 
 impl Publisher {
-    /// Publishes until `ended`, and then for a little while what still waits.
-    pub async fn publish(mut self, ended: CancellationToken) {
-        while let Some(Some((reference, announcement))) = ended.run_until_cancelled(self.queue.recv()).await {
+    /// Publishes until `stop`, and then the queued Events for a short time.
+    pub async fn publish(mut self, stop: CancellationToken) {
+        while let Some(Some((reference, announcement))) = stop.run_until_cancelled(self.queue.recv()).await {
             self.publish_one(&reference, &announcement).await;
         }
         self.queue.close();
@@ -92,13 +80,13 @@ impl Publisher {
             }
         };
         if tokio::time::timeout(DRAIN, rest).await.is_err() {
-            tracing::warn!("some Events could not be published before the end");
+            tracing::warn!("stopped before all Events were published");
         }
     }
 
     async fn publish_one(&self, reference: &ObjectReference, announcement: &Announcement) {
         let Announcement { reason, message, warning } = announcement;
-        // The recorder takes Events of one reason and action for one, and keeps the first note.
+        // The recorder merges Events with the same reason and action, and keeps the first note.
         let mut hasher = DefaultHasher::new();
         message.hash(&mut hasher);
         let event = Event {
@@ -110,12 +98,12 @@ impl Publisher {
         };
         self.metrics.kubernetes_written(Kind::Event, Verb::Create);
         if let Err(error) = self.recorder.publish(&event, reference).await {
-            tracing::warn!(%error, reason, object = reference.name, "an Event could not be published");
+            tracing::warn!(%error, reason, object = reference.name, "cannot publish an Event");
         }
     }
 }
 
-/// The text up to its last whole character within the longest note.
+/// Cut at a character boundary.
 fn shortened(message: &str) -> String {
     message[..message.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
@@ -125,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_fit_whatever_their_letters() {
+    fn notes_fit_with_multibyte_characters() {
         assert_eq!(shortened("short"), "short");
         assert!(shortened(&"é…".repeat(1000)).len() <= LONGEST_NOTE);
     }

@@ -11,8 +11,8 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::context::{Context, ReconcileError};
-use crate::telemetry::labels::{Kind, Verb};
+use super::context::{Context, ReconcileError, Reconciled};
+use crate::telemetry::labels::Verb;
 
 /// Whether the object carries the finalizer.
 pub fn has<K: Resource>(object: &K, finalizer: &str) -> bool {
@@ -31,30 +31,24 @@ pub fn has_skip_annotation<K: Resource>(object: &K, annotation: &str) -> bool {
 pub async fn ensure_finalizer<K>(
     object: Arc<K>,
     (finalizer, wanted): (&str, bool),
-    kind: Kind,
     context: &Context,
 ) -> Result<Arc<K>, ReconcileError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
     if has(&*object, finalizer) == wanted {
         return Ok(object);
     }
-    set(&*object, (finalizer, wanted), kind, context).await.map(Arc::new)
+    set(&*object, (finalizer, wanted), context).await.map(Arc::new)
 }
 
 /// Puts the finalizer on, or takes it off.
 ///
 /// # Errors
 /// Those of the Kubernetes API.
-pub async fn set<K>(
-    object: &K,
-    (finalizer, wanted): (&str, bool),
-    kind: Kind,
-    context: &Context,
-) -> Result<K, ReconcileError>
+pub async fn set<K>(object: &K, (finalizer, wanted): (&str, bool), context: &Context) -> Result<K, ReconcileError>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.retain(|one| one != finalizer);
@@ -63,7 +57,7 @@ where
     }
     let metadata = json!({ "finalizers": finalizers, "resourceVersion": object.resource_version() });
     let patch = Patch::Merge(json!({ "metadata": metadata }));
-    context.metrics.kubernetes_written(kind, Verb::Patch);
+    context.metrics.kubernetes_written(K::KIND, Verb::Patch);
     let patched = context.api_of(object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
     patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
 }

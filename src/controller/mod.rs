@@ -1,4 +1,4 @@
-//! The controllers, and who of several replicas runs them.
+//! The controllers, and the leader election among replicas.
 
 mod announce;
 pub mod audit;
@@ -29,7 +29,7 @@ pub use run::{Environment, RunError, run};
 pub use settings::{Settings, parse_duration};
 pub use watch::RESYNC_ANNOTATION;
 
-/// Up to a tenth less: what began together must not come back together for ever.
+/// Up to a tenth less, so that objects created together are not reconciled together forever.
 fn jitter(interval: Duration) -> Duration {
     interval.mul_f64(rand::rng().random_range(0.9..=1.0))
 }

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use amigo_api::{
-    conditions::{self, ConditionStatus},
+    conditions::{self, Change, ConditionStatus, Stamp},
     reasons::{self, condition},
 };
 use amigo_lifecycle::{Failure, RetryClass};
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
@@ -17,25 +16,21 @@ use super::{
 use crate::telemetry::labels::Outcome;
 
 /// Sets Ready and Stalled from what a pass came to.
-pub fn set_ready(
-    conditions: &mut Vec<Condition>,
-    outcome: Result<(&'static str, String), &Failure>,
-    (generation, now): (i64, Timestamp),
-) {
-    let stamp = (generation, now);
+pub fn set_ready(conditions: &mut Vec<Condition>, outcome: Result<(&'static str, String), &Failure>, stamp: Stamp) {
+    let (status, reason, message) = match &outcome {
+        Ok((reason, message)) => (ConditionStatus::True, *reason, message.clone()),
+        Err(failure) => (ConditionStatus::False, failure.reason, failure.message.clone()),
+    };
+    let ready = Change { type_: condition::READY, status, reason, message };
     match outcome {
-        Ok((reason, message)) => {
-            conditions::set(conditions, (condition::READY, ConditionStatus::True, reason), message, stamp);
-            conditions::remove(conditions, condition::STALLED);
+        Err(failure) if failure.class != RetryClass::Transient => {
+            let stalled = Change { type_: condition::STALLED, status: ConditionStatus::True, ..ready.clone() };
+            conditions::set(conditions, ready, stamp);
+            conditions::set(conditions, stalled, stamp);
         }
-        Err(failure) => {
-            let Failure { reason, message, class, retry_after: _ } = failure;
-            conditions::set(conditions, (condition::READY, ConditionStatus::False, reason), message, stamp);
-            if *class == RetryClass::Transient {
-                conditions::remove(conditions, condition::STALLED);
-            } else {
-                conditions::set(conditions, (condition::STALLED, ConditionStatus::True, reason), message, stamp);
-            }
+        _ => {
+            conditions::set(conditions, ready, stamp);
+            conditions::remove(conditions, condition::STALLED);
         }
     }
 }

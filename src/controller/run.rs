@@ -1,20 +1,18 @@
-//! All four controllers, from the first watch to the last drained pass.
+//! The four controllers, from the first watch to the last reconcile.
 //!
 //! # Expected flow
-//! The watches fill the stores, the controllers work until the token is cancelled, passes under way end (within one
-//! call deadline, or they are cut off), [`run`] returns, whether or not the stores were ever filled. It is called once, by the replica that leads.
+//! The watches fill the stores. The controllers work until the token is cancelled. Reconciles in progress then finish
+//! within one call deadline, or are cut off, and [`run`] returns, even if a store was never filled. The leader calls it
+//! once.
 //!
 //! # Guarantees
-//! Outcomes are logged, counted and told in one place, here.
+//! The outcome of every reconcile is logged and counted here.
 //!
 //! # Assumptions
-//! The CRDs are installed; until they are, readiness says what is missing.
+//! The CRDs are installed. Otherwise readiness names the missing stores.
 //!
 //! # Caveats
-//! What is remembered of grants goes with the run: a replica that lost the lead must start anew.
-//!
-//! # Errors
-//! Only those of the beginning; later ones are told and tried again.
+//! The local state of grants ends with the run. A replica that is no longer the leader must restart.
 
 use std::{
     fmt::Debug,
@@ -27,16 +25,14 @@ use amigo_api::{Role, RoleAssignment};
 use amigo_client::{Endpoint, Error, Observe, Transport};
 use amigo_lifecycle::grant::{FINAL_REASONS, condensed};
 use amigo_runtime::clock::SharedClock;
-use futures::{Stream, StreamExt as _};
+use futures::{StreamExt as _, future::join_all};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, Resource, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     runtime::{
         Controller, controller,
         controller::Action,
         events::{Recorder, Reporter},
-        reflector::Store,
-        watcher,
     },
 };
 use serde::de::DeserializeOwned;
@@ -45,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     audit::Audit,
     connection::ConnectionRegistry,
-    context::{Context, ReconcileError, SharedContext, Stores},
+    context::{Context, ReconcileError, Reconciled, SharedContext, Stores},
     events, jitter,
     lookup_limiter::LookupLimiter,
     organization::{self, SecretWatches},
@@ -54,73 +50,68 @@ use super::{
     settings::Settings,
     temporary_grant::{self, LocalState},
     triggers::Trigger,
-    watch::{self, Filled},
+    watch::{self, Filled, Watched},
 };
-use crate::telemetry::{
-    Health, Metrics,
-    health::ReadyFlag,
-    labels::{Kind, Outcome},
-    metrics::ApiRequest,
-};
+use crate::telemetry::{Health, Metrics, health::ReadyFlag, labels::Outcome, metrics::ApiRequest};
 
-/// What [`run`] works with.
+/// Dependencies of [`run`].
 pub struct Environment {
     /// For watches.
     pub client: Client,
     /// For reads, writes and Events: see [`amigo_runtime::kubernetes::client_no_retry`].
     pub client_no_retry: Client,
-    /// Time.
     pub clock: SharedClock,
-    /// The HTTP connections to Amigo.
     pub transport: Transport,
-    /// What the operator was told.
     pub settings: Settings,
-    /// Where audit lines go.
     pub audit: Audit,
-    /// Counters.
     pub metrics: Metrics,
-    /// Probes.
     pub health: Health,
 }
 
-/// Why the controllers cannot begin.
+/// Why the controllers cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The cluster's identity cannot be read.
     #[error("cannot read namespace kube-system, whose uid is the cluster's identity in tags: {0}")]
     Cluster(Box<kube::Error>),
 }
 
-/// Runs all controllers until `stop` is cancelled and their passes have ended.
+/// Runs all controllers until `stop` is cancelled and their reconciles have ended.
 ///
 /// # Errors
-/// [`RunError`], at the beginning.
+/// [`RunError`], at the start. Later errors are logged and retried.
 pub async fn run(environment: Environment, stop: CancellationToken) -> Result<(), RunError> {
     let Environment { client, client_no_retry, clock, transport, settings, audit, metrics, health } = environment;
     let cluster = cluster_identity(&client_no_retry).await?;
     let local_state = Arc::new(LocalState::default());
-    let gone = Gone::default();
-    let (organizations, organizations_filled, organization_stream) =
-        watch::objects(client.clone(), gone.then(organization::gone));
-    let (roles, roles_filled, role_stream) =
-        watch::objects(client.clone(), gone.then(|_: &Role, context| context.triggers.roles.pull()));
-    let (assignments, assignments_filled, assignment_stream) =
-        watch::objects(client.clone(), gone.then(|_: &RoleAssignment, context| context.triggers.assignments.pull()));
-    let (forget, remembered) = (Arc::clone(&local_state), Arc::clone(&local_state));
-    let (grants, grants_filled, grant_stream) =
-        watch::objects(client.clone(), gone.then(move |grant, context| temporary_grant::gone(grant, &forget, context)));
+    let context_cell = ContextCell::default();
+    let organizations = watch::objects(client.clone(), context_cell.handler(organization::deleted));
+    let roles = watch::objects(client.clone(), context_cell.handler(|_: &Role, context| context.triggers.roles.pull()));
+    let assignments = watch::objects(
+        client.clone(),
+        context_cell.handler(|_: &RoleAssignment, context| context.triggers.assignments.pull()),
+    );
+    let deleted_grants = Arc::clone(&local_state);
+    let grants = watch::objects(
+        client.clone(),
+        context_cell.handler(move |grant, context| temporary_grant::gone(grant, &deleted_grants, context)),
+    );
     let reporter = Reporter { controller: "amigo-operator".into(), instance: Some(settings.identity.clone()) };
     let (announcer, publisher) = events::channel(Recorder::new(client_no_retry.clone(), reporter), metrics.clone());
-    let ended = CancellationToken::new();
-    let publishing = tokio::spawn(publisher.publish(ended.clone()));
+    let stop_publisher = CancellationToken::new();
+    let publishing = tokio::spawn(publisher.publish(stop_publisher.clone()));
     let context = Arc::new(Context {
         announcer,
-        lookup_limiter: LookupLimiter::of(settings.concurrency),
+        lookup_limiter: LookupLimiter::new(settings.concurrency),
         connections: ConnectionRegistry::new(transport, clock.clone(), Arc::new(Observer(metrics.clone()))),
-        stores: Stores { organizations, roles, assignments, grants },
-        organizations_filled: organizations_filled.clone(),
-        roles_filled: roles_filled.clone(),
-        grants_filled: grants_filled.clone(),
+        stores: Stores {
+            organizations: organizations.store.clone(),
+            roles: roles.store.clone(),
+            assignments: assignments.store.clone(),
+            grants: grants.store.clone(),
+        },
+        organizations_filled: organizations.filled.clone(),
+        roles_filled: roles.filled.clone(),
+        grants_filled: grants.filled.clone(),
         triggers: Arc::default(),
         client,
         client_no_retry,
@@ -131,46 +122,30 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         audit,
         stop: stop.clone(),
     });
-    gone.set(&context);
-    let changing: Vec<_> =
-        Endpoint::ALL.into_iter().filter(|endpoint| changes(*endpoint)).map(Endpoint::as_str).collect();
-    context.metrics.start_at_zero(&changing, &FINAL_REASONS);
-    context.metrics.collect_from(Arc::<Context>::downgrade(&context));
-    let filled = [organizations_filled, roles_filled, assignments_filled, grants_filled];
-    let desk = Desk { context: &context };
-    let stores = context.stores.clone();
+    context_cell.set(&context);
+    start_metrics(&context);
+    let stores_filled = [
+        (health.ready_flag("organizations"), organizations.filled.clone()),
+        (health.ready_flag("roles"), roles.filled.clone()),
+        (health.ready_flag("roleassignments"), assignments.filled.clone()),
+        (health.ready_flag("temporarypermissiongrants"), grants.filled.clone()),
+    ];
+    let controllers = ControllerSet { context: &context };
     let triggers = &context.triggers;
-    // Boxed: the four together would be a large future for whoever awaits this one.
-    let organizations = desk.control(
-        (organization_stream, stores.organizations),
-        &triggers.organizations,
-        Kind::Organization,
-        organization::reconcile,
-    );
-    let roles = desk.control((role_stream, stores.roles), &triggers.roles, Kind::Role, role::reconcile);
-    let assignments = desk.control(
-        (assignment_stream, stores.assignments),
-        &triggers.assignments,
-        Kind::RoleAssignment,
-        role_assignment::reconcile,
-    );
-    let grants = desk.control(
-        (grant_stream, stores.grants),
-        &triggers.grants,
-        Kind::TemporaryPermissionGrant,
-        move |grant, context| temporary_grant::reconcile(grant, context, Arc::clone(&local_state)),
-    );
+    let grant_state = Arc::clone(&local_state);
+    let reconcile_grant = move |grant, context| temporary_grant::reconcile(grant, context, Arc::clone(&grant_state));
+    // Boxed: the four together would be a large future.
     tokio::join!(
-        Box::pin(organizations),
-        Box::pin(roles),
-        Box::pin(assignments),
-        Box::pin(grants),
-        stop.run_until_cancelled(tell_readiness(&filled, &health)),
-        stop.run_until_cancelled(housekeeping(&context, &remembered, &health)),
+        Box::pin(controllers.run(organizations, &triggers.organizations, organization::reconcile)),
+        Box::pin(controllers.run(roles, &triggers.roles, role::reconcile)),
+        Box::pin(controllers.run(assignments, &triggers.assignments, role_assignment::reconcile)),
+        Box::pin(controllers.run(grants, &triggers.grants, reconcile_grant)),
+        stop.run_until_cancelled(join_all(stores_filled.map(set_when_filled))),
+        stop.run_until_cancelled(housekeeping(&context, &local_state, &health)),
     );
-    ended.cancel();
+    stop_publisher.cancel();
     if let Err(error) = publishing.await {
-        tracing::error!(%error, "the publisher of Events ended badly");
+        tracing::error!(%error, "the Event publisher stopped unexpectedly");
     }
     Ok(())
 }
@@ -181,103 +156,118 @@ async fn cluster_identity(client: &Client) -> Result<String, RunError> {
     Ok(condensed(&namespace.uid().unwrap_or_default()))
 }
 
-/// What one controller needs besides its kind.
-struct Desk<'a> {
+fn start_metrics(context: &SharedContext) {
+    let writes: Vec<_> =
+        Endpoint::ALL.into_iter().filter(|endpoint| is_write(*endpoint)).map(Endpoint::as_str).collect();
+    context.metrics.start_at_zero(&writes, &FINAL_REASONS);
+    context.metrics.collect_from(Arc::<Context>::downgrade(context));
+}
+
+async fn set_when_filled((flag, filled): (ReadyFlag, Filled)) {
+    if filled.wait().await {
+        flag.set(true);
+    }
+}
+
+/// Runs the controllers of all kinds in the same way.
+struct ControllerSet<'a> {
     context: &'a SharedContext,
 }
 
-impl Desk<'_> {
-    /// Runs one controller and tells how each of its passes ended.
-    async fn control<K, S, R, F>(&self, (stream, store): (S, Store<K>), trigger: &Trigger, kind: Kind, reconcile: R)
+impl ControllerSet<'_> {
+    /// Runs one controller and logs failed reconciles.
+    async fn run<K, R, F>(&self, watched: Watched<K>, trigger: &Trigger, reconcile: R)
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-        S: Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+        K: Reconciled + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
         R: Fn(Arc<K>, SharedContext) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<(Action, Outcome), ReconcileError>> + Send + 'static,
     {
+        let kind = K::KIND.as_str();
         let settings = &self.context.settings;
         let config = controller::Config::default().concurrency(settings.concurrency);
-        let pass = move |object: Arc<K>, context: SharedContext| {
+        let reconcile = move |object: Arc<K>, context: SharedContext| {
             let name = object_name(&*object);
-            with_deadline((kind, name), reconcile(object, Arc::clone(&context)), context)
+            with_deadline::<K>(name, reconcile(object, Arc::clone(&context)), context)
         };
-        let controller = Controller::for_stream(stream, store)
+        let controller = Controller::for_stream(watched.stream, watched.store)
             .with_config(config)
             .reconcile_all_on(trigger.pulls())
             .graceful_shutdown_on(self.context.stop.clone().cancelled_owned())
-            .run(pass, error_policy, Arc::clone(self.context))
-            .for_each(|ended| async move {
-                match ended {
+            .run(reconcile, error_policy, Arc::clone(self.context))
+            .for_each(|result| async move {
+                match result {
                     Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
-                    // The cache was behind: the next pass, a moment later, sees what there is.
+                    // The cache was behind. The next reconcile sees the other write.
                     Err(controller::Error::ReconcilerFailed(error, _)) if error.is_conflict() => {
-                        tracing::debug!(kind = kind.as_str(), %error, "a pass met another write and is repeated");
+                        tracing::debug!(kind, %error, "reconcile met a conflict; will retry");
                     }
-                    Err(error) => tracing::warn!(kind = kind.as_str(), %error, "a pass failed and is repeated"),
+                    Err(error) => tracing::warn!(kind, %error, "reconcile failed; will retry"),
                 }
             });
         tokio::select! {
             () = controller => {}
-            () = self.overtime() => tracing::debug!(kind = kind.as_str(), "the controller is not waited for any longer"),
+            () = self.shutdown_deadline() => tracing::debug!(kind, "stopped without waiting for the controller"),
         }
     }
 
-    /// Ends when a stop must not take any longer: a controller whose first list never came does not end by itself.
-    async fn overtime(&self) {
+    /// A controller without its first list does not stop by itself.
+    async fn shutdown_deadline(&self) {
         self.context.stop.cancelled().await;
-        tokio::time::sleep(self.context.settings.call_deadline + DRAINED).await;
+        tokio::time::sleep(self.context.settings.call_deadline + DRAIN).await;
     }
 }
 
-/// How long a controller may take to end after the last of its passes was cut off.
-const DRAINED: Duration = Duration::from_millis(500);
+/// Time for a controller to stop after its last reconcile was cut off.
+const DRAIN: Duration = Duration::from_millis(500);
 
-/// No pass takes for ever, and every pass is counted.
-async fn with_deadline(
-    (kind, name): (Kind, String),
-    pass: impl Future<Output = Result<(Action, Outcome), ReconcileError>>,
+/// Limits and counts one reconcile.
+async fn with_deadline<K: Reconciled>(
+    name: String,
+    reconcile: impl Future<Output = Result<(Action, Outcome), ReconcileError>>,
     context: SharedContext,
 ) -> Result<Action, ReconcileError> {
-    let _under_way = context.metrics.start_reconcile(kind);
-    let began = context.clock.boot();
+    let _active = context.metrics.start_reconcile(K::KIND);
+    let started_at = context.clock.boot();
     let deadline = context.settings.reconcile_deadline;
-    let grace = async {
+    let shutdown = async {
         context.stop.cancelled().await;
         tokio::time::sleep(context.settings.call_deadline).await;
     };
-    let ended = tokio::select! {
-        ended = tokio::time::timeout(deadline, pass) => ended.unwrap_or(Err(ReconcileError::TimedOut { name, deadline })),
-        // Whatever still waits then may wait for minutes; what it had begun is found by whoever comes next.
-        () = grace => Ok((Action::await_change(), Outcome::Waiting)),
+    let result = tokio::select! {
+        result = tokio::time::timeout(deadline, reconcile) => {
+            result.unwrap_or(Err(ReconcileError::TimedOut { name, deadline }))
+        }
+        // A reconcile that still waits could wait for minutes. The next leader finds what it started.
+        () = shutdown => Ok((Action::await_change(), Outcome::Waiting)),
     };
-    let outcome = match &ended {
+    let outcome = match &result {
         Ok((_, outcome)) => *outcome,
         Err(ReconcileError::TimedOut { .. }) => Outcome::TimedOut,
         Err(error) if error.is_conflict() => Outcome::Waiting,
         Err(_) => Outcome::Failed,
     };
-    context.metrics.reconcile_finished(kind, outcome, context.clock.boot().saturating_sub(began));
-    ended.map(|(action, _)| action)
+    context.metrics.reconcile_finished(K::KIND, outcome, context.clock.boot().saturating_sub(started_at));
+    result.map(|(action, _)| action)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the controller's")]
 fn error_policy<K>(_: Arc<K>, error: &ReconcileError, context: SharedContext) -> Action {
-    // A conflict is over as soon as the watch has shown the other write.
+    // The watch shows the other write of a conflict within milliseconds.
     let wait = if error.is_conflict() { Duration::from_millis(200) } else { context.settings.tick };
     Action::requeue(jitter(wait))
 }
 
-/// What to do about objects that go, for watches that begin before there is a context.
+/// The context for handlers of watches, which exist before it.
 #[derive(Clone, Default)]
-struct Gone(Arc<OnceLock<Weak<Context>>>);
+struct ContextCell(Arc<OnceLock<Weak<Context>>>);
 
-impl Gone {
+impl ContextCell {
     fn set(&self, context: &SharedContext) {
-        // Set once: `run` makes one of these and one context.
+        // `run` creates one cell and one context, so this cannot fail.
         let _ = self.0.set(Arc::downgrade(context));
     }
 
-    fn then<K>(&self, act: impl Fn(&K, &Context) + Send + 'static) -> impl Fn(&K) + Send + 'static {
+    fn handler<K>(&self, act: impl Fn(&K, &Context) + Send + 'static) -> impl Fn(&K) + Send + 'static {
         let context = Arc::clone(&self.0);
         move |object| {
             if let Some(context) = context.get().and_then(Weak::upgrade) {
@@ -287,26 +277,10 @@ impl Gone {
     }
 }
 
-/// Says which stores are filled.
-async fn tell_readiness([organizations, roles, assignments, grants]: &[Filled; 4], health: &Health) {
-    tokio::join!(
-        tell_filled(organizations, health.ready_flag("organizations")),
-        tell_filled(roles, health.ready_flag("roles")),
-        tell_filled(assignments, health.ready_flag("roleassignments")),
-        tell_filled(grants, health.ready_flag("temporarypermissiongrants")),
-    );
-}
-
-async fn tell_filled(filled: &Filled, flag: ReadyFlag) {
-    if filled.wait().await {
-        flag.set(true);
-    }
-}
-
-/// How often what is remembered of objects that went is looked for.
+/// Interval at which the local state of deleted grants is removed.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(5);
 
-/// The heartbeat, and the watches of the Secrets that are named now.
+/// Sends the heartbeat, keeps the Secret watches in step with the Organizations, and removes stale state.
 async fn housekeeping(context: &SharedContext, local_state: &LocalState, health: &Health) {
     let namespace = context.settings.namespace.clone();
     let secrets = SecretWatches::new(context.client.clone(), namespace, Arc::clone(&context.triggers));
@@ -323,21 +297,21 @@ async fn housekeeping(context: &SharedContext, local_state: &LocalState, health:
     }
 }
 
-/// Whether a lost answer leaves something at Amigo open. Of a sign-in it costs a token that nobody uses.
-fn changes(endpoint: Endpoint) -> bool {
+/// Whether an unknown outcome matters. An unused token of a sign-in does not.
+fn is_write(endpoint: Endpoint) -> bool {
     !endpoint.is_read() && endpoint != Endpoint::SignIn
 }
 
-/// Passes what the client sees on to the metrics.
+/// Exports the client's requests as metrics.
 struct Observer(Metrics);
 
 impl Observe for Observer {
-    fn request(&self, endpoint: Endpoint, ended: Result<u16, &Error>, duration: Duration) {
-        let (outcome, status) = match ended {
+    fn request(&self, endpoint: Endpoint, result: Result<u16, &Error>, duration: Duration) {
+        let (outcome, status) = match result {
             Ok(status) => ("ok", Some(status)),
             Err(error) => (error.kind().as_str(), error.status()),
         };
-        let outcome_unknown = changes(endpoint) && ended.is_err_and(Error::ambiguous);
+        let outcome_unknown = is_write(endpoint) && result.is_err_and(Error::ambiguous);
         self.0.api_request_finished(ApiRequest {
             operation: endpoint.as_str(),
             outcome,

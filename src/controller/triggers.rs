@@ -1,25 +1,23 @@
-//! Reasons to look at objects again that no watch of those objects shows.
+//! Reconciles that no watch of the objects themselves triggers.
 
 use futures::{Stream, stream};
 use tokio::sync::watch;
 
-/// "Look at all objects of this kind again." Several at once count as one.
+/// Reconciles all objects of one kind. Several pulls at once count as one.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<u64>);
 
 impl Trigger {
-    /// A trigger that nobody pulled yet.
     #[must_use]
     pub fn new() -> Self {
         Self(watch::Sender::new(0))
     }
 
-    /// Pulls it.
     pub fn pull(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// One item each time it was pulled since the last item.
+    /// An item after one or more pulls.
     pub fn pulls(&self) -> impl Stream<Item = ()> + Send + 'static {
         stream::unfold(self.0.subscribe(), |mut receiver| async move {
             receiver.changed().await.ok()?;
@@ -34,21 +32,20 @@ impl Default for Trigger {
     }
 }
 
-/// The triggers of all kinds.
 #[derive(Debug, Default)]
 pub struct Triggers {
-    /// A Secret, a sweep or refused credentials concern an Organization.
+    /// After a change of a Secret, a sweep, or rejected credentials.
     pub organizations: Trigger,
-    /// An Organization changed what roles may do, or a role with the same name went.
+    /// After a change of an Organization, or the deletion of a Role with the same remote name.
     pub roles: Trigger,
-    /// The same for assignments; also when a Role became ready.
+    /// After a change of an Organization or a Role, or the deletion of another assignment.
     pub assignments: Trigger,
-    /// An Organization changed what grants may do.
+    /// After a change of an Organization.
     pub grants: Trigger,
 }
 
 impl Triggers {
-    /// An Organization changed: whatever uses it looks again.
+    /// Reconciles every object that uses an Organization.
     pub fn organization_changed(&self) {
         self.roles.pull();
         self.assignments.pull();

@@ -1,8 +1,8 @@
-//! One watch a kind: trimmed, kept in a store, and never stopped by one bad object.
+//! One watch per kind, with a store. An object that cannot be parsed does not stop it.
 
 use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc};
 
-use futures::{Stream, StreamExt as _};
+use futures::{StreamExt as _, stream::BoxStream};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::DeserializeGuard,
@@ -15,19 +15,19 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-/// Setting this annotation to another value makes the operator look at the object again.
+/// A change of this annotation triggers a reconcile.
 pub const RESYNC_ANNOTATION: &str = "permissions.amigo.ai/resync";
 
 const OWN_ANNOTATIONS: &str = "permissions.amigo.ai/";
 
-/// Whether a store holds all that there was when the watch began.
+/// Whether a store contains the first complete list.
 ///
-/// `Store::wait_until_ready` says the same, but of several tasks that wait it wakes only the last.
+/// `Store::wait_until_ready` wakes only the last of several waiting tasks.
 #[derive(Clone, Debug)]
 pub struct Filled(tokio::sync::watch::Receiver<bool>);
 
 impl Filled {
-    /// Waits for it; `false` when the watch ended before.
+    /// Waits for the first list; `false` if the watch ended before.
     pub async fn wait(&self) -> bool {
         self.0.clone().wait_for(|filled| *filled).await.is_ok()
     }
@@ -35,24 +35,31 @@ impl Filled {
 
 #[cfg(test)]
 impl Filled {
-    /// Of a store that is filled.
+    /// A filled store.
     pub fn already() -> Self {
         Self(tokio::sync::watch::channel(true).1)
     }
 
-    /// Of a store that will be filled when somebody says so, and never once nobody can any more.
+    /// A store that the sender fills, or never fills once it is dropped.
     pub fn later() -> (tokio::sync::watch::Sender<bool>, Self) {
         let (fill, filled) = tokio::sync::watch::channel(false);
         (fill, Self(filled))
     }
 }
 
-/// The store of a kind, whether it is filled, and the objects that changed in a way that concerns a controller.
-/// `gone` is told of every deletion, with the object's last state, once the store has noticed it.
-pub fn objects<K>(
-    client: Client,
-    gone: impl Fn(&K) + Send + 'static,
-) -> (Store<K>, Filled, impl Stream<Item = Result<K, watcher::Error>> + Send + 'static)
+/// One kind's objects.
+pub struct Watched<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    pub store: Store<K>,
+    pub filled: Filled,
+    /// The objects with a change that concerns a controller.
+    pub stream: BoxStream<'static, Result<K, watcher::Error>>,
+}
+
+/// Watches one kind. Calls `deleted` with the last state of each deleted object, after the store has removed it.
+pub fn objects<K>(client: Client, deleted: impl Fn(&K) + Send + 'static) -> Watched<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Hash + Eq + Clone + Default,
@@ -63,15 +70,15 @@ where
     let (now, mut before) = (store.clone(), Vec::new());
     let stream = watcher::watcher(api, watcher::Config::default())
         .default_backoff()
-        .filter_map(|event| async move { understood(event) })
+        .filter_map(|event| async move { parsed(event) })
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(Event::Delete(object)) => gone(object),
-            // The store keeps what it had until the new list is whole.
+            Ok(Event::Delete(object)) => deleted(object),
+            // The store keeps its objects until the new list is complete.
             Ok(Event::Init) => before = now.state(),
             Ok(Event::InitDone) => {
-                missed(&before, &now.state()).for_each(&gone);
+                missed(&before, &now.state()).for_each(&deleted);
                 before.clear();
                 filled.send_replace(true);
             }
@@ -82,10 +89,10 @@ where
             predicates::generation.combine(predicates::finalizers).combine(own_annotations),
             PredicateConfig::default(),
         );
-    (store, Filled(is_filled), stream)
+    Watched { store, filled: Filled(is_filled), stream: stream.boxed() }
 }
 
-/// What went while nobody watched: no event tells of it, only its absence from the next list.
+/// Objects deleted while the watch was down: only the next list shows their absence.
 fn missed<'a, K: Resource>(before: &'a [Arc<K>], now: &[Arc<K>]) -> impl Iterator<Item = &'a K> {
     let present: HashSet<String> = now.iter().filter_map(|object| object.uid()).collect();
     let is_missing = move |object: &&K| object.uid().is_some_and(|uid| !present.contains(&uid));
@@ -96,15 +103,15 @@ fn missed<'a, K: Resource>(before: &'a [Arc<K>], now: &[Arc<K>]) -> impl Iterato
 fn own_annotations<K: Resource>(object: &K) -> Option<u64> {
     use std::hash::{DefaultHasher, Hasher};
     let mut hasher = DefaultHasher::new();
-    // Those that let an object go are obeyed at once, too.
+    // Annotations that skip a cleanup take effect at once, too.
     for annotation in object.annotations().iter().filter(|(name, _)| name.starts_with(OWN_ANNOTATIONS)) {
         annotation.hash(&mut hasher);
     }
     Some(hasher.finish())
 }
 
-/// Passes on what can be read; what cannot is told once in the log and left alone.
-fn understood<K>(event: Result<Event<DeserializeGuard<K>>, watcher::Error>) -> Option<Result<Event<K>, watcher::Error>>
+/// Drops objects that do not parse, with an error in the log.
+fn parsed<K>(event: Result<Event<DeserializeGuard<K>>, watcher::Error>) -> Option<Result<Event<K>, watcher::Error>>
 where
     K: Resource<DynamicType = ()>,
 {
@@ -114,7 +121,7 @@ where
             let (namespace, name) = (invalid.metadata.namespace, invalid.metadata.name);
             tracing::error!(
                 kind = %K::kind(&()), namespace, name, error = invalid.error,
-                "this object cannot be read and is left alone; compare it with the installed CRD"
+                "cannot parse this object; ignoring it. Compare it with the installed CRD"
             );
             None
         }
@@ -142,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_new_list_lacks_was_missed_and_so_was_what_it_has_anew() {
+    fn missed_objects_are_absent_or_have_another_uid() {
         let before = [organization("stays", "1"), organization("went", "2"), organization("remade", "3")];
         let now = [organization("stays", "1"), organization("remade", "4"), organization("new", "5")];
         let missed: Vec<_> = missed(&before, &now).map(ResourceExt::name_any).collect();

@@ -4,7 +4,7 @@ use std::fs;
 
 use amigo_api::{
     Organization, Phase, Role, TemporaryPermissionGrant,
-    conditions::{self, ConditionStatus},
+    conditions::{self, Change, ConditionStatus, Stamp},
     reasons::{self, condition},
 };
 use cel::{Context, Program};
@@ -49,7 +49,8 @@ fn flux(grant: &TemporaryPermissionGrant) -> &'static str {
 fn saying(said: &[(&str, ConditionStatus, &'static str)]) -> Vec<Condition> {
     let mut all = Vec::new();
     for (kind, standing, reason) in said {
-        conditions::set(&mut all, (kind, *standing, reason), format!("because {reason}"), (1, Timestamp::UNIX_EPOCH));
+        let change = Change { type_: kind, status: *standing, reason, message: format!("because {reason}") };
+        conditions::set(&mut all, change, Stamp { generation: 1, now: Timestamp::UNIX_EPOCH });
     }
     all
 }

@@ -28,6 +28,7 @@ mod excerpt;
 mod model;
 
 pub use access::{AddressError, DOCUMENTED_HOSTS, UnusableKey, address};
+pub use amigo_permissions::{FrontendView, PermissionModel};
 #[cfg(feature = "testing")]
 pub use client::testing;
 #[cfg(feature = "http")]
@@ -40,7 +41,6 @@ pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use error::{Cause, Error, ErrorKind};
 pub use excerpt::Excerpt;
 pub use model::{
-    ApiKey, CreatedGrant, FrontendView, GrantFilter, NewGrant, NewRole, OrganizationInfo, PermissionModel,
-    RemoteConversation, RemoteGrant, RemoteGrants, RemotePermissionGrant, RemoteRole, RemoteUser, RoleChange,
-    permission_model,
+    ApiKey, CreatedGrant, GrantFilter, NewGrant, NewRole, OrganizationInfo, RemoteConversation, RemoteGrant,
+    RemoteGrants, RemotePermissionGrant, RemoteRole, RemoteUser, RoleChange, permission_model,
 };

@@ -1,10 +1,11 @@
-//! The web console: which page shows which conversation of which organization.
+//! URLs of the web console: the conversation and the organization that a page belongs to.
 
 use http::Uri;
 
 use super::{ConversationReference, OrganizationSpec};
 
-/// The conversation that a page of a console shows: 24 hexadecimal digits after `/admin/conversation/` (guide to
+/// The ID of the conversation in the URL of a console page: 24 hexadecimal digits after `/admin/conversation/` (guide
+/// to
 /// temporary grants, "Request Access").
 #[must_use]
 pub fn conversation_of(url: &str) -> Option<&str> {
@@ -12,13 +13,13 @@ pub fn conversation_of(url: &str) -> Option<&str> {
     rest.split(['/', '?', '#']).next().filter(|id| is_conversation_id(id))
 }
 
-/// Whether a text can be the id of a conversation: 24 hexadecimal digits, in lower case.
+/// Whether a text has the format of a conversation ID: 24 lowercase hexadecimal digits.
 #[must_use]
 pub fn is_conversation_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// The host, and the port if there is one, of a URL, in lower case.
+/// The host, and the port if there is one, of a URL, in lowercase.
 #[must_use]
 pub fn host(url: &str) -> Option<String> {
     url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.as_str().to_ascii_lowercase()))
@@ -39,7 +40,7 @@ impl OrganizationSpec {
 }
 
 impl ConversationReference {
-    /// The id of the conversation whose owner must be looked up, if it is named.
+    /// The ID of the conversation whose owner the operator must look up, if there is one.
     #[must_use]
     pub fn conversation_id(&self) -> Option<&str> {
         self.id.as_deref().or_else(|| self.url.as_deref().and_then(conversation_of))
@@ -53,7 +54,7 @@ mod tests {
     const ID: &str = "abc123def456abc123def456";
 
     #[test]
-    fn a_page_names_its_conversation() {
+    fn conversation_of_reads_the_id_in_the_path() {
         for tail in ["", "/", "?tab=insights", "#last"] {
             assert_eq!(conversation_of(&format!("https://acme.amigo.ai/admin/conversation/{ID}{tail}")), Some(ID));
         }
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_belongs_to_the_console_of_its_host() {
+    fn has_page_compares_hosts() {
         let acme = OrganizationSpec { organization: "acme".to_owned(), ..OrganizationSpec::default() };
         assert!(acme.has_page("https://ACME.amigo.ai/admin"));
         assert!(!acme.has_page("https://acme.amigo.ai.evil.example/admin"));

@@ -1,9 +1,9 @@
-//! ISO 8601 durations of days to seconds, as manifests and the Amigo API write them.
+//! ISO 8601 durations of days, hours, minutes and seconds, as in manifests and the Amigo API.
 
 use jiff::{SignedDuration, fmt::temporal::SpanParser};
 use kube::core::Rule;
 
-/// The shape of a duration: days, hours, minutes and seconds, without sign, fraction, week, month or year.
+/// The format of a duration: days, hours, minutes and seconds, without sign, fraction, week, month or year.
 const SHAPE: &str =
     "^P([0-9]{1,6}D|([0-9]{1,6}D)?T([0-9]{1,6}H([0-9]{1,6}M)?([0-9]{1,6}S)?|[0-9]{1,6}M([0-9]{1,6}S)?|[0-9]{1,8}S))$";
 
@@ -16,19 +16,17 @@ pub const LONGEST_GRANT: SignedDuration = SignedDuration::from_hours(72);
 /// The shortest `revokeWithin` that leaves room for leases.
 pub const SHORTEST_REVOKE_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// Why a text is no duration.
+/// A text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text:?} is not a duration: write days, hours, minutes and seconds as ISO 8601, such as PT30M, P1D or P1DT12H"
-)]
+#[error("invalid duration {text:?}: use ISO 8601 days, hours, minutes and seconds, such as PT30M, P1D or P1DT12H")]
 pub struct DurationError {
     text: String,
 }
 
-/// Reads a duration; a day is 24 hours.
+/// Parses a duration. A day has 24 hours.
 ///
 /// # Errors
-/// When the text has another shape, such as `2h`, `P1M`, `-PT1H` or `PT1.5H`.
+/// When the text has another format, such as `2h`, `P1M`, `-PT1H` or `PT1.5H`.
 pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
     let error = || DurationError { text: text.chars().take(40).collect() };
     if text.len() > 32 || text.contains(['-', '+', '.', ',']) || text.contains(char::is_lowercase) {
@@ -41,14 +39,13 @@ pub fn parse(text: &str) -> Result<SignedDuration, DurationError> {
     span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| error())
 }
 
-/// Zero of a forbidden unit (`P0M`) is refused as well: the API server's schema does so.
+/// Rejects also zero of a forbidden unit (`P0M`), as the schema in the API server does.
 fn names_calendar_units(text: &str) -> bool {
     let date = text.split('T').next().unwrap_or(text);
     date.contains(['Y', 'M', 'W'])
 }
 
-/// Writes whole seconds as ISO 8601: whole days as days, else hours, minutes and seconds. Anything below a
-/// second is dropped.
+/// Formats a duration as ISO 8601: whole days as days, else hours, minutes and seconds. Truncates to seconds.
 #[must_use]
 pub fn format(duration: SignedDuration) -> String {
     let total = duration.as_secs().max(0);
@@ -69,7 +66,7 @@ pub fn format(duration: SignedDuration) -> String {
     text
 }
 
-/// The CEL rule that a text has the shape of a duration. A rule rather than a schema pattern, for its message.
+/// The CEL rule that checks the format of a duration.
 #[must_use]
 pub fn shaped(field: &str) -> Rule {
     let message = format!(
@@ -78,7 +75,7 @@ pub fn shaped(field: &str) -> Rule {
     Rule::new(format!("self.matches('{SHAPE}')")).message(message.as_str())
 }
 
-/// The CEL rule that a duration of the right shape lies within bounds.
+/// The CEL rule that checks the bounds of a duration. It accepts a malformed duration: [`shaped`] rejects it.
 #[must_use]
 pub fn between(field: &str, shortest: SignedDuration, longest: SignedDuration) -> Rule {
     let part = |unit: char, seconds: u32| {
@@ -100,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_guides_durations_are_read() {
+    fn parse_accepts_the_durations_of_the_guide() {
         for (text, seconds) in [("PT30M", 1800), ("PT2H", 7200), ("P1D", 86400), ("P3D", 259_200), ("P1DT12H", 129_600)]
         {
             assert_eq!(parse(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
@@ -108,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_are_refused() {
+    fn parse_rejects_other_formats() {
         for text in [
             "", "P", "PT", "2h", "2h30m", "P1M", "P1Y", "P1W", "P0M", "-PT1H", "PT-1H", "PT1.5H", "pt2h", "PT2H ",
             "P1DT", "7200",
@@ -119,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(seconds in 0_i64..10_000_000) {
+        fn parse_reads_what_format_writes(seconds in 0_i64..10_000_000) {
             let duration = SignedDuration::from_secs(seconds);
             prop_assert_eq!(parse(&format(duration)), Ok(duration));
         }

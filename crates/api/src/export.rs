@@ -1,4 +1,4 @@
-//! The definitions of all kinds, as `amigo-operator crds` prints them.
+//! The CustomResourceDefinitions of all kinds, as `amigo-operator crds` prints them.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub fn all() -> [CustomResourceDefinition; 4] {
     })
 }
 
-/// One definition as YAML, with the name of the file it belongs into.
+/// The file name and the YAML of one definition.
 ///
 /// # Errors
 /// When the definition cannot be written as YAML.
@@ -30,7 +30,7 @@ pub fn manifest(definition: &CustomResourceDefinition) -> Result<(String, String
     Ok((format!("{}.yaml", definition.name_any()), serde_saphyr::to_string(definition)?))
 }
 
-/// What the derive cannot say: see the functions called; and Kubernetes knows no unsigned formats.
+/// Adds what the derive macros cannot express, and removes unsigned formats, which Kubernetes does not support.
 fn adjust(schema: &mut JSONSchemaProps) {
     schema.format.take_if(|format| format.starts_with("uint"));
     constrain_condition(schema);
@@ -44,8 +44,8 @@ fn adjust(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// Adds to a permission condition which member goes with which `type`. Said by `oneOf`, not by CEL:
-/// `value` may be string, number or boolean, and CEL cannot see a member without a type.
+/// Ties the members of a permission condition to its `type`. It uses `oneOf` instead of CEL, because `value` may be a
+/// string, number or boolean, and CEL cannot access a member without a type.
 fn constrain_condition(schema: &mut JSONSchemaProps) {
     let has = |name: &str| schema.properties.as_ref().is_some_and(|properties| properties.contains_key(name));
     if has("type") && has("value") && has("values") {
@@ -56,7 +56,7 @@ fn constrain_condition(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// Gives `status.conditions` the limits that the standard type has in Kubernetes' own kinds.
+/// Gives `status.conditions` the limits of the standard type in Kubernetes.
 fn constrain_standard_conditions(schema: &mut JSONSchemaProps) {
     if schema.x_kubernetes_list_map_keys.as_deref() != Some(&["type".to_owned()]) {
         return;

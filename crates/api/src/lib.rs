@@ -1,12 +1,12 @@
-//! The Kubernetes API: group `permissions.amigo.ai`, version `v1alpha1`, one file a kind.
-
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 #![expect(clippy::duplicated_attributes, reason = "printcolumn repeats its keys once a column")]
 
-pub mod advice;
 pub mod conditions;
 pub mod console;
 pub mod duration;
 mod export;
+mod kind;
 mod organization;
 mod permissions;
 pub mod reasons;
@@ -16,7 +16,9 @@ mod role_assignment;
 mod rules;
 mod temporary_permission_grant;
 
+pub use amigo_permissions::{FrontendView, PermissionModel};
 pub use export::{all, manifest};
+pub use kind::Kind;
 pub use organization::*;
 pub use permissions::PermissionSpec;
 pub use references::{NameReference, UserReference};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules;
 
-/// One permission asked for, under conditions.
+/// One requested permission and its conditions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PermissionSpec {
@@ -15,7 +15,8 @@ pub struct PermissionSpec {
     #[x_kube(validation = rules::permission_name())]
     pub permission_name: String,
 
-    /// Attribute to the condition it must meet, for example `org_id`. Empty means: everywhere.
+    /// Conditions by attribute, for example `org_id`. The permission applies when all are met. Empty: it always
+    /// applies.
     #[serde(default, skip_serializing_if = "Conditions::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub conditions: Conditions,

@@ -1,6 +1,6 @@
-//! `Role`: a permanent role as reviewed YAML.
+//! `Role`: a permanent role.
 
-use amigo_permissions::{Action, Conditions, DescribedGrant, PermissionGrant};
+use amigo_permissions::{Action, Conditions, DescribedGrant, FrontendView, PermissionGrant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DriftPolicy, NameReference, rules};
 
-/// A role of an Amigo organization. Users get it by a RoleAssignment.
+/// A role of an Amigo organization. To give it to a user, create a RoleAssignment.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "permissions.amigo.ai",
@@ -21,7 +21,7 @@ use super::{DriftPolicy, NameReference, rules};
     status = "RoleStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A role of an Amigo organization. Users get it by a RoleAssignment.",
+    doc = "A role of an Amigo organization. To give it to a user, create a RoleAssignment.",
     printcolumn(name = "Organization", type_ = "string", json_path = ".spec.organizationRef.name"),
     printcolumn(name = "Role", type_ = "string", json_path = ".status.roleName"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
@@ -42,41 +42,42 @@ pub struct RoleSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("organizationRef is immutable: create another Role instead"))]
     pub organization_ref: NameReference,
 
-    /// The role's name at Amigo. Default: the object's name. Names that start with `Default` are Amigo's own.
+    /// The role's name at Amigo. Default: the object's name. Amigo reserves names that start with `Default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::role_name())]
-    #[x_kube(validation = Rule::new("!self.startsWith('Default')").message("roles named Default* are Amigo's own: choose another roleName"))]
+    #[x_kube(validation = Rule::new("!self.startsWith('Default')").message("roleName must not start with Default: Amigo reserves these names"))]
     pub role_name: Option<String>,
 
-    /// What the role is for; shown at Amigo.
+    /// The purpose of the role. Amigo displays it.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("self.trim().size() > 0").message("description must not be blank: say what the role is for"))]
     pub description: String,
 
-    /// Which web front end users of this role see.
+    /// The web front end that users with this role see.
     #[serde(default)]
     pub frontend_view: FrontendView,
 
-    /// Whether other roles may build on this one; sent only where the API knows Deny.
+    /// Whether other roles may inherit from this one. Only for APIs that support Deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_base_role: Option<bool>,
 
-    /// What the role allows and denies. Deny always wins. Where the API knows only Allow, what a Deny takes is cut out of
-    /// the Allows, and a role for which no condition says the rest is refused.
+    /// What the role allows and denies. Deny overrides Allow. If the API supports only Allow, the operator subtracts
+    /// each
+    /// Deny from the Allow grants. It rejects a role that Allow grants cannot express.
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub permission_grants: Vec<RoleGrant>,
 
-    /// What happens when a role of this name exists before the object.
+    /// What the operator does when a role with this name already exists.
     #[serde(default)]
     pub adoption: Adoption,
 
-    /// What happens when somebody else changes the role. Default: the Organization's `roles.driftPolicy`.
+    /// What the operator does when somebody else changes the role. Default: the Organization's `roles.driftPolicy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_policy: Option<DriftPolicy>,
 
-    /// What becomes of the role when the object is deleted; the API cannot delete roles.
+    /// What the operator does with the role when the object is deleted. The API cannot delete roles.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
@@ -85,11 +86,11 @@ pub struct RoleSpec {
     pub suspend: bool,
 }
 
-/// One line of a role.
+/// One grant of a role.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleGrant {
-    /// Allow gives the permission, Deny takes it whatever else allows it.
+    /// Allow grants the permission. Deny denies it, and overrides every Allow.
     #[serde(default)]
     pub action: Action,
 
@@ -98,63 +99,52 @@ pub struct RoleGrant {
     #[x_kube(validation = rules::permission_name())]
     pub permission_name: String,
 
-    /// Attribute to the condition it must meet, for example `org_id`. Empty means: everywhere.
+    /// Conditions by attribute, for example `org_id`. The grant applies when all are met. Empty: it always applies.
     #[serde(default, skip_serializing_if = "Conditions::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
     pub conditions: Conditions,
 
-    /// Why this line is there.
+    /// Why the role contains this grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub description: Option<String>,
 }
 
-/// Which web front end users of a role see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FrontendView {
-    /// The client's view.
-    #[default]
-    Client,
-    /// The administrator's view.
-    Admin,
-}
-
-/// What happens when a role of the name exists before the object.
+/// What the operator does when a role with the name already exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Adoption {
-    /// It is taken over only if it already is what the spec says.
+    /// The operator adopts the role only if it already matches the spec.
     #[default]
     IfMatches,
-    /// It is taken over and set to what the spec says.
+    /// The operator adopts the role and changes it to match the spec.
     Override,
-    /// It is not taken over.
+    /// The operator does not adopt the role.
     Never,
 }
 
-/// What becomes of the role when its object is deleted.
+/// What the operator does with the role when its object is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// It stays as it is.
+    /// The operator keeps the role unchanged.
     #[default]
     Retain,
-    /// Its grants are emptied first, so that it allows nothing any more.
+    /// The operator removes all grants first, so that the role allows nothing.
     Disable,
 }
 
-/// What is known of a role.
+/// The observed state of a Role.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that the operator last reconciled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The organization at Amigo that the rest speaks of. In another one nothing of it holds.
+    /// The organization at Amigo that this status describes. When it changes, the operator discards the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
 
-    /// The digest of what the role at Amigo last was as wanted; what differs since is drift.
+    /// The digest of the role when it last matched the spec at Amigo. A later difference is drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_digest: Option<String>,
 
@@ -162,37 +152,37 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
 
-    /// The id of the role's present document at Amigo; it changes when grants or the view change.
+    /// The ID of the role's current document at Amigo. It changes when the grants or the front end change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_id: Option<String>,
 
-    /// A creation was begun and its end was not seen: a role of this name is this object's own.
+    /// The operator started to create the role and has no response yet. A role with this name belongs to this object.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub creating: bool,
 
-    /// Deny grants that were sent and not seen to have come through.
+    /// Deny grants that the operator sent and has not confirmed at Amigo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deny: Option<DenyRecord>,
 
-    /// Digests of the Deny grants that the role was last sent. Where Amigo shows them without an action, they allow.
+    /// Digests of the Deny grants that the operator last sent. If Amigo lists one without an action, it allows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
     pub denied_digests: Vec<String>,
 
-    /// Ready, Stalled and LintPassed.
+    /// Conditions: Ready, Stalled and LintPassed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
-/// Deny grants that were sent. A server that does not know them would have made Allows of them.
+/// Deny grants that the operator sent. A server without support for Deny turns them into Allow grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DenyRecord {
-    /// The digest of what was sent.
+    /// The digest of the grants sent.
     pub digest: String,
 
-    /// They came back as Allows, the role was emptied, and the same is not sent again.
+    /// Amigo turned them into Allow grants. The operator removed all grants and does not send these again.
     #[serde(default)]
     pub dropped: bool,
 }

@@ -1,4 +1,4 @@
-//! `RoleAssignment`: which role a user has.
+//! `RoleAssignment`: the role of a user.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NameReference, UserReference, rules};
 
-/// The role of one Amigo user. A user has exactly one role.
+/// The role of one Amigo user. Every user has exactly one role.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "permissions.amigo.ai",
@@ -19,9 +19,9 @@ use super::{NameReference, UserReference, rules};
     status = "RoleAssignmentStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "The role of one Amigo user. A user has exactly one role.",
+    doc = "The role of one Amigo user. Every user has exactly one role.",
     printcolumn(name = "User", type_ = "string", json_path = ".spec.user.email"),
-    printcolumn(name = "User id", type_ = "string", json_path = ".status.userId", priority = 1),
+    printcolumn(name = "User ID", type_ = "string", json_path = ".status.userId", priority = 1),
     printcolumn(name = "Role", type_ = "string", json_path = ".status.roleName"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
@@ -40,52 +40,52 @@ pub struct RoleAssignmentSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("organizationRef is immutable: create another RoleAssignment instead"))]
     pub organization_ref: NameReference,
 
-    /// The Role object of this namespace whose role is assigned.
+    /// The Role in this namespace to assign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_ref: Option<NameReference>,
 
-    /// The name of a role at Amigo that no object manages.
+    /// The name of a role at Amigo that no Role object manages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::role_name())]
     pub role_name: Option<String>,
 
-    /// Who gets the role.
+    /// The user who gets the role.
     #[x_kube(validation = Rule::new("self == oldSelf").message("user is immutable: create another RoleAssignment instead"))]
     pub user: UserReference,
 
-    /// The role assigned when the object is deleted. Unset: the user keeps the role.
+    /// The role that the operator assigns when the object is deleted. Unset: the user keeps the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::role_name())]
     pub fallback_role_name: Option<String>,
 }
 
-/// What is known of an assignment.
+/// The observed state of a RoleAssignment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleAssignmentStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that the operator last reconciled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The organization at Amigo that the rest speaks of. In another one nothing of it holds.
+    /// The organization at Amigo that this status describes. When it changes, the operator discards the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
 
-    /// The user's id at Amigo.
+    /// The user's ID at Amigo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
 
-    /// The role last seen assigned by this object.
+    /// The role that the user last had because of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
 
-    /// The role that is about to be assigned: until its end is seen, the user may have it by this object.
+    /// The role that the operator is assigning. Until Amigo responds, the user may already have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigning: Option<String>,
 
-    /// Ready and Stalled.
+    /// Conditions: Ready and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -228,7 +228,7 @@ struct Observed {
 
 impl Observed {
     async fn update(&mut self, client: &Client, grants: &[TemporaryPermissionGrant]) -> Result<(), kube::Error> {
-        let ready = |status: Option<&Vec<_>>| status.is_some_and(|list| conditions::holds(list, condition::READY));
+        let ready = |status: Option<&Vec<_>>| status.is_some_and(|list| conditions::is_true(list, condition::READY));
         self.grant |= grants.iter().any(|grant| {
             grant.name_any() == GRANT_NAME && ready(grant.status.as_ref().map(|status| &status.conditions))
         });

@@ -3,7 +3,7 @@
 use amigo_api::{
     ConversationReference, IssuedGrant, NameReference, TemporaryPermissionGrant, TemporaryPermissionGrantSpec,
     TemporaryPermissionGrantStatus, UserReference,
-    conditions::{self, ConditionStatus},
+    conditions::{self, Change, ConditionStatus, Stamp},
 };
 use amigo_lifecycle::grant::Request;
 use jiff::Timestamp;
@@ -51,5 +51,6 @@ pub fn say(
     reason: &str,
     message: &str,
 ) {
-    conditions::set(&mut status.conditions, (kind, standing, reason), message, (1, at(0)));
+    let change = Change { type_: kind, status: standing, reason, message: message.to_owned() };
+    conditions::set(&mut status.conditions, change, Stamp { generation: 1, now: at(0) });
 }

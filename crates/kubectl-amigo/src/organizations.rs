@@ -1,6 +1,6 @@
 //! Finds an Organization by name, by the URL of a conversation, or by the namespace.
 
-use amigo_api::{Organization, PermissionModelChoice, PermissionModelStatus};
+use amigo_api::{Organization, PermissionModel};
 use kube::{Api, ResourceExt as _, api::ListParams};
 
 use super::{Failure, kubernetes::Kubernetes};
@@ -37,12 +37,9 @@ impl Kubernetes {
 }
 
 /// The permission model in the spec, else the one that the operator detected.
-pub fn known_model(organization: &Organization) -> Option<PermissionModelStatus> {
-    match organization.spec.permission_model {
-        PermissionModelChoice::AllowOnly => Some(PermissionModelStatus::AllowOnly),
-        PermissionModelChoice::AllowDeny => Some(PermissionModelStatus::AllowDeny),
-        PermissionModelChoice::Detect => organization.status.as_ref().and_then(|status| status.permission_model),
-    }
+pub fn known_model(organization: &Organization) -> Option<PermissionModel> {
+    let detected = organization.status.as_ref().and_then(|status| status.permission_model);
+    organization.spec.permission_model.or_detected(detected)
 }
 
 /// The advice needs the right to list Organizations.

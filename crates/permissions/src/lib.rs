@@ -12,6 +12,7 @@ mod lines;
 pub mod lint;
 pub mod names;
 mod region;
+mod role;
 #[cfg(feature = "schemars")]
 mod schema;
 mod world;
@@ -21,3 +22,4 @@ pub use compile::{Compiled, NoEquivalent, Unsayable, compile};
 pub use condition::{Condition, Conditions, VARIABLES, Value};
 pub use evaluate::{Attributes, Caller, Decision, Denial, FailedCondition, GrantIndex, evaluate, matching};
 pub use grant::{Action, DescribedGrant, PermissionGrant};
+pub use role::{FrontendView, PermissionModel};

@@ -191,7 +191,9 @@ pub enum SeedError {
     Unknown { organization: String, user: String, kind: &'static str, name: String },
     #[error("organization {organization}: {kind} id {id:?} must be 24 lower-case hexadecimal digits")]
     BadId { organization: String, kind: &'static str, id: String },
-    #[error("organization {organization}: role {role} contains a deny grant; set the model to AllowDeny")]
+    #[error(
+        "organization {organization}: role {role} has a deny grant, which the model AllowOnly does not support; use AllowDeny"
+    )]
     DenyInAllowOnly { organization: String, role: String },
     #[error("organization {0} does not exist")]
     OrganizationNotFound(String),

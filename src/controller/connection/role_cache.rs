@@ -21,11 +21,7 @@ impl Roles {
     /// The model that holds: the one forced by the spec, or the one detected.
     #[must_use]
     pub fn model(&self, choice: PermissionModelChoice) -> PermissionModel {
-        match choice {
-            PermissionModelChoice::Detect => self.detected,
-            PermissionModelChoice::AllowOnly => PermissionModel::AllowOnly,
-            PermissionModelChoice::AllowDeny => PermissionModel::AllowDeny,
-        }
+        choice.or_detected(self.detected)
     }
 }
 

@@ -7,10 +7,8 @@ mod sweep;
 
 use std::{sync::Arc, time::Duration};
 
-use amigo_api::{
-    Organization, OrganizationStatus, PermissionModelStatus, RoleCounts, conditions, reasons, reasons::condition,
-};
-use amigo_client::{Client, PermissionModel};
+use amigo_api::{Organization, OrganizationStatus, RoleCounts, conditions, reasons, reasons::condition};
+use amigo_client::Client;
 use amigo_lifecycle::{Failure, RetryClass};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -26,7 +24,7 @@ use super::{
 };
 pub use secret::SecretWatches;
 
-use crate::telemetry::labels::{Kind, Outcome};
+use crate::telemetry::labels::Outcome;
 
 /// How often the API keys are listed for the end of ours.
 const KEYS_INTERVAL: Duration = Duration::from_hours(1);
@@ -85,8 +83,8 @@ fn parts(organization: &Organization, secret: &Result<Option<Secret>, Failure>, 
     Parts { name, uid, spec: Arc::new(organization.spec.clone()), access }
 }
 
-/// The Organization's object is gone: whatever used it must notice.
-pub fn gone(organization: &Organization, context: &Context) {
+/// Wakes the objects that used a deleted Organization.
+pub fn deleted(organization: &Organization, context: &Context) {
     forget(&organization.name_any(), &organization.uid().unwrap_or_default(), context);
 }
 
@@ -292,7 +290,7 @@ async fn report(
         return Ok(());
     }
     let object = Organization { status: Some(after.clone()), ..organization.clone() };
-    context.write_status(&Api::all(context.client_no_retry.clone()), &object, Kind::Organization).await?;
+    context.write_status(&Api::all(context.client_no_retry.clone()), &object).await?;
     let mut told = None;
     for kind in [condition::READY, condition::CREDENTIALS_VALID] {
         let (then, now) = (conditions::find(&before.conditions, kind), conditions::find(&after.conditions, kind));
@@ -323,10 +321,7 @@ async fn describe(connection: &Connection, status: &mut OrganizationStatus, cont
         status.last_sweep_time = Some(conditions::whole_second(sweep.at));
     }
     if let Some(roles) = connection.role_cache.last().await {
-        status.permission_model = Some(match roles.model(connection.spec.permission_model) {
-            PermissionModel::AllowDeny => PermissionModelStatus::AllowDeny,
-            PermissionModel::AllowOnly => PermissionModelStatus::AllowOnly,
-        });
+        status.permission_model = Some(roles.model(connection.spec.permission_model));
         let managed = context
             .stores
             .roles

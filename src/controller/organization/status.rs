@@ -2,7 +2,7 @@
 
 use amigo_api::{
     Organization, OrganizationStatus,
-    conditions::{self, ConditionStatus},
+    conditions::{self, Change, ConditionStatus, Stamp},
     reasons::{self, condition},
 };
 use amigo_lifecycle::{Failure, RetryClass};
@@ -18,11 +18,12 @@ pub fn set_ready(
     (outcome, unread): (&Result<(), Failure>, Option<&Failure>),
     now: Timestamp,
 ) {
-    let stamp = (organization.metadata.generation.unwrap_or_default(), now);
-    status.observed_generation = Some(stamp.0);
-    let (standing, reason, message) = credentials(status, (outcome, unread), now);
-    conditions::set(&mut status.conditions, (condition::CREDENTIALS_VALID, standing, reason), message, stamp);
-    let (standing, reason, message) = match outcome {
+    let stamp = Stamp { generation: organization.metadata.generation.unwrap_or_default(), now };
+    status.observed_generation = Some(stamp.generation);
+    let (credentials, reason, message) = credentials(status, (outcome, unread), now);
+    let change = Change { type_: condition::CREDENTIALS_VALID, status: credentials, reason, message };
+    conditions::set(&mut status.conditions, change, stamp);
+    let (ready, reason, message) = match outcome {
         Err(failure) => (ConditionStatus::False, failure.reason, failure.message.clone()),
         Ok(()) if organization.spec.suspend => (
             ConditionStatus::False,
@@ -31,11 +32,13 @@ pub fn set_ready(
         ),
         Ok(()) => (ConditionStatus::True, reasons::READY, "connected".to_owned()),
     };
-    conditions::set(&mut status.conditions, (condition::READY, standing, reason), message, stamp);
+    let change = Change { type_: condition::READY, status: ready, reason, message };
+    conditions::set(&mut status.conditions, change, stamp);
     match outcome {
         Err(failure) if failure.class != RetryClass::Transient => {
-            let stalled = (condition::STALLED, ConditionStatus::True, failure.reason);
-            conditions::set(&mut status.conditions, stalled, failure.message.clone(), stamp);
+            let (reason, message) = (failure.reason, failure.message.clone());
+            let change = Change { type_: condition::STALLED, status: ConditionStatus::True, reason, message };
+            conditions::set(&mut status.conditions, change, stamp);
         }
         _ => conditions::remove(&mut status.conditions, condition::STALLED),
     }

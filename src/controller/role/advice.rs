@@ -2,26 +2,30 @@
 
 use amigo_api::{
     Role,
-    conditions::{self, ConditionStatus},
+    conditions::{self, Change, ConditionStatus, Stamp},
     reasons::{self, condition},
 };
 use amigo_lifecycle::role;
 use amigo_permissions::lint::{Finding, Severity};
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// How many findings the message names.
 const NAMED: usize = 5;
 
 /// Says which advice the role does not follow.
-pub fn set(object: &Role, conditions: &mut Vec<Condition>, stamp: (i64, Timestamp)) {
+pub fn set(object: &Role, conditions: &mut Vec<Condition>, stamp: Stamp) {
     let findings = role::lint(&object.remote_name(), &object.spec);
-    let (standing, reason) = if findings.is_empty() {
+    let (status, reason) = if findings.is_empty() {
         (ConditionStatus::True, reasons::NO_FINDINGS)
     } else {
         (ConditionStatus::False, reasons::FINDINGS)
     };
-    conditions::set(conditions, (condition::LINT_PASSED, standing, reason), message(findings), stamp);
+    let message = message(findings);
+    conditions::set(
+        conditions,
+        Change { type_: condition::LINT_PASSED, status, reason: reason, message: message },
+        stamp,
+    );
 }
 
 /// The findings in few words: how many, then the heaviest of them.

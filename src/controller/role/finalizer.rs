@@ -13,7 +13,7 @@ use crate::{
         context::{Announcement, Context, ReconcileError},
         finalizers, jitter, readiness,
     },
-    telemetry::labels::{Kind, Outcome},
+    telemetry::labels::Outcome,
 };
 
 /// Holds the object back until the role's grants were emptied.
@@ -36,7 +36,7 @@ pub async fn cleanup(
             if let Some(announcement) = told {
                 announce::emit(role, announcement, super::pass::about(role), context);
             }
-            finalizers::set(role, (NAME, false), Kind::Role, context).await?;
+            finalizers::set(role, (NAME, false), context).await?;
             Ok((Action::await_change(), Outcome::Done))
         }
         Err(failure) => {

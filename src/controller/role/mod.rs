@@ -19,7 +19,7 @@ use super::{
     ownership::{object_name, older_owner},
     readiness::requeue_after,
 };
-use crate::telemetry::labels::{Kind, Outcome};
+use crate::telemetry::labels::Outcome;
 
 /// One pass over one role.
 ///
@@ -36,7 +36,7 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
         return finalizer::cleanup(&role, (connection.as_deref(), holds), &context).await;
     }
     let wanted = role.spec.deletion_policy == DeletionPolicy::Disable;
-    let role = finalizers::ensure_finalizer(role, (finalizer::NAME, wanted), Kind::Role, &context).await?;
+    let role = finalizers::ensure_finalizer(role, (finalizer::NAME, wanted), &context).await?;
     let mut pass = Pass::new(&role, &context);
     let result = match usable(&role, connection.as_deref(), &context) {
         Ok((connection, client)) => pass.pursue(connection, &client.with_precondition(holds)).await?,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use amigo_api::{
-    DenyRecord, Role, RoleStatus, conditions,
+    DenyRecord, Role, RoleStatus,
+    conditions::{self, Stamp},
     reasons::{self, condition},
 };
 use amigo_client::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
@@ -15,15 +16,12 @@ use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
 use super::advice;
-use crate::{
-    controller::{
-        announce,
-        audit::AuditLine,
-        connection::{Connection, role_cache::Roles},
-        context::{Announcement, Context, ReconcileError},
-        readiness,
-    },
-    telemetry::labels::Kind,
+use crate::controller::{
+    announce,
+    audit::AuditLine,
+    connection::{Connection, role_cache::Roles},
+    context::{Announcement, Context, ReconcileError},
+    readiness,
 };
 
 /// How old a listing may be that proves that a Deny may be sent.
@@ -319,7 +317,8 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// Those of the Kubernetes API.
     pub async fn report(mut self, came: Came) -> Result<(), ReconcileError> {
-        let stamp = (self.role.metadata.generation.unwrap_or_default(), self.context.clock.now());
+        let generation = self.role.metadata.generation.unwrap_or_default();
+        let stamp = Stamp { generation, now: self.context.clock.now() };
         let name = self.role.remote_name();
         // "Applied" and "Adopted" are told once; the condition says the lasting thing.
         let told = match &came {
@@ -340,7 +339,9 @@ impl<'a> Pass<'a> {
         }
         let before = self.role.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         // Assignments wait for roles to be ready. Nothing else wakes them: each may make a call.
-        if conditions::holds(before, condition::READY) != conditions::holds(&self.status.conditions, condition::READY) {
+        if conditions::is_true(before, condition::READY)
+            != conditions::is_true(&self.status.conditions, condition::READY)
+        {
             self.context.triggers.assignments.pull();
         }
         if let Some(news) =
@@ -359,7 +360,7 @@ impl<'a> Pass<'a> {
     async fn write(&mut self) -> Result<(), ReconcileError> {
         let mut object = Role { status: Some(self.status.clone()), ..self.role.clone() };
         object.metadata.resource_version.clone_from(&self.written.1);
-        let written = self.context.write_status(&self.context.api_of(self.role), &object, Kind::Role).await?;
+        let written = self.context.write_status(&self.context.api_of(self.role), &object).await?;
         self.written = (self.status.clone(), written.resource_version());
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::{
         context::{Announcement, Context, ReconcileError},
         finalizers, jitter, readiness,
     },
-    telemetry::labels::{Kind, Outcome},
+    telemetry::labels::Outcome,
 };
 
 /// Holds the object back until the fallback role was assigned.
@@ -37,7 +37,7 @@ pub async fn cleanup(
                 let status = assignment.status.clone().unwrap_or_default();
                 announce::emit(assignment, announcement, about(assignment, &status), context);
             }
-            finalizers::set(assignment, (NAME, false), Kind::RoleAssignment, context).await?;
+            finalizers::set(assignment, (NAME, false), context).await?;
             Ok((Action::await_change(), Outcome::Done))
         }
         Err(failure) => {

@@ -5,7 +5,11 @@ mod user;
 
 use std::{sync::Arc, time::Duration};
 
-use amigo_api::{Role, RoleAssignment, RoleAssignmentStatus, conditions, reasons, reasons::condition};
+use amigo_api::{
+    Role, RoleAssignment, RoleAssignmentStatus,
+    conditions::{self, Stamp},
+    reasons::{self, condition},
+};
 use amigo_client::{Client, Error, RemoteRole, RemoteUser};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::{
@@ -20,7 +24,7 @@ use super::{
     context::{Announcement, Context, Lookup, NOT_READY_RETRY, ReconcileError, SharedContext, holds},
     finalizers, jitter, readiness,
 };
-use crate::telemetry::labels::{Kind, Outcome};
+use crate::telemetry::labels::Outcome;
 
 /// How old a listing may be that shows that a role is missing, or that a user has another one.
 const RECENT_LISTING: Duration = Duration::from_secs(30);
@@ -70,7 +74,7 @@ pub async fn reconcile(
         return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting));
     }
     let wanted = assignment.spec.fallback_role_name.is_some();
-    let kept = finalizers::ensure_finalizer(assignment, (finalizer::NAME, wanted), Kind::RoleAssignment, &context);
+    let kept = finalizers::ensure_finalizer(assignment, (finalizer::NAME, wanted), &context);
     let assignment = kept.await?;
     let mut came = Came::default();
     let result = match usable(&assignment, connection.as_deref()) {
@@ -197,7 +201,7 @@ impl Desk<'_> {
         }
         let object = RoleAssignment { status: Some(status), ..self.assignment.clone() };
         let api = self.context.api_of(self.assignment);
-        self.context.write_status(&api, &object, Kind::RoleAssignment).await.map(Some)
+        self.context.write_status(&api, &object).await.map(Some)
     }
 
     /// Gives the user the role and says so.
@@ -278,7 +282,7 @@ fn wanted_role(assignment: &RoleAssignment, context: &Context) -> Result<String,
             format!("Role {namespace}/{} belongs to Organization {}", reference.name, role.spec.organization_ref.name);
         return Err(Failure::new(reasons::INVALID_SPEC, RetryClass::Persistent, message));
     }
-    let ready = role.status.as_ref().is_some_and(|status| conditions::holds(&status.conditions, condition::READY));
+    let ready = role.status.as_ref().is_some_and(|status| conditions::is_true(&status.conditions, condition::READY));
     if ready {
         Ok(role.remote_name())
     } else {
@@ -306,7 +310,8 @@ async fn report(
     };
     let role_name = after.role_name.clone().unwrap_or_default();
     let message = format!("user {} has role {role_name}", assignment.spec.user.label());
-    let stamp = (assignment.metadata.generation.unwrap_or_default(), context.clock.now());
+    let generation = assignment.metadata.generation.unwrap_or_default();
+    let stamp = Stamp { generation, now: context.clock.now() };
     readiness::set_ready(&mut after.conditions, result.as_ref().map(|()| (reasons::READY, message)), stamp);
     let told = came.assigned.map(|message| Announcement { reason: reasons::ASSIGNED, message, warning: false });
     let news =
@@ -318,7 +323,7 @@ async fn report(
     }
     if after != before {
         let object = RoleAssignment { status: Some(after), ..assignment.clone() };
-        context.write_status(&context.api_of(assignment), &object, Kind::RoleAssignment).await?;
+        context.write_status(&context.api_of(assignment), &object).await?;
     }
     if let Some(news) = news {
         announce::emit(assignment, news, about, context);

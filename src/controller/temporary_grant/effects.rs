@@ -73,7 +73,7 @@ impl Pass<'_> {
     /// Organization from asking.
     async fn asked<T>(&self, permit: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let put_off = |why| Failure::new(reasons::QUEUED, RetryClass::Transient, why);
-        let Some(_place) = self.context.lookup_limiter.ask(self.link_uid()) else {
+        let Some(_place) = self.context.lookup_limiter.try_acquire(self.link_uid()) else {
             return Err(put_off("waits until Amigo has answered earlier look-ups"));
         };
         let within = self.context.settings.call_deadline + LONGEST_QUEUE;
@@ -176,7 +176,7 @@ impl Pass<'_> {
         let mut object = self.object.clone();
         object.status = Some(record);
         let api = self.context.api_of(&object);
-        match self.context.write_status(&api, &object, Kind::TemporaryPermissionGrant).await {
+        match self.context.write_status(&api, &object).await {
             Ok(mut written) => {
                 written.managed_fields_mut().clear();
                 self.object = written;

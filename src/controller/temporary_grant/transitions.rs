@@ -48,7 +48,7 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
 /// Whether access went from not live to live.
 #[must_use]
 pub fn became_active(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermissionGrantStatus) -> bool {
-    before.phase != Some(Phase::Active) && conditions::holds(&after.conditions, condition::READY)
+    before.phase != Some(Phase::Active) && conditions::is_true(&after.conditions, condition::READY)
 }
 
 /// Why the operator gave up between the two, if it did: on all of it, or on what is missing.
@@ -68,13 +68,18 @@ fn ready(status: &TemporaryPermissionGrantStatus) -> Option<(&str, &'static str,
 
 #[cfg(test)]
 mod tests {
+    use amigo_api::conditions::{Change, Stamp};
+
     use super::*;
 
-    /// Two of three permissions are live; the third is tried error_policy, or given up for this reason.
+    const STAMP: Stamp = Stamp { generation: 1, now: Timestamp::UNIX_EPOCH };
+
+    /// Two of three permissions are live; the third is tried again, or given up for this reason.
     fn partly_issued(given_up: Option<&'static str>) -> TemporaryPermissionGrantStatus {
         let mut status = TemporaryPermissionGrantStatus { phase: Some(Phase::Active), ..Default::default() };
-        let mut say = |kind, standing, reason, message: &str| {
-            conditions::set(&mut status.conditions, (kind, standing, reason), message, (1, Timestamp::UNIX_EPOCH));
+        let mut say = |type_, condition_status, reason, message: &str| {
+            let change = Change { type_, status: condition_status, reason, message: message.to_owned() };
+            conditions::set(&mut status.conditions, change, STAMP);
         };
         say(condition::READY, ConditionStatus::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
         if let Some(reason) = given_up {
@@ -96,8 +101,9 @@ mod tests {
     #[test]
     fn what_is_given_up_altogether_is_told_once() {
         let mut after = partly_issued(Some(reasons::INVALID_REQUEST));
-        let refused = (condition::READY, ConditionStatus::False, reasons::INVALID_REQUEST);
-        conditions::set(&mut after.conditions, refused, "not so", (1, Timestamp::UNIX_EPOCH));
+        let (reason, message) = (reasons::INVALID_REQUEST, "not so".to_owned());
+        let change = Change { type_: condition::READY, status: ConditionStatus::False, reason, message };
+        conditions::set(&mut after.conditions, change, STAMP);
         let told = between(&TemporaryPermissionGrantStatus::default(), &after);
         assert_eq!(told.iter().map(|told| told.reason).collect::<Vec<_>>(), [reasons::INVALID_REQUEST]);
     }

@@ -29,7 +29,7 @@ async fn a_request_names_one_conversation_or_permissions() {
     refuses(&env, "  permissions: []", "at least 1 items").await;
     let no_url = "  conversation: {url: 'https://acme.amigo.ai/admin/users/1'}";
     refuses(&env, no_url, "https://ORGANIZATION.amigo.ai/admin/conversation/ID").await;
-    refuses(&env, "  conversation: {id: ABC}", "24 hexadecimal digits, in lower case").await;
+    refuses(&env, "  conversation: {id: ABC}", "id must be 24 lowercase hexadecimal digits").await;
     refuses(&env, "  conversation: {}", "set exactly one of conversation.id, conversation.url").await;
 }
 
@@ -39,7 +39,10 @@ async fn amigos_own_roles_are_refused() {
     let role = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: Role, metadata: {name: mine}, spec: {organizationRef: {name: any}, \
         description: Mine, roleName: DefaultUserRole}}";
     let refusal = env.try_apply(role).await.expect_err("refused");
-    assert!(refusal.to_string().contains("roles named Default* are Amigo's own: choose another roleName"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("roleName must not start with Default: Amigo reserves these names"),
+        "{refusal}"
+    );
 }
 
 async fn refuses(env: &TestEnv, extra: &str, why: &str) {

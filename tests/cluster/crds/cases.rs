@@ -42,7 +42,7 @@ pub fn all() -> Vec<Case> {
 }
 
 fn organization() -> Vec<Case> {
-    let slug = "organization must be the id in the paths of the Amigo API";
+    let slug = "organization must be the ID in Amigo API paths";
     let namespaces = "spec.allowedNamespaces";
     vec![
         ORGANIZATION
@@ -58,7 +58,7 @@ fn organization() -> Vec<Case> {
             .refuses("{organization: ''}"),
         too_long(&ORGANIZATION, "organization", 128),
         ORGANIZATION
-            .rule("spec.apiUrl", "apiUrl must be https and a host without a path")
+            .rule("spec.apiUrl", "apiUrl must be an https URL without a path")
             .accepts("{}")
             .accepts("{apiUrl: 'https://api-ca-central-1.amigo.ai/'}")
             .accepts("{apiUrl: 'http://127.0.0.1:8090'}")
@@ -66,17 +66,17 @@ fn organization() -> Vec<Case> {
             .refuses("{apiUrl: 'https://api.amigo.ai/v1'}")
             .refuses("{apiUrl: 'https://user@api.amigo.ai'}"),
         ORGANIZATION
-            .rule("spec.consoleUrl", "consoleUrl must be https and a host without a path")
+            .rule("spec.consoleUrl", "consoleUrl must be an https URL without a path")
             .accepts("{consoleUrl: 'https://acme.amigo.ai'}")
             .refuses("{consoleUrl: 'https://acme.amigo.ai/admin'}"),
         ORGANIZATION
-            .rule(namespaces, "allowedNamespaces must be names of namespaces, or * for all")
+            .rule(namespaces, "allowedNamespaces must contain namespace names, or * for all namespaces")
             .accepts("{allowedNamespaces: []}")
             .accepts("{allowedNamespaces: [on-call, support]}")
             .refuses("{allowedNamespaces: [On-Call]}")
             .refuses("{allowedNamespaces: ['team-*']}"),
         ORGANIZATION
-            .rule(namespaces, "allowedNamespaces with * has no other entry")
+            .rule(namespaces, "allowedNamespaces must be either * alone or a list of names")
             .accepts("{allowedNamespaces: ['*']}")
             .refuses("{allowedNamespaces: ['*', support]}"),
         ORGANIZATION
@@ -102,11 +102,11 @@ fn rules_of_organization() -> Vec<Case> {
             .accepts("{rateLimit: {share: 100}}")
             .refuses("{rateLimit: {share: 101}}"),
         ORGANIZATION
-            .rule(limits, "limits must be for some of sign_in, organization, api_keys")
+            .rule(limits, "limits may contain only the endpoints sign_in, organization, api_keys")
             .accepts(format!("{{rateLimit: {{limits: {{{}}}}}}}", every_endpoint.join(", ")))
             .refuses("{rateLimit: {limits: {delete_role: 5}}}"),
         ORGANIZATION
-            .rule(limits, "limits must be 1 to 100000 calls a minute")
+            .rule(limits, "limits must be 1 to 100000 requests per minute")
             .accepts("{rateLimit: {limits: {users: 1}}}")
             .accepts("{rateLimit: {limits: {users: 100000}}}")
             .refuses("{rateLimit: {limits: {users: 0}}}")
@@ -133,7 +133,7 @@ fn role() -> Vec<Case> {
             .accepts("{organizationRef: {name: acme}}")
             .refuses("{organizationRef: {name: other}}"),
         role_name(&ROLE, "roleName", "{roleName: VALUE}"),
-        ROLE.rule("spec.roleName", "roles named Default* are Amigo's own: choose another roleName")
+        ROLE.rule("spec.roleName", "roleName must not start with Default: Amigo reserves these names")
             .accepts("{roleName: My DefaultUserRole}")
             .refuses("{roleName: DefaultUserRole}")
             .refuses("{roleName: Default}"),
@@ -187,7 +187,7 @@ fn role_assignment() -> Vec<Case> {
 }
 
 fn grant() -> Vec<Case> {
-    let immutable = "the spec of a grant is immutable: delete this object and create another";
+    let immutable = "the spec of a grant is immutable: delete the grant and create another";
     let permissions =
         |count: usize| format!("{{conversation: null, permissions: [{}]}}", "{permissionName: 'A:B'}, ".repeat(count));
     vec![
@@ -207,7 +207,7 @@ fn grant() -> Vec<Case> {
             .refuses("{conversation: null}")
             .refuses("{conversation: '~null'}"),
         GRANT
-            .rule("spec.justification", "at least 10 characters besides spaces at its ends")
+            .rule("spec.justification", "justification must be at least 10 characters after trimming")
             .accepts("{justification: '0123456789'}")
             .accepts("{justification: ärgerlich!}")
             .refuses("{justification: '  012345678  '}")
@@ -237,13 +237,13 @@ fn conversation() -> Vec<Case> {
             .refuses(with("{id: null}"))
             .refuses(with("{id: '~null'}")),
         GRANT
-            .rule("spec.conversation.id", "a conversation's id has 24 hexadecimal digits, in lower case")
+            .rule("spec.conversation.id", "id must be 24 lowercase hexadecimal digits")
             .accepts(with("{id: 0123456789abcdef01234567}"))
             .refuses(with("{id: abc123def456abc123def45}"))
             .refuses(with("{id: ABC123DEF456ABC123DEF456}"))
             .refuses(with("{id: abc123def456abc123def45g}")),
         GRANT
-            .rule("spec.conversation.ownerUserId", "ownerUserId has no blanks")
+            .rule("spec.conversation.ownerUserId", "ownerUserId must not contain whitespace")
             .accepts(with("{id: null, ownerUserId: user-owner}"))
             .refuses(with("{id: null, ownerUserId: user owner}")),
         GRANT
@@ -288,7 +288,7 @@ fn names(kind: &'static Kind, reference: &str) -> Vec<Case> {
     let named = |name: &str| format!("{{{reference}: {{name: {name}}}}}");
     vec![
         kind.rule(&field, "Required value").accepts("{}").refuses(named("null")),
-        kind.rule(&field, "name must be an object's name")
+        kind.rule(&field, "name must consist of lowercase letters, digits, - and .")
             .accepts(named("a"))
             .accepts(named("acme-2.prod"))
             .refuses(named("Acme"))
@@ -306,12 +306,12 @@ fn user(kind: &'static Kind) -> Vec<Case> {
             .refuses("{user: {userId: user-eng}}")
             .refuses("{user: {email: null}}")
             .refuses("{user: {email: '~null'}}"),
-        kind.rule("spec.user.email", "email must be one address, such as dana@example.com")
+        kind.rule("spec.user.email", "email must be one email address, such as dana@example.com")
             .accepts("{user: {email: first.last+tag@sub.example.com}}")
             .refuses("{user: {email: eng}}")
             .refuses("{user: {email: 'a@example.com, b@example.com'}}")
             .refuses("{user: {email: 'Eng <eng@example.com>'}}"),
-        kind.rule("spec.user.userId", "userId has no blanks")
+        kind.rule("spec.user.userId", "userId must not contain whitespace")
             .accepts("{user: {email: null, userId: 'auth0|66f1'}}")
             .refuses("{user: {email: null, userId: user eng}}"),
     ]
@@ -427,7 +427,7 @@ fn durations((kind, member, [least, most], outside): (&'static Kind, &str, [&str
 /// `VALUE` in `changes` stands for the role's name.
 fn role_name(kind: &'static Kind, member: &str, changes: &str) -> Case {
     let named = |name: &str| changes.replace("VALUE", &format!("\"{name}\""));
-    kind.rule(format!("spec.{member}"), "a role's name has no slash and no blanks at its ends")
+    kind.rule(format!("spec.{member}"), "a role name must not contain a slash or start or end with whitespace")
         .accepts(named("x"))
         .accepts(named("Content moderator (EU)"))
         .refuses(named(" moderator"))

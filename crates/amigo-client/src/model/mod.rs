@@ -7,8 +7,5 @@ mod user;
 
 pub use grant::{CreatedGrant, GrantFilter, NewGrant, RemoteGrant};
 pub use organization::{ApiKey, OrganizationInfo};
-pub use role::{
-    FrontendView, NewRole, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange,
-    permission_model,
-};
+pub use role::{NewRole, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange, permission_model};
 pub use user::{RemoteConversation, RemoteUser};

@@ -1,33 +1,9 @@
 //! Roles as the API returns and accepts them (API document: role operations).
 
-use amigo_permissions::{Action, Conditions, DescribedGrant};
-use serde::Serialize;
+use amigo_permissions::{Action, Conditions, DescribedGrant, FrontendView, PermissionModel};
 use serde_json::Value;
 
 use crate::Excerpt;
-
-/// Which grants the server supports.
-///
-/// The guide has grants with `action` and `description`; the API document has neither. A server presumably ignores
-/// unknown members, which would turn a Deny grant into an Allow grant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum PermissionModel {
-    /// Grants have an `action`, which can be Deny.
-    AllowDeny,
-    /// Grants only allow: the client never sends `action` and `description`. The safe default.
-    #[default]
-    AllowOnly,
-}
-
-/// The front end of the users of a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FrontendView {
-    /// The front end for users who talk to Amigo.
-    Client,
-    /// The front end for administrators.
-    Admin,
-}
 
 /// A role as listed. For a day after a change, several roles may have one name (API document, modify-role).
 #[derive(Clone, Debug, PartialEq)]

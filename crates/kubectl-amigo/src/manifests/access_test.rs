@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amigo_api::PermissionModelStatus;
+use amigo_api::PermissionModel;
 use amigo_permissions::{Conditions, Value};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub struct AccessTest {
     pub role: Option<String>,
     /// The permission model of the organization's API. With `AllowOnly`, a Deny does not limit temporary grants.
     /// Default: the model in the Organization's manifest, else `AllowDeny`.
-    pub permission_model: Option<PermissionModelStatus>,
+    pub permission_model: Option<PermissionModel>,
     #[serde(default)]
     pub caller: CallerSpec,
     /// The active temporary grants.

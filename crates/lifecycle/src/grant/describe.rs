@@ -2,7 +2,7 @@
 
 use amigo_api::{
     Phase, TemporaryPermissionGrantStatus,
-    conditions::{self, ConditionStatus},
+    conditions::{self, Change, ConditionStatus, Stamp},
     reasons::{self, condition},
 };
 use jiff::Timestamp;
@@ -179,7 +179,8 @@ impl Status {
         }
     }
 
-    fn say(&mut self, spec: &Spec, kind: &str, (standing, reason, message): Saying, now: Now) {
-        conditions::set(&mut self.record.conditions, (kind, standing, reason), message, (spec.generation, now.wall));
+    fn say(&mut self, spec: &Spec, type_: &str, (status, reason, message): Saying, now: Now) {
+        let stamp = Stamp { generation: spec.generation, now: now.wall };
+        conditions::set(&mut self.record.conditions, Change { type_, status, reason, message }, stamp);
     }
 }

@@ -67,10 +67,7 @@ pub fn wanted(spec: &RoleSpec, model: PermissionModel) -> Result<Wanted, NoEquiv
 pub fn as_written(spec: &RoleSpec) -> Wanted {
     Wanted {
         description: spec.description.trim().to_owned(),
-        frontend_view: match spec.frontend_view {
-            amigo_api::FrontendView::Client => FrontendView::Client,
-            amigo_api::FrontendView::Admin => FrontendView::Admin,
-        },
+        frontend_view: spec.frontend_view,
         grants: spec.permission_grants.iter().map(DescribedGrant::from).collect(),
         is_base_role: spec.is_base_role,
         model: PermissionModel::AllowDeny,

@@ -1,6 +1,6 @@
 //! The result of `can-i`.
 
-use amigo_api::PermissionModelStatus;
+use amigo_api::PermissionModel;
 use amigo_permissions::{Action, Attributes, Caller, Value, attributes::ORGANIZATION, compile, lint::nearest, names};
 use serde::Serialize;
 
@@ -66,7 +66,7 @@ impl<'a> Report<'a> {
         let mut given: Attributes = attributes.iter().cloned().collect();
         let has_default_org_id = !given.contains_key(ORGANIZATION);
         given.entry(ORGANIZATION.to_owned()).or_insert_with(|| subject.org_id.as_str().into());
-        let deny_limits_temporary = subject.model != Some(PermissionModelStatus::AllowOnly);
+        let deny_limits_temporary = subject.model != Some(PermissionModel::AllowOnly);
         let evaluate = |user_id: &str| {
             let caller = Caller { user_id, ..subject.caller() };
             let attributes = &resolve_variables(given.clone(), caller);
@@ -132,8 +132,8 @@ impl<'a> Report<'a> {
 /// The effect of Deny grants, if the API does not support them or might not.
 fn deny_note(subject: &Subject, check: &PermissionCheck<'_>, verdict: &Verdict) -> Option<String> {
     match subject.model {
-        Some(PermissionModelStatus::AllowDeny) => None,
-        Some(PermissionModelStatus::AllowOnly) => {
+        Some(PermissionModel::AllowDeny) => None,
+        Some(PermissionModel::AllowOnly) => {
             let grants: Vec<_> = subject.role_grants.iter().map(|located| located.grant.clone()).collect();
             let has_deny = || verdict.grants.iter().any(|grant| grant.action == Action::Deny);
             match compile(&grants) {

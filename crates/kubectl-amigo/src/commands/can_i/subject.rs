@@ -1,8 +1,7 @@
 //! The subject of a check: its role, its temporary grants, and the values of its variables.
 
 use amigo_api::{
-    NameReference, Organization, PermissionModelStatus, Phase, Role, RoleAssignment, TemporaryPermissionGrant,
-    UserReference,
+    NameReference, Organization, PermissionModel, Phase, Role, RoleAssignment, TemporaryPermissionGrant, UserReference,
     conditions::{self, ConditionStatus},
     reasons::condition,
 };
@@ -50,7 +49,7 @@ pub struct Subject {
     pub role_name: String,
     pub role_grants: Vec<LocatedGrant>,
     pub temporary_grants: Vec<LocatedGrant>,
-    pub model: Option<PermissionModelStatus>,
+    pub model: Option<PermissionModel>,
     /// Assumptions and warnings.
     pub notes: Vec<String>,
     /// Whether other namespaces may contain temporary grants of the user.

@@ -1,4 +1,4 @@
-use amigo_api::{Organization, PermissionModelStatus};
+use amigo_api::{Organization, PermissionModel};
 use clap::Parser as _;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -81,7 +81,7 @@ fn check(inventory: &Inventory, line: &str) -> Result<Json, Failure> {
     check_with_model(inventory, line, None)
 }
 
-fn check_with_model(inventory: &Inventory, line: &str, model: Option<PermissionModelStatus>) -> Result<Json, Failure> {
+fn check_with_model(inventory: &Inventory, line: &str, model: Option<PermissionModel>) -> Result<Json, Failure> {
     let arguments = arguments(line);
     let query = arguments.query();
     let selection = select_role(inventory, &query)?;
@@ -256,8 +256,8 @@ fn deny_limits_temporary_grants_if_api_supports_deny() {
     let inventory = files(&[role("viewer"), temporary("eve@example.com", "Active", "2026-11-23T13:00:00Z")]);
     let line = "Conversation:CreateConversation";
     let reason = |model| check_with_model(&inventory, line, model).unwrap()["reason"].clone();
-    assert_eq!(reason(Some(PermissionModelStatus::AllowDeny)), json!("DenyGrant"));
-    assert_eq!(reason(Some(PermissionModelStatus::AllowOnly)), json!("TemporaryGrant"));
+    assert_eq!(reason(Some(PermissionModel::AllowDeny)), json!("DenyGrant"));
+    assert_eq!(reason(Some(PermissionModel::AllowOnly)), json!("TemporaryGrant"));
     let unknown = check(&inventory, line).unwrap();
     assert_eq!(unknown["reason"], json!("DenyGrant"));
     assert!(
@@ -273,7 +273,7 @@ fn role_without_allow_only_equivalent_gets_a_note() {
                        "conditions": { "conversation_visible_to_admin": { "type": "Equals", "value": false } } });
     mixed["spec"]["permissionGrants"].as_array_mut().unwrap().push(shut);
     let notes = |role: Json| {
-        let model = Some(PermissionModelStatus::AllowOnly);
+        let model = Some(PermissionModel::AllowOnly);
         check_with_model(&files(&[role]), &format!("{OWN}{{self}}"), model).unwrap()["notes"].to_string()
     };
     assert!(notes(mixed).contains("the operator does not send this role"));

@@ -74,19 +74,19 @@ pub async fn story(kind: Kind, kubernetes: &Kubernetes, name: &str, session: &mu
             let conditions = object.status.as_ref().map(|status| status.conditions.clone());
             let connects =
                 Fact { about: "Connects to", text: format!("{} at {}", object.spec.organization, object.spec.api_url) };
-            Ok(finish(&object, (connects, conditions), kubernetes, session).await)
+            Ok(finish(amigo_api::Kind::Organization, &object, (connects, conditions), kubernetes, session).await)
         }
         Kind::Role => {
             let object: Role = get(kubernetes, name).await?;
             let conditions = object.status.as_ref().map(|status| status.conditions.clone());
             let organization = Fact { about: "Organization", text: object.spec.organization_ref.name.clone() };
-            Ok(finish(&object, (organization, conditions), kubernetes, session).await)
+            Ok(finish(amigo_api::Kind::Role, &object, (organization, conditions), kubernetes, session).await)
         }
         Kind::RoleAssignment => {
             let object: RoleAssignment = get(kubernetes, name).await?;
             let conditions = object.status.as_ref().map(|status| status.conditions.clone());
             let user = Fact { about: "User", text: object.spec.user.label().to_owned() };
-            Ok(finish(&object, (user, conditions), kubernetes, session).await)
+            Ok(finish(amigo_api::Kind::RoleAssignment, &object, (user, conditions), kubernetes, session).await)
         }
     }
 }
@@ -104,6 +104,7 @@ where
 }
 
 async fn finish<K>(
+    kind: amigo_api::Kind,
     object: &K,
     (fact, conditions): (Fact, Option<Vec<Condition>>),
     kubernetes: &Kubernetes,
@@ -122,7 +123,7 @@ where
             "Nobody has looked at this object: see whether the operator runs, `kubectl get pods -n {namespace}`."
         )]
     } else {
-        remedies(&conditions)
+        remedies(kind, &conditions)
     };
     let mut story = Story {
         object: output::name(object),

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use amigo_api::{
-    ConversationReference, Organization, Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, advice,
-    conditions::{find, holds, whole_second},
+    ConversationReference, Kind, Organization, Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus,
+    conditions::{find, is_true, whole_second},
     duration,
     reasons::{self, condition},
 };
@@ -368,24 +368,25 @@ fn what_to_do(
             "Nobody has looked at this request: see whether the operator runs, `kubectl get pods -n {operator_namespace}`."
         )];
     }
-    let mut remedies = remedies(&status.conditions);
+    let mut remedies = remedies(Kind::TemporaryPermissionGrant, &status.conditions);
     if let Read::Here(organization) = organization {
         let conditions = organization.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        if !holds(conditions, condition::READY) && status.phase != Some(Phase::Expired) {
-            let more = self::remedies(conditions).into_iter().map(|remedy| format!("For the Organization: {remedy}"));
+        if !is_true(conditions, condition::READY) && status.phase != Some(Phase::Expired) {
+            let more = self::remedies(Kind::Organization, conditions);
+            let more = more.into_iter().map(|remedy| format!("For the Organization: {remedy}"));
             remedies.extend(more);
         }
     }
     remedies
 }
 
-/// What to do about conditions, each thing once: about what needs somebody, else about what is under way.
-pub fn remedies(conditions: &[Condition]) -> Vec<String> {
+/// The remedies of conditions, each once: of those that need action, else of the others.
+pub fn remedies(kind: Kind, conditions: &[Condition]) -> Vec<String> {
     let about = |needed: bool| {
         let reasons = conditions.iter().map(|condition| condition.reason.as_str());
         let mut remedies: Vec<String> = Vec::new();
-        for reason in reasons.filter(|reason| advice::needs_somebody(reason) == needed) {
-            let remedy = advice::remedy(reason).unwrap_or_default();
+        for reason in reasons.filter(|reason| reasons::needs_action(reason) == needed) {
+            let remedy = reasons::remedy(kind, reason).unwrap_or_default();
             let said = format!("{reason}: {remedy}");
             if !remedy.is_empty() && !remedies.contains(&said) {
                 remedies.push(said);

@@ -1,6 +1,9 @@
 //! Stories of requests in every state, as people read them.
 
-use amigo_api::{OrganizationSpec, OrganizationStatus, PermissionSpec, conditions::ConditionStatus};
+use amigo_api::{
+    OrganizationSpec, OrganizationStatus, PermissionSpec,
+    conditions::{self, Change, ConditionStatus, Stamp},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -13,7 +16,8 @@ const NOW: i64 = 1000;
 
 fn organization(reason: &str, standing: ConditionStatus) -> Read<Organization> {
     let mut status = OrganizationStatus::default();
-    amigo_api::conditions::set(&mut status.conditions, (condition::READY, standing, reason), "as told", (1, at(0)));
+    let change = Change { type_: condition::READY, status: standing, reason, message: "as told".to_owned() };
+    conditions::set(&mut status.conditions, change, Stamp { generation: 1, now: at(0) });
     let spec = OrganizationSpec { organization: "acme-prod".to_owned(), ..OrganizationSpec::default() };
     let mut organization = Organization::new("acme", spec);
     organization.status = Some(status);
@@ -83,10 +87,10 @@ Permissions
 
 Conditions
   Ready is True for 16m40s, Active: access is live until then
-    (Every permission was issued and is live.)
+    (Amigo issued every permission, and all of them are live.)
 
 What to do
-  - Active: Nothing: all is as it should be.
+  - Active: No action needed.
 
 If it is deleted now
   Access goes on until 1970-01-01T01:16:40Z (1h00m from now): Amigo cannot take back what it issued.
@@ -109,7 +113,7 @@ fn a_failed_request_says_what_to_do() {
     });
     let story = story(&failed, &ready());
     assert_eq!(story.advice.len(), 1, "{:?}", story.advice);
-    assert!(story.advice[0].starts_with("NotAfterPassed: Create the request again"), "{:?}", story.advice);
+    assert!(story.advice[0].starts_with("NotAfterPassed: Delete the grant and create it again"), "{:?}", story.advice);
     assert!(story.permissions.iter().all(|permission| permission.state == "not issued"));
     assert_eq!(story.if_deleted.unwrap().access, "nothing");
 }

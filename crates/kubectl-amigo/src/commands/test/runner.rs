@@ -1,6 +1,6 @@
 //! Runs the cases of access tests against manifests.
 
-use amigo_api::{Organization, PermissionModelStatus, Role, TemporaryPermissionGrant};
+use amigo_api::{Organization, PermissionModel, Role, TemporaryPermissionGrant};
 use amigo_permissions::{Action, Attributes, Caller, PermissionGrant, attributes, compile, names};
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -81,7 +81,7 @@ impl TestRunner {
         check_permission(&case.permission, &grants).map_err(|message| context.problem("/permission", message))?;
         check_attributes(&attributes, &grants).map_err(|message| context.problem("/attributes", message))?;
         let model = context.document.permission_model.or_else(|| organization.and_then(known_model));
-        let deny_limits_temporary = model != Some(PermissionModelStatus::AllowOnly);
+        let deny_limits_temporary = model != Some(PermissionModel::AllowOnly);
         if !deny_limits_temporary {
             check_compiles(&role_grants).map_err(|message| context.problem("/role", message))?;
         }

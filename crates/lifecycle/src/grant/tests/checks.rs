@@ -120,7 +120,7 @@ impl Ledger {
         if record.intent.is_some() && record.grants.is_empty() && record.phase == Some(Phase::Issuing) {
             assert_eq!(ready.status, "Unknown", "what is not known is not False");
         }
-        let stalled = conditions::holds(&record.conditions, condition::STALLED);
+        let stalled = conditions::is_true(&record.conditions, condition::STALLED);
         assert!(ready.status != "True" || !stalled, "ready and stalled at once: {record:?}");
         let all = u32::try_from(record.grants.len()).unwrap() == self.spec.request.slots();
         assert!(ready.status != "True" || all, "S6: ready without all records");

@@ -78,7 +78,11 @@ fn cut(arguments: &Arguments, organization: &Organization) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use amigo_api::{GrantRules, OrganizationSpec, OrganizationStatus, reasons};
+    use amigo_api::{
+        GrantRules, OrganizationSpec, OrganizationStatus,
+        conditions::{Change, Stamp},
+        reasons,
+    };
     use clap::Parser;
     use jiff::Timestamp;
 
@@ -107,12 +111,15 @@ mod tests {
         let mut organization = Organization::new("production", spec);
         organization.metadata.generation = Some(3);
         let mut status = OrganizationStatus::default();
-        let stamp = (3, Timestamp::UNIX_EPOCH);
-        if let Some((standing, reason)) = ready {
-            conditions::set(&mut status.conditions, (condition::READY, standing, reason), "why", stamp);
+        let stamp = Stamp { generation: 3, now: Timestamp::UNIX_EPOCH };
+        if let Some((is_ready, reason)) = ready {
+            let mut set = |type_, status_of_type, reason| {
+                let change = Change { type_, status: status_of_type, reason, message: "why".to_owned() };
+                conditions::set(&mut status.conditions, change, stamp);
+            };
+            set(condition::READY, is_ready, reason);
             if stalled {
-                let said = (condition::STALLED, ConditionStatus::True, reason);
-                conditions::set(&mut status.conditions, said, "why", stamp);
+                set(condition::STALLED, ConditionStatus::True, reason);
             }
         }
         organization.status = Some(status);

@@ -111,7 +111,7 @@ fn judge(
 ) -> Option<Result<(), Obstacle>> {
     let status = grant.status.as_ref();
     let conditions = status.map_or(&[][..], |status| &status.conditions);
-    if conditions::holds(conditions, condition::READY) {
+    if conditions::is_true(conditions, condition::READY) {
         return Some(Ok(()));
     }
     match status.and_then(|status| status.phase) {
@@ -140,7 +140,7 @@ fn is_stalled(grant: &TemporaryPermissionGrant) -> bool {
         .is_some_and(|ready| ready.status == ConditionStatus::False.as_str());
     let stalled = conditions::find(conditions, condition::STALLED);
     let lasting = stalled.is_some_and(|stalled| stalled.reason != reasons::ORGANIZATION_NOT_READY);
-    refused && lasting && conditions::holds(conditions, condition::STALLED)
+    refused && lasting && conditions::is_true(conditions, condition::STALLED)
 }
 
 /// The one line of a terminal while waiting: a terminal cannot take back what it has wrapped.
@@ -165,9 +165,9 @@ fn present(grant: &TemporaryPermissionGrant, trouble: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use amigo_api::{TemporaryPermissionGrantSpec, TemporaryPermissionGrantStatus};
-    use jiff::Timestamp;
 
     use super::*;
+    use crate::fixtures::say;
 
     const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
     const LATE: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(2));
@@ -186,10 +186,10 @@ mod tests {
             phase: Some(phase),
             ..TemporaryPermissionGrantStatus::default()
         };
-        let stamp = (1, Timestamp::UNIX_EPOCH);
-        conditions::set(&mut status.conditions, (condition::READY, ready.0, ready.1), "why", stamp);
+        let (is_ready, reason) = ready;
+        say(&mut status, condition::READY, is_ready, reason, "why");
         if let Some(reason) = stalled {
-            conditions::set(&mut status.conditions, (condition::STALLED, ConditionStatus::True, reason), "why", stamp);
+            say(&mut status, condition::STALLED, ConditionStatus::True, reason, "why");
         }
         TemporaryPermissionGrant { status: Some(status), ..untouched() }
     }

@@ -1,7 +1,6 @@
 //! The difference of two Roles: in the spec, at Amigo, and in their privileges.
 
-use amigo_api::{Organization, PermissionModelStatus, Role, RoleSpec};
-use amigo_client::PermissionModel;
+use amigo_api::{Organization, PermissionModel, Role, RoleSpec};
 use amigo_lifecycle::role::{self, Wanted};
 use amigo_permissions::{DescribedGrant, Excess, PermissionGrant, bind, excess};
 use kube::ResourceExt as _;
@@ -105,10 +104,7 @@ pub struct Privileges {
 
 impl OrganizationContext {
     pub fn new(organization: &Organization) -> Self {
-        let model = known_model(organization).map(|model| match model {
-            PermissionModelStatus::AllowDeny => PermissionModel::AllowDeny,
-            PermissionModelStatus::AllowOnly => PermissionModel::AllowOnly,
-        });
+        let model = known_model(organization);
         let org_id = organization.status.as_ref().and_then(|status| status.org_id.clone());
         Self { model, org_id: Some(org_id.unwrap_or_else(|| organization.spec.organization.clone())) }
     }

@@ -156,13 +156,17 @@ fn deny_without_equivalent_is_not_sent() {
 
 #[test]
 fn sync_state_follows_ready_of_this_generation() {
-    use amigo_api::{RoleStatus, conditions};
+    use amigo_api::{
+        RoleStatus,
+        conditions::{self, Change, ConditionStatus, Stamp},
+    };
     let mut synced = role(|_| ());
     assert!(SyncState::new(&synced).message.contains("has not reconciled it yet"));
     synced.metadata.generation = Some(2);
     let mut status = RoleStatus { observed_generation: Some(2), ..RoleStatus::default() };
-    let stamp = (2, jiff::Timestamp::UNIX_EPOCH);
-    conditions::set(&mut status.conditions, ("Ready", conditions::ConditionStatus::True, "Ready"), "so", stamp);
+    let stamp = Stamp { generation: 2, now: jiff::Timestamp::UNIX_EPOCH };
+    let change = Change { type_: "Ready", status: ConditionStatus::True, reason: "Ready", message: "so".to_owned() };
+    conditions::set(&mut status.conditions, change, stamp);
     synced.status = Some(status);
     assert!(SyncState::new(&synced).in_sync);
     let text = plain(&CurrentRole::new(&synced, &context()).to_text());

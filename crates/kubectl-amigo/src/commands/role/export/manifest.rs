@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use amigo_api::{NameReference, Role, RoleGrant, RoleSpec};
-use amigo_client::{FrontendView, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole};
+use amigo_client::{PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole};
 use serde_json::Value;
 
 /// The API server allows more, but such names are hard to read.
@@ -73,10 +73,8 @@ pub fn export(role: &RemoteRole, target: &Target, names: &mut ObjectNames) -> Re
         return Err(Omission::BuiltIn);
     }
     let grants = grants(role, target.model)?;
-    let frontend_view = match role.frontend_view {
-        Some(FrontendView::Client) => amigo_api::FrontendView::Client,
-        Some(FrontendView::Admin) => amigo_api::FrontendView::Admin,
-        None => return unsupported("this version does not support its frontendView"),
+    let Some(frontend_view) = role.frontend_view else {
+        return unsupported("this version does not support its frontendView");
     };
     if !is_role_name(&role.name) {
         return unsupported("its name contains a slash, leading or trailing spaces, or more than 256 characters");

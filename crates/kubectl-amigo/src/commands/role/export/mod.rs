@@ -2,7 +2,7 @@
 
 mod manifest;
 
-use amigo_api::{Organization, PermissionModelChoice};
+use amigo_api::Organization;
 use amigo_client::{PermissionModel, RemoteRole, permission_model};
 use clap::Args;
 use kube::ResourceExt as _;
@@ -79,11 +79,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
 
 /// The permission model, detected as the operator detects it.
 fn model(organization: &Organization, listed: &[RemoteRole]) -> PermissionModel {
-    match organization.spec.permission_model {
-        PermissionModelChoice::Detect => permission_model(listed),
-        PermissionModelChoice::AllowOnly => PermissionModel::AllowOnly,
-        PermissionModelChoice::AllowDeny => PermissionModel::AllowDeny,
-    }
+    organization.spec.permission_model.or_detected(permission_model(listed))
 }
 
 /// The newest document of each name, sorted by name. For a day after a change, Amigo may list two, the newer one last.
