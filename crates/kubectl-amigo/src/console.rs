@@ -1,4 +1,4 @@
-//! Where output goes: data to stdout, prose to stderr, colour where both the terminal and the user want it.
+//! Where output goes: data to stdout, prose to stderr, color where both the terminal and the user want it.
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -6,31 +6,31 @@ use anstyle::{AnsiColor, Style};
 
 use super::Failure;
 
-/// Good news.
+/// Success.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// What needs attention.
+/// Warnings.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
-/// Bad news.
+/// Failures.
 pub const BAD: Style = AnsiColor::Red.on_default();
 /// Titles.
 pub const TITLE: Style = Style::new().bold();
 
-/// Clears the line the cursor is on; without colour only its first character is left, so blanks clear the rest.
+/// Clears the line of the cursor. Streams without color keep only `\r`, so spaces must clear the rest.
 const CLEAR: &str = "\r\u{1b}[2K";
 
-/// The two streams. Styled text may be written to both: where colour is not wanted it is stripped.
+/// The two streams. Both accept styled text; where color is not wanted, they strip it.
 pub struct Console {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     progress: bool,
-    /// Characters of the progress line that stands there.
+    /// Width of the progress line on the screen.
     unfinished: usize,
 }
 
 impl Console {
-    /// The process's own streams; `NO_COLOR` and `CLICOLOR` are obeyed.
+    /// Writes to the streams of the process; obeys `NO_COLOR` and `CLICOLOR`.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn from_process() -> Self {
         Self {
             out: Box::new(anstream::AutoStream::auto(io::stdout())),
             err: Box::new(anstream::AutoStream::auto(io::stderr())),
@@ -39,8 +39,8 @@ impl Console {
         }
     }
 
-    /// Other streams, which get neither colour nor a progress line.
-    pub fn to(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
+    /// Writes to other streams, without color and progress line.
+    pub fn with_streams(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
         Self {
             out: Box::new(anstream::StripStream::new(Box::new(out) as Box<dyn Write + Send>)),
             err: Box::new(anstream::StripStream::new(Box::new(err) as Box<dyn Write + Send>)),
@@ -59,7 +59,7 @@ impl Console {
         self.out.flush()
     }
 
-    /// Writes one line of data.
+    /// Writes a line of data.
     ///
     /// # Errors
     /// When stdout cannot be written.
@@ -67,24 +67,22 @@ impl Console {
         self.data(&format!("{text}\n"))
     }
 
-    /// Tells something on stderr.
-    pub fn tell(&mut self, text: &str) {
+    /// Writes a line of prose to stderr.
+    pub fn report(&mut self, text: &str) {
         self.finish();
-        // Whoever closed stderr does not want to be told.
+        // When stderr is closed, nobody reads this.
         let _ = writeln!(self.err, "{text}");
     }
 
-    /// Warns on stderr.
     pub fn warn(&mut self, text: &str) {
-        self.tell(&format!("{WARNING}warning:{WARNING:#} {text}"));
+        self.report(&format!("{WARNING}warning:{WARNING:#} {text}"));
     }
 
-    /// Says on stderr why the command failed.
-    pub fn complain(&mut self, failure: &Failure) {
-        self.tell(&format!("{BAD}error:{BAD:#} {failure}"));
+    pub fn error(&mut self, failure: &Failure) {
+        self.report(&format!("{BAD}error:{BAD:#} {failure}"));
     }
 
-    /// Shows one line that the next one replaces; nothing where stderr is no terminal.
+    /// Shows a line that the next one replaces; nothing when stderr is not a terminal.
     pub fn progress(&mut self, text: &str) {
         if self.progress {
             let width = text.chars().count();
@@ -109,9 +107,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Screen(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Screen {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
             Ok(bytes.len())
@@ -123,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn a_progress_line_leaves_nothing_behind_where_escapes_are_stripped() {
-        let screen = Screen::default();
-        let mut console = Console { progress: true, ..Console::to(io::sink(), screen.clone()) };
+    fn progress_line_is_cleared_without_escapes() {
+        let buffer = Buffer::default();
+        let mut console = Console { progress: true, ..Console::with_streams(io::sink(), buffer.clone()) };
         console.progress("waits [10s]");
         console.progress("é [2s]");
-        console.tell("Granted");
-        let written = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
+        console.report("Granted");
+        let written = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         assert_eq!(written, "\rwaits [10s]\ré [2s]     \r      \rGranted\n");
     }
 }

@@ -1,28 +1,27 @@
-//! How a command ends, for scripts.
+//! Exit codes.
 
 use std::process::{ExitCode, Termination};
 
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The access is there, the answer is yes, nothing was found wrong.
+    /// Access granted, the answer is yes, or no findings.
     Granted,
-    /// Something failed, or the answer is no.
+    /// The command failed, the answer is no, or there are findings.
     Failed,
-    /// The command line makes no sense; clap ends with the same.
+    /// Invalid command line; the same code as clap.
     Usage,
-    /// The request was refused: by the API server, the operator or Amigo.
+    /// The API server, the operator or Amigo refused.
     Refused,
-    /// The request stands and nobody has decided on it yet.
+    /// The request is created, and the operator has not processed it.
     Pending,
-    /// The time of `--timeout` passed.
+    /// `--timeout` passed.
     TimedOut,
     /// The user pressed Ctrl-C.
     Interrupted,
 }
 
 impl Exit {
-    /// The code as a number.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {

@@ -1,4 +1,4 @@
-//! Why a command failed: what happened, to what, and what to do.
+//! Why a command failed: what happened, to which object, and what to do.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -6,76 +6,71 @@ use kube::core::Status;
 
 use super::Exit;
 
-/// A failure as the user reads it.
+/// A failure as the user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// How the command ends.
     pub exit: Exit,
-    /// What happened, and to what.
+    /// What happened, and to which object.
     pub message: String,
-    /// What to do about it.
+    /// What to do.
     pub advice: Option<String>,
 }
 
 impl Failure {
-    /// Something failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { exit: Exit::Failed, message: message.into(), advice: None }
     }
 
-    /// The command line makes no sense.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, ..Self::failed(message) }
     }
 
-    /// The same with another way to end.
     #[must_use]
-    pub fn exiting(self, exit: Exit) -> Self {
+    pub fn with_exit(self, exit: Exit) -> Self {
         Self { exit, ..self }
     }
 
-    /// Somebody refused.
     pub fn refused(message: impl Into<String>) -> Self {
         Self { exit: Exit::Refused, ..Self::failed(message) }
     }
 
-    /// The same, with what to do.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
     }
 
-    /// What the API server, or the way to it, said to `doing`, such as "list Organizations".
+    /// A failed call to the API server; `doing` is such as "list Organizations".
     #[must_use]
-    pub fn of_kube(doing: &str, error: &kube::Error) -> Self {
+    pub fn from_kube(doing: &str, error: &kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => Self::of_status(doing, status),
+            kube::Error::Api(status) => Self::from_status(doing, status),
             other => Self::failed(format!("cannot {doing}: {}", chain(other)))
-                .advise("check the connection to the cluster: `kubectl version` must answer"),
+                .advise("check the connection to the cluster with `kubectl version`"),
         }
     }
 
-    fn of_status(doing: &str, status: &Status) -> Self {
+    fn from_status(doing: &str, status: &Status) -> Self {
         let said = format!("cannot {doing}: {}", status.message);
         match (status.code, status.reason.as_str()) {
-            (401, _) => Self::failed(said).advise("sign in to the cluster anew, then repeat the command"),
-            (403, _) if lacks_right(status) => Self::refused(said)
-                .advise("ask whoever runs the cluster for the rights; `kubectl auth can-i --list` shows yours"),
-            // A rule refused it, and its message says what to do.
+            (401, _) => Self::failed(said).advise("sign in to the cluster again, then repeat the command"),
+            (403, _) if is_rbac_denial(status) => Self::refused(said).advise(
+                "ask a cluster administrator for permission; to list your permissions, run `kubectl auth can-i --list`",
+            ),
+            // An admission rule, whose message says what to do.
             (403 | 422, _) => Self::refused(said),
             // An unknown kind has no details, an unknown object has a name.
             (404, _) if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => Self::failed(said)
-                .advise("is amigo-operator installed here? `kubectl get crd | grep amigo` shows its kinds"),
+                .advise("check that amigo-operator is installed: `kubectl get crd | grep amigo` lists its kinds"),
             _ => Self::failed(said),
         }
     }
 }
 
-/// Whether the API server refused because the user has not the right, and not because of a rule such as an admission
-/// policy: both are 403 Forbidden, and only the words differ.
+/// Whether the API server refused because RBAC does not permit it, and not because of an admission rule: both are 403
+/// Forbidden, and only the messages differ.
 #[must_use]
-pub fn lacks_right(status: &Status) -> bool {
+pub fn is_rbac_denial(status: &Status) -> bool {
     let said = &status.message;
     let authorization = said.contains("\" cannot ") && (said.contains(" resource \"") || said.contains(" path \""));
     status.code == 403 && authorization && !said.contains("denied request") && !said.contains("denied the request")
@@ -96,7 +91,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// An error and all it rests on, in one line; what a cause repeats is said once.
+/// An error and its causes in one line, without repetitions.
 fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -117,11 +112,11 @@ mod tests {
     fn refused(message: &str) -> Failure {
         let status =
             Status { code: 403, reason: "Forbidden".to_owned(), message: message.to_owned(), ..Status::default() };
-        Failure::of_kube("create request one", &kube::Error::Api(Box::new(status)))
+        Failure::from_kube("create request one", &kube::Error::Api(Box::new(status)))
     }
 
     #[test]
-    fn only_a_missing_right_is_to_be_asked_for() {
+    fn only_rbac_denials_advise_asking_for_permission() {
         let right = refused(
             "tpg is forbidden: User \"eng\" cannot create resource \"tpg\" in API group \"permissions.amigo.ai\"",
         );

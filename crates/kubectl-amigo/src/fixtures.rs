@@ -8,7 +8,7 @@ use amigo_api::{
 use amigo_lifecycle::grant::Request;
 use jiff::Timestamp;
 
-/// A moment, in seconds after 1970.
+/// A time in seconds after 1970.
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -43,14 +43,13 @@ pub fn request(name: &str, known: impl FnOnce(&mut TemporaryPermissionGrantStatu
     object
 }
 
-/// Sets a condition.
-pub fn say(
+pub fn set_condition(
     status: &mut TemporaryPermissionGrantStatus,
     kind: &str,
-    standing: ConditionStatus,
+    condition_status: ConditionStatus,
     reason: &str,
     message: &str,
 ) {
-    let change = Change { type_: kind, status: standing, reason, message: message.to_owned() };
+    let change = Change { type_: kind, status: condition_status, reason, message: message.to_owned() };
     conditions::set(&mut status.conditions, change, Stamp { generation: 1, now: at(0) });
 }

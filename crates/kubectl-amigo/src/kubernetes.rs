@@ -1,4 +1,4 @@
-//! The cluster, as the user's kubeconfig names it.
+//! The cluster that the kubeconfig of the user names.
 
 use std::time::Duration;
 
@@ -10,22 +10,34 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{ClusterOptions, Failure, Session};
+use super::{Failure, Warnings, options::ClusterOptions};
 
 /// How long one call to the API server may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The cluster and the namespace a command works in.
 pub struct Kubernetes {
-    /// For single calls: no retries, a deadline.
+    /// For single calls: no retries, with a deadline.
     pub client: Client,
-    /// For watches, which last.
+    /// For watches, without a deadline.
     pub watching: Client,
-    /// The namespace.
     pub namespace: String,
 }
 
 impl Kubernetes {
+    /// Connects to the cluster that the options name.
+    ///
+    /// # Errors
+    /// When no cluster is configured, or the kubeconfig is unusable.
+    pub async fn connect(options: &ClusterOptions, warnings: &Warnings) -> Result<Self, Failure> {
+        let config = config(options).await?;
+        let namespace = config.default_namespace.clone();
+        let unusable = |error: kube::Error| Failure::failed(format!("cannot use the kubeconfig: {error}"));
+        let client = client_with_response_hook(config.clone(), CALL_DEADLINE, warnings.hook()).map_err(unusable)?;
+        let watching = Client::try_from(config).map_err(unusable)?;
+        Ok(Self { client, watching, namespace })
+    }
+
     /// Objects of a namespaced kind in the command's namespace.
     #[must_use]
     pub fn api<K>(&self) -> Api<K>
@@ -33,22 +45,6 @@ impl Kubernetes {
         K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()> + DeserializeOwned,
     {
         Api::namespaced(self.client.clone(), &self.namespace)
-    }
-}
-
-impl Session {
-    /// Connects to the cluster that the options name.
-    ///
-    /// # Errors
-    /// When no cluster is configured, or the kubeconfig is unusable.
-    pub async fn kubernetes(&self) -> Result<Kubernetes, Failure> {
-        let config = config(&self.options).await?;
-        let namespace = config.default_namespace.clone();
-        let unusable = |error: kube::Error| Failure::failed(format!("the kubeconfig is unusable: {error}"));
-        let heed = self.warnings.heed();
-        let client = client_with_response_hook(config.clone(), CALL_DEADLINE, heed).map_err(unusable)?;
-        let watching = Client::try_from(config).map_err(unusable)?;
-        Ok(Kubernetes { client, watching, namespace })
     }
 }
 
@@ -65,7 +61,7 @@ async fn config(options: &ClusterOptions) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// As kubectl does: the file named, else $KUBECONFIG or ~/.kube/config, else the pod's own service account.
+/// As kubectl does: the named file, else $KUBECONFIG or ~/.kube/config, else the service account of the pod.
 async fn load(options: &ClusterOptions) -> Result<Config, Failure> {
     let choice = KubeConfigOptions { context: options.context.clone(), cluster: options.cluster.clone(), user: None };
     let read = match &options.kubeconfig {
@@ -79,12 +75,12 @@ async fn load(options: &ClusterOptions) -> Result<Config, Failure> {
         Err(error) => {
             return Config::incluster().map_err(|_| {
                 Failure::failed(format!("no cluster is configured: {error}"))
-                    .advise("set --kubeconfig or $KUBECONFIG, or sign in to a cluster first")
+                    .advise("set --kubeconfig or $KUBECONFIG, or sign in to a cluster")
             });
         }
     };
     Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| {
         Failure::failed(format!("cannot use the kubeconfig: {error}"))
-            .advise("`kubectl config get-contexts` shows what it holds")
+            .advise("to list its contexts, run `kubectl config get-contexts`")
     })
 }

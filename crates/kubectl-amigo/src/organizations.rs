@@ -8,8 +8,10 @@ use super::{Failure, kubernetes::Kubernetes};
 impl Kubernetes {
     pub async fn organization(&self, name: &str) -> Result<Organization, Failure> {
         let api: Api<Organization> = Api::all(self.client.clone());
-        let found =
-            api.get_opt(name).await.map_err(|error| Failure::of_kube(&format!("read Organization {name}"), &error))?;
+        let found = api
+            .get_opt(name)
+            .await
+            .map_err(|error| Failure::from_kube(&format!("read Organization {name}"), &error))?;
         match found {
             Some(organization) => Ok(organization),
             None => Err(not_found(name, self.organizations().await.ok().as_deref())),
@@ -20,7 +22,7 @@ impl Kubernetes {
     pub async fn organizations(&self) -> Result<Vec<Organization>, Failure> {
         let api: Api<Organization> = Api::all(self.client.clone());
         let list = api.list(&ListParams::default()).await;
-        let mut found = list.map_err(|error| Failure::of_kube("list Organizations", &error))?.items;
+        let mut found = list.map_err(|error| Failure::from_kube("list Organizations", &error))?.items;
         found.sort_by_key(Organization::name_any);
         Ok(found)
     }

@@ -118,3 +118,36 @@ fn without_managed_fields<K: Resource + Clone>(object: &K) -> K {
     shown.meta_mut().managed_fields = None;
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(mut_arg("output", formats(&[OutputFormat::Table, OutputFormat::Json])))]
+    struct TestCommand {
+        #[command(flatten)]
+        output: OutputOptions,
+    }
+
+    fn parse(line: &str) -> Result<OutputFormat, clap::Error> {
+        TestCommand::try_parse_from(line.split(' ')).map(|command| command.output.format())
+    }
+
+    #[test]
+    fn json_is_an_alias_of_output_json() {
+        assert_eq!(parse("command -o json").unwrap(), OutputFormat::Json);
+        assert_eq!(parse("command --json").unwrap(), OutputFormat::Json);
+        assert!(parse("command --json -o json").is_err());
+    }
+
+    #[test]
+    fn command_rejects_formats_of_others() {
+        assert!(parse("command -o sarif").unwrap_err().to_string().contains("table, json"));
+        for line in ["command", "command -o text"] {
+            assert_eq!(parse(line).unwrap(), OutputFormat::Table, "{line}");
+        }
+    }
+}

@@ -9,23 +9,30 @@ use amigo_api::{Organization, OrganizationSpec};
 use amigo_client::{
     ApiAddress, Client, Credentials, DOCUMENTED_HOSTS, Error, RateLimiter, Transport, TransportOptions, address,
 };
+use amigo_runtime::clock::SharedClock;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 
-use super::{AmigoOptions, Exit, Failure, Session, kubernetes::Kubernetes};
+use super::{
+    Exit, Failure,
+    kubernetes::Kubernetes,
+    options::{AmigoOptions, ClusterOptions},
+};
 
-impl Session {
-    /// A client of an Organization's API, as the operator's user.
-    pub async fn amigo(&self, kubernetes: &Kubernetes, organization: &Organization) -> Result<Client, Failure> {
-        let base_url = allowed_address(organization, &self.options.amigo)?;
-        let namespace = &self.options.operator_namespace;
-        let credentials = credentials(kubernetes, namespace, organization).await?;
-        let transport = Transport::new(&TransportOptions::default())
-            .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
-        let connection = ApiAddress { base_url, organization: organization.spec.organization.clone() };
-        let budgets = Arc::new(RateLimiter::new(share(&organization.spec), &BTreeMap::new(), self.clock.clone()));
-        Ok(Client::new(transport, connection, credentials, budgets, self.clock.clone()))
-    }
+/// A client of an Organization's API, as the operator's user.
+pub async fn connect(
+    kubernetes: &Kubernetes,
+    organization: &Organization,
+    options: &ClusterOptions,
+    clock: &SharedClock,
+) -> Result<Client, Failure> {
+    let base_url = allowed_address(organization, &options.amigo)?;
+    let credentials = credentials(kubernetes, &options.operator_namespace, organization).await?;
+    let transport = Transport::new(&TransportOptions::default())
+        .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
+    let connection = ApiAddress { base_url, organization: organization.spec.organization.clone() };
+    let budgets = Arc::new(RateLimiter::new(share(&organization.spec), &BTreeMap::new(), clock.clone()));
+    Ok(Client::new(transport, connection, credentials, budgets, clock.clone()))
 }
 
 /// The failure of an action, such as "list the grants of acme".
@@ -72,7 +79,7 @@ fn unreadable(namespace: &str, name: &str, error: &kube::Error) -> Failure {
             Failure::failed(format!("Secret {namespace}/{name} does not exist"))
                 .advise(format!("{requirement}; set the namespace of amigo-operator with --operator-namespace"))
         }
-        other => Failure::of_kube(&format!("read Secret {namespace}/{name}"), other),
+        other => Failure::from_kube(&format!("read Secret {namespace}/{name}"), other),
     }
 }
 

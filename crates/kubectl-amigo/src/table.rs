@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-/// Blanks between two columns, as kubectl has them.
+/// Spaces between two columns, as in kubectl.
 const GAP: usize = 3;
 
 /// A table that can grow: columns as wide as their widest cell so far. An empty cell shows as `-`.
@@ -17,7 +17,6 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// No rows yet.
     #[must_use]
     pub fn new(titles: impl Into<Vec<&'static str>>) -> Self {
         let titles = titles.into();
@@ -25,7 +24,7 @@ impl Columns {
         Self { titles, widths }
     }
 
-    /// Makes room for these rows: one cell a column each.
+    /// Widens the columns for these rows, which have a cell for each column.
     pub fn fit<R: AsRef<[String]>>(&mut self, rows: &[R]) {
         for row in rows {
             for (width, cell) in self.widths.iter_mut().zip(row.as_ref()) {
@@ -34,7 +33,6 @@ impl Columns {
         }
     }
 
-    /// The titles.
     #[must_use]
     pub fn head(&self) -> String {
         self.line(self.titles.iter().copied())
@@ -67,13 +65,13 @@ pub fn columns<const N: usize>(titles: [&'static str; N], rows: &[[String; N]]) 
     columns.head() + &columns.body(rows)
 }
 
-/// The text with `\u{fffd}` for control characters: what somebody else wrote must not steer the reader's terminal.
+/// The text with `\u{fffd}` for control characters: text of others must not control the terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }).collect()
 }
 
-/// The same on one line: what separates words is one blank.
+/// The same on one line, with single spaces between words.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     printable(&text.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -96,19 +94,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_need() {
+    fn columns_fit_their_widest_cell() {
         let rows = [["one".to_owned(), "a longer cell".to_owned()], [String::new(), "x".to_owned()]];
         assert_eq!(columns(["NAME", "B"], &rows), "NAME   B\none    a longer cell\n-      x\n");
     }
 
     #[test]
-    fn what_others_wrote_does_not_steer_the_terminal() {
+    fn cells_do_not_control_the_terminal() {
         assert_eq!(one_line(" two\n\tlines \u{1b}[2J"), "two lines \u{fffd}[2J");
         assert!(!columns(["A"], &[["\u{1b}]0;x\u{7}".to_owned()]]).contains('\u{1b}'));
     }
 
     #[test]
-    fn a_countdown_has_two_units() {
+    fn countdown_has_two_units() {
         let at = |second| Timestamp::from_second(second).unwrap();
         for (seconds, text) in [(-5, "0s"), (9, "9s"), (65, "1m05s"), (3600, "1h00m"), (259_200, "3d00h")] {
             assert_eq!(countdown(at(1_000_000 + seconds), at(1_000_000)), text);

@@ -5,27 +5,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use amigo_runtime::kubernetes::ResponseHook;
 use http::{HeaderMap, header::WARNING};
 
-/// Warnings that were heard and not told yet; clones share them.
+/// Warnings that are not reported yet; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Warnings(Arc<Mutex<Vec<String>>>);
 
 impl Warnings {
-    /// Hears the warnings of answers.
+    /// Collects the warnings of responses.
     #[must_use]
-    pub fn heed(&self) -> ResponseHook {
-        let heard = Arc::clone(&self.0);
+    pub fn hook(&self) -> ResponseHook {
+        let collected = Arc::clone(&self.0);
         Arc::new(move |headers: &HeaderMap| {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
             for warning in headers.get_all(WARNING).iter().filter_map(|value| text(value.to_str().ok()?)) {
-                // Every page of a listing may carry the same.
-                if !heard.contains(&warning) {
-                    heard.push(warning);
+                // Every page of a listing may repeat them.
+                if !collected.contains(&warning) {
+                    collected.push(warning);
                 }
             }
         })
     }
 
-    /// What was heard since the last time.
+    /// The warnings since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -52,15 +52,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_warning_is_told_once_and_unquoted() {
+    fn warnings_are_reported_once_and_unquoted() {
         let warnings = Warnings::default();
-        let heed = warnings.heed();
+        let hook = warnings.hook();
         let mut headers = HeaderMap::new();
         headers.append(WARNING, r#"299 - "access goes on until \"noon\"""#.parse().unwrap());
         headers.append(WARNING, r#"299 - "second" "Mon, 23 Nov 2026 20:00:00 GMT""#.parse().unwrap());
         headers.append(WARNING, "199 - nonsense".parse().unwrap());
-        heed(&headers);
-        heed(&headers);
+        hook(&headers);
+        hook(&headers);
         assert_eq!(warnings.take(), ["access goes on until \"noon\"", "second"]);
         assert!(warnings.take().is_empty());
     }

@@ -13,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> Exit {
     match kubectl_amigo::answer_completion() {
         Ok(Some(answered)) => answered,
-        Ok(None) => kubectl_amigo::run(Arguments::parse(), Console::of_process(), SystemClock::shared()).await,
+        Ok(None) => kubectl_amigo::run(Arguments::parse(), Console::from_process(), SystemClock::shared()).await,
         // Shell completion cannot show errors.
         Err(_) => Exit::Failed,
     }

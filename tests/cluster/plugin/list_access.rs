@@ -151,7 +151,7 @@ async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
     env.fail_always(Operation::GetTemporaryPermissionGrants, Effect::status(403));
     let failed = list(&env, &[["--all"].as_slice(), &flags, &AT_DEFAULT].concat());
     assert!(failed.code == 0 && failed.stdout.lines().count() == 7, "{failed:?}");
-    assert!(failed.stderr.contains("only what requests in this cluster say"), "{failed:?}");
+    assert!(failed.stderr.contains("the list contains only requests in this cluster"), "{failed:?}");
     for output in [&refused, &failed] {
         assert!(!format!("{output:?}").contains("sandbox-api-key"), "{output:?}");
     }

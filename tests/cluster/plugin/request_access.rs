@@ -54,7 +54,7 @@ async fn the_guides_request_opens_the_owners_conversations() {
     assert!(issued.iter().all(|grant| granted.stdout.contains(&grant.id)), "{granted:?}");
     assert!(granted.stdout.starts_with("PERMISSION ") && granted.stdout.lines().count() == 4, "{granted:?}");
     assert!(granted.stderr.contains("may read all conversations of user-owner-7f3a"), "{granted:?}");
-    assert!(granted.stderr.contains("Amigo cannot take this access back"), "{granted:?}");
+    assert!(granted.stderr.contains("Amigo cannot revoke this access"), "{granted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn id_without_env_uses_the_only_organization() {
     let command = ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-o", "name"];
     let granted = amigo_as(&env, ENGINEER, &command);
     assert_eq!(granted.code, 0, "{granted:?}");
-    assert!(granted.stderr.contains(&format!("Asking Organization {}, the only one", env.organization)), "{granted:?}");
+    assert!(granted.stderr.contains(&format!("Using Organization {}, the only one", env.organization)), "{granted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +136,7 @@ async fn excessive_duration_is_cut_with_a_warning() {
     let_request(&env, ENGINEER).await;
     let granted = request(&env, ID, &["-d", "PT4H"]);
     assert_eq!(granted.code, 0, "{granted:?}");
-    assert!(granted.stderr.contains("grants PT1H at most: PT4H is cut to it"), "{granted:?}");
+    assert!(granted.stderr.contains("grants at most PT1H: the requested PT4H is reduced to it"), "{granted:?}");
     assert!(env.issued().iter().all(|grant| grant.duration == "PT1H"));
 }
 
@@ -187,7 +187,7 @@ async fn user_without_read_rights_learns_request_exists() {
     let_do(&env, "[create]").await;
     let asked = request(&env, ID, &[]);
     assert_eq!(asked.code, 4, "{asked:?}");
-    assert!(asked.stderr.contains("stands, but you may not see how it goes on"), "{asked:?}");
+    assert!(asked.stderr.contains("was created, but you may not read it"), "{asked:?}");
     assert_eq!(standing(&env).len(), 1);
     assert_eq!(request(&env, ID, &["--no-wait"]).code, 0);
 }
@@ -208,8 +208,11 @@ async fn a_wait_ends_at_its_timeout_with_the_reason() {
     fail_with_503(&env);
     let waited = request(&env, ID, &["--timeout", "6s"]);
     assert_eq!(waited.code, 124, "{waited:?}");
-    assert!(waited.stderr.contains("not granted in time: ") && waited.stderr.contains("Unavailable"), "{waited:?}");
-    assert!(waited.stderr.contains("the request stands"), "{waited:?}");
+    assert!(
+        waited.stderr.contains("timed out waiting for request ") && waited.stderr.contains("Unavailable"),
+        "{waited:?}"
+    );
+    assert!(waited.stderr.contains("the request remains"), "{waited:?}");
     assert_eq!(standing(&env).len(), 1);
 }
 
@@ -221,7 +224,7 @@ async fn a_request_that_is_deleted_is_no_longer_waited_for() {
     appears(&env, "doomed").await;
     env.delete("tpg", "doomed").await;
     let waited = finished(waiting);
-    assert!(waited.code == 1 && waited.stderr.contains("was deleted while it was waited for"), "{waited:?}");
+    assert!(waited.code == 1 && waited.stderr.contains("was deleted during the wait"), "{waited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +237,7 @@ async fn ctrl_c_leaves_the_request_and_says_so() {
     let id = Pid::from_raw(i32::try_from(waiting.id()).expect("a process id")).expect("a process id");
     kill_process(id, Signal::INT).expect("sent");
     let waited = finished(waiting);
-    assert!(waited.code == 130 && waited.stderr.contains("request left stands"), "{waited:?}");
+    assert!(waited.code == 130 && waited.stderr.contains("request left remains"), "{waited:?}");
     assert_eq!(standing(&env).len(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! `kubectl amigo revoke`: what it deletes, and what it says of access that goes on.
+//! `kubectl amigo revoke`: what it deletes, and what it reports about access that continues.
 
 use amigo_sandbox::{Effect, Operation};
 use serde_json::Value;
@@ -23,14 +23,14 @@ async fn irrevocable_access_continues_until_its_end() {
     assert_eq!((revoked.code, revoked.stdout.as_str()), (0, told_as_kubectl("live").as_str()), "{revoked:?}");
     let until = env.issued().iter().map(|grant| grant.expires_at).max().expect("a grant");
     let until = amigo_api::conditions::whole_second(until).to_string();
-    assert!(revoked.stderr.contains(&format!("goes on until {until}")), "{revoked:?}");
-    assert!(revoked.stderr.contains("cannot take back"), "{revoked:?}");
+    assert!(revoked.stderr.contains(&format!("continues until {until}")), "{revoked:?}");
+    assert!(revoked.stderr.contains("cannot revoke"), "{revoked:?}");
     env.until_gone("tpg", "live").await;
     assert_eq!(env.sandbox().live_grants("acme").len(), 3, "it does go on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_runs_out_and_json_says_when() {
+async fn lease_expires_and_json_has_the_time() {
     let env = env("lease").await;
     env.apply(&grant("leased", &format!("  revokeWithin: PT5M\n{OWNER}"))).await;
     env.until_ready("tpg", "leased").await;
@@ -42,7 +42,7 @@ async fn a_lease_runs_out_and_json_says_when() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_nobody_served_leaves_nothing() {
+async fn unserved_request_leaves_no_access() {
     let env = env("nothing").await;
     env.apply(&grant("nobody", OWNER).replace("eng@", "nobody@")).await;
     env.until_reason("tpg", "nobody", "Ready", "UserNotFound").await;
@@ -55,7 +55,7 @@ async fn a_request_that_nobody_served_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_answer_is_called_open() {
+async fn unconfirmed_access_is_unknown() {
     let env = env("open").await;
     // Neither the answers nor the listing that would tell: the intent stays open.
     env.fail_always(Operation::CreateTemporaryPermissionGrant, Effect::status(500));
@@ -69,22 +69,22 @@ async fn an_open_answer_is_called_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_ends_at_its_timeout() {
+async fn wait_ends_at_its_timeout() {
     let env = env("timeout").await;
     env.apply(&grant("long", OWNER)).await;
     env.until_ready("tpg", "long").await;
     let waited = amigo(&env, &["revoke", "long", "--wait", "--timeout", "1s"]);
-    assert!(waited.code == 124 && waited.stderr.contains("goes on for another 1h"), "{waited:?}");
+    assert!(waited.code == 124 && waited.stderr.contains("continues for another 1h"), "{waited:?}");
     env.until_gone("tpg", "long").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_ends_with_the_access() {
+async fn wait_ends_with_the_access() {
     let env = env("awaited").await;
     env.apply(&grant("minute", &format!("  duration: PT1M\n{OWNER}"))).await;
     env.until_ready("tpg", "minute").await;
     let waited = amigo(&env, &["revoke", "minute", "--wait", "--timeout", "3m"]);
-    assert!(waited.code == 0 && waited.stderr.contains("Access is over."), "{waited:?}");
+    assert!(waited.code == 0 && waited.stderr.contains("Access has ended."), "{waited:?}");
     env.until("nothing is live at Amigo", || env.sandbox().live_grants("acme").is_empty().then_some(())).await;
 }
 

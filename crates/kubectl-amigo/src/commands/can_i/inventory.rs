@@ -87,5 +87,5 @@ where
     let api: Api<K> = kubernetes.api();
     let list = api.list(&ListParams::default()).await;
     let action = format!("list {kind} in namespace {}", kubernetes.namespace);
-    list.map(|list| list.items).map_err(|error| Failure::of_kube(&action, &error))
+    list.map(|list| list.items).map_err(|error| Failure::from_kube(&action, &error))
 }

@@ -5,24 +5,20 @@ mod request_access;
 
 use clap::Subcommand;
 
+use self::{list_access::ListAccessArgs, request_access::RequestAccessArgs};
 use crate::{Exit, Failure, Session};
 
-/// Temporary access to conversations.
 #[derive(Debug, Subcommand)]
 pub enum ConversationCommand {
-    /// List temporary access.
-    ListAccess(list_access::Arguments),
-    /// Ask for temporary access to the conversations of one owner.
-    RequestAccess(Box<request_access::Arguments>),
+    /// List temporary access
+    ListAccess(ListAccessArgs),
+    /// Request temporary access to the conversations of one owner
+    RequestAccess(Box<RequestAccessArgs>),
 }
 
-/// Runs one of them.
-///
-/// # Errors
-/// What the user must know.
 pub async fn run(command: ConversationCommand, session: &mut Session) -> Result<Exit, Failure> {
     match command {
-        ConversationCommand::ListAccess(arguments) => list_access::run(arguments, session).await,
-        ConversationCommand::RequestAccess(arguments) => request_access::run(*arguments, session).await,
+        ConversationCommand::ListAccess(args) => list_access::run(args, session).await,
+        ConversationCommand::RequestAccess(args) => request_access::run(*args, session).await,
     }
 }

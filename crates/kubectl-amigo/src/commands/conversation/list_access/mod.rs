@@ -1,17 +1,20 @@
 //! `kubectl amigo conversation list-access`.
 
-mod beyond;
-mod follow;
+mod changes;
+mod listing;
+mod remote;
 mod rows;
 mod table;
 mod watch;
 
-use amigo_api::{Organization, TemporaryPermissionGrant};
 use clap::Args;
-use kube::{Api, ResourceExt as _, api::ListParams};
-use rows::{Row, Selection, hint};
-use table::Shape;
+use kube::{Api, api::ListParams};
 
+use self::{
+    listing::{Listing, organization, own_email},
+    rows::{Selection, hint},
+    table::Shape,
+};
 use crate::{
     Exit, Failure, Session,
     kubernetes::Kubernetes,
@@ -23,153 +26,84 @@ const FORMATS: &[OutputFormat] =
 
 /// List temporary access
 ///
-/// Lists your own live access in the namespace, one line for each record at Amigo. With --all or --show-expired, what
-/// Amigo itself lists is added, where you may read the Secret of the Organization.
+/// Lists your own live access in the namespace, one line for each grant. With --all or --show-expired, adds the grants
+/// that Amigo lists, if you may read the Secret of the Organization.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 #[command(mut_arg("output", formats(FORMATS)))]
 #[command(after_help = "Examples:
-  kubectl amigo conversation list-access -e production
-  kubectl amigo conversation list-access -e production --all --show-expired
-  kubectl amigo conversation list-access -e production --json
-  kubectl amigo conversation list-access -e production -A --all --watch
+  # List your own live access
+  kubectl amigo conversation list-access --organization production
 
-Needs: list on temporarypermissiongrants (and watch, with --watch); get on organizations; with --all or --show-expired,
-for what Amigo itself lists: get on the Organization's Secret in the operator's namespace.
-Exit codes: 0 listed, also when there is nothing, 1 failed, 3 not permitted.")]
-pub struct Arguments {
-    /// The Organization, by name; may be left out where there is only one.
-    #[arg(long, short, value_name = "ENV")]
-    env: Option<String>,
-    /// Everybody's access, not only your own.
+  # List the access of all users, including expired access
+  kubectl amigo conversation list-access --organization production --all --show-expired
+
+  # Print your own live access as JSON
+  kubectl amigo conversation list-access --organization production -o json
+
+  # Follow the access of all users in all namespaces
+  kubectl amigo conversation list-access --organization production -A --all --watch
+
+Permissions: list on temporarypermissiongrants (with --watch: and watch); get on organizations. For the grants that
+Amigo lists: get on the Organization's Secret in the namespace of amigo-operator.
+Exit codes: 0 listed, even if the list is empty, 1 failed, 2 usage error, 3 forbidden.")]
+pub struct ListAccessArgs {
+    /// Organization name [default: the only Organization]
+    #[arg(long, short = 'e', visible_alias = "env", value_name = "NAME")]
+    organization: Option<String>,
+    /// List the access of all users
     #[arg(long)]
     all: bool,
-    /// Access that has ended as well: of requests that are still kept, and what Amigo keeps longer.
+    /// Include expired access
     #[arg(long)]
     show_expired: bool,
-    /// Go on and print what changes, until Ctrl-C.
+    /// Print changes after the list, until Ctrl-C
     #[arg(long, short)]
     watch: bool,
-    /// The requests of all namespaces, whatever namespace is named.
+    /// List the requests of all namespaces
     #[arg(long, short = 'A')]
     all_namespaces: bool,
     #[command(flatten)]
     output: OutputOptions,
 }
 
-/// What was asked for, settled.
-struct Listing {
-    selection: Selection,
-    /// The Organization, where it could be read.
-    organization: Option<Organization>,
-    /// Whether what Amigo itself lists is wanted.
-    beyond: bool,
-    format: OutputFormat,
-    shape: Shape,
-    api: Api<TemporaryPermissionGrant>,
-    /// Where requests are looked for, in words.
-    place: String,
-}
-
-/// Runs the command.
-///
-/// # Errors
-/// What the user must know.
-pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Failure> {
+pub async fn run(args: ListAccessArgs, session: &mut Session) -> Result<Exit, Failure> {
     let kubernetes = session.kubernetes().await?;
-    let listing = settle(&arguments, &kubernetes, session).await?;
-    if arguments.watch {
+    let listing = resolve(&args, &kubernetes, session).await?;
+    if args.watch {
         return watch::run(&listing, &kubernetes, session).await;
     }
     let listed = listing.api.list(&ListParams::default()).await;
-    let objects = listed.map_err(|error| Failure::of_kube("list requests for access", &error))?.items;
-    let found = listing.selection.of(&objects);
+    let objects = listed.map_err(|error| Failure::from_kube("list requests for access", &error))?.items;
+    let selected = listing.selection.select(&objects);
     if listing.format == OutputFormat::Name {
-        let listed = found.into_iter().filter(|object| listing.selection.lists(object));
+        let listed = selected.into_iter().filter(|object| listing.selection.lists(object));
         let names: String = listed.map(|object| output::name(object) + "\n").collect();
         session.console.data(&names)?;
         return Ok(Exit::Granted);
     }
-    let mut rows = listing.selection.rows(&found, session.clock.now());
-    rows.extend(listing.beyond(&kubernetes, (&objects, &rows), session).await);
+    let mut rows = listing.selection.rows(&selected, session.clock.now());
+    rows.extend(listing.remote_rows(&kubernetes, (&objects, &rows), session).await);
     listing.print(&mut rows, session)?;
-    for hint in found.iter().copied().filter_map(hint) {
-        session.console.tell(&hint);
+    for hint in selected.iter().copied().filter_map(hint) {
+        session.console.report(&hint);
     }
     Ok(Exit::Granted)
 }
 
-async fn settle(arguments: &Arguments, kubernetes: &Kubernetes, session: &mut Session) -> Result<Listing, Failure> {
-    let &Arguments { ref env, all, show_expired, watch: _, all_namespaces, output } = arguments;
+async fn resolve(args: &ListAccessArgs, kubernetes: &Kubernetes, session: &mut Session) -> Result<Listing, Failure> {
+    let &ListAccessArgs { organization: ref name, all, show_expired, watch: _, all_namespaces, output } = args;
     let format = output.format();
-    let (organization, read) = organization(env.as_deref(), kubernetes, session).await?;
+    let (name, organization) = organization(name.as_deref(), kubernetes, session).await?;
     let email = if all { None } else { Some(own_email(kubernetes).await?) };
-    let beyond = all || show_expired;
-    let shape = Shape { namespace: all_namespaces, source: beyond, wide: format == OutputFormat::Wide };
+    let remote = all || show_expired;
     Ok(Listing {
-        selection: Selection { organization, email, expired: show_expired },
-        organization: read,
-        beyond,
+        selection: Selection { organization: name, email, expired: show_expired },
+        organization,
+        remote,
         format,
-        shape,
+        shape: Shape { namespace: all_namespaces, source: remote, wide: format == OutputFormat::Wide },
         api: if all_namespaces { Api::all(kubernetes.client.clone()) } else { kubernetes.api() },
-        place: if all_namespaces { "any namespace".to_owned() } else { format!("namespace {}", kubernetes.namespace) },
+        scope: if all_namespaces { "any namespace".to_owned() } else { format!("namespace {}", kubernetes.namespace) },
     })
-}
-
-/// The Organization's name, and the object where it may be read: a name is enough to list requests.
-async fn organization(
-    env: Option<&str>,
-    kubernetes: &Kubernetes,
-    session: &mut Session,
-) -> Result<(String, Option<Organization>), Failure> {
-    if let Some(name) = env {
-        return match kubernetes.organization(name).await {
-            Ok(organization) => Ok((name.to_owned(), Some(organization))),
-            Err(failure) if failure.exit == Exit::Refused => {
-                session
-                    .console
-                    .warn(&format!("{}; whether there is such an Organization is not checked", failure.message));
-                Ok((name.to_owned(), None))
-            }
-            Err(failure) => Err(failure),
-        };
-    }
-    let only = kubernetes.only_organization().await?;
-    session.console.tell(&format!("Listing access to Organization {}, the only one.", only.name_any()));
-    Ok((only.name_any(), Some(only)))
-}
-
-async fn own_email(kubernetes: &Kubernetes) -> Result<String, Failure> {
-    let identity = kubernetes.whoami().await?;
-    identity.email().map(str::to_owned).map_err(|failure| {
-        let variable = crate::identity::EMAIL_VARIABLE;
-        failure.advise(format!("set {variable} to your address at Amigo, or list everybody's access with --all"))
-    })
-}
-
-impl Listing {
-    fn print(&self, rows: &mut [Row], session: &mut Session) -> Result<(), Failure> {
-        let now = session.clock.now();
-        rows::sort(rows, now);
-        if rows.is_empty() && self.is_table() {
-            session.console.tell(&self.nothing());
-            return Ok(());
-        }
-        let records: Vec<_> = rows.iter().map(|row| row.record(now)).collect();
-        let text = output::render(&records, self.format, |_| table::table(rows, self.shape, now))?;
-        Ok(session.console.data(&text)?)
-    }
-
-    fn is_table(&self) -> bool {
-        matches!(self.format, OutputFormat::Table | OutputFormat::Wide)
-    }
-
-    /// What an empty table means.
-    fn nothing(&self) -> String {
-        let Selection { organization, email, expired } = &self.selection;
-        let what = if *expired { "access" } else { "live access" };
-        let of = email.as_ref().map_or_else(String::new, |email| format!(" of {email}"));
-        format!("No {what}{of} to Organization {organization} in {}.", self.place)
-    }
 }

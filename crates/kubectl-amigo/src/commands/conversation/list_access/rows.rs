@@ -1,4 +1,4 @@
-//! Which access is listed, a line each: pure.
+//! The rows of the list: pure.
 
 use std::{
     cmp::Reverse,
@@ -13,80 +13,73 @@ use serde::Serialize;
 
 use crate::table::one_line;
 
-/// Which access is asked for.
+/// Which access to list.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// The name of the Organization.
+    /// The Organization's name.
     pub organization: String,
-    /// The user whose access it is; `None` for everybody's.
+    /// The user's address; `None` for all users.
     pub email: Option<String>,
-    /// Whether access that has ended is listed as well.
+    /// Whether to list expired access.
     pub expired: bool,
 }
 
-/// Who says so.
+/// Where a row comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum Origin {
     /// A request in this cluster.
     Object,
-    /// Amigo, and no request that was read.
+    /// Amigo only.
     Api,
 }
 
-/// One record at Amigo.
+/// One grant at Amigo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// Who has the access: e-mail where it is known, else id.
+    /// The email address if known, else the user ID.
     pub user: String,
     /// `Category:Action`.
     pub permission: String,
-    /// The record's id.
     pub grant_id: String,
-    /// When it ends, as Amigo said.
     pub expires: Timestamp,
-    /// The request's name.
+    /// The name of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Who says so.
-    pub source: Source,
-    /// Why it was asked for.
+    pub source: Origin,
     pub justification: String,
 }
 
 impl Row {
-    /// Whether it has ended.
     #[must_use]
-    pub fn has_ended(&self, now: Timestamp) -> bool {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now
     }
 }
 
 impl Selection {
-    /// The requests whose access is asked for.
-    pub fn of<'a>(&self, objects: &'a [TemporaryPermissionGrant]) -> Vec<&'a TemporaryPermissionGrant> {
+    /// The requests of the selected user and Organization.
+    pub fn select<'a>(&self, objects: &'a [TemporaryPermissionGrant]) -> Vec<&'a TemporaryPermissionGrant> {
         let ids = self.user_ids(objects);
-        let here = objects.iter().filter(|object| object.spec.organization_ref.name == self.organization);
-        here.filter(|object| self.is_own(object, &ids)).collect()
+        let of_organization = objects.iter().filter(|object| object.spec.organization_ref.name == self.organization);
+        of_organization.filter(|object| self.is_own(object, &ids)).collect()
     }
 
-    /// The lines of these requests.
     pub fn rows(&self, objects: &[&TemporaryPermissionGrant], now: Timestamp) -> Vec<Row> {
         let rows = objects.iter().copied().flat_map(rows_of);
-        rows.filter(|row| self.expired || !row.has_ended(now)).collect()
+        rows.filter(|row| self.expired || !row.is_expired(now)).collect()
     }
 
-    /// Whether a request is listed as an object: its life is not over, or that is asked for.
+    /// Whether `-o name` lists a request: it is not finished, or expired access is selected.
     pub fn lists(&self, object: &TemporaryPermissionGrant) -> bool {
         let phase = object.status.as_ref().and_then(|status| status.phase);
         self.expired || !matches!(phase, Some(Phase::Expired | Phase::Failed))
     }
 
-    /// The ids that the user's requests by e-mail were resolved to: somebody else may have asked by id.
+    /// The user IDs of the user's requests by address: other requests may name the user by ID.
     fn user_ids<'a>(&self, objects: &'a [TemporaryPermissionGrant]) -> BTreeSet<&'a str> {
         let named = objects.iter().filter(|object| {
             object.spec.organization_ref.name == self.organization && self.is_named(object.spec.user.email.as_deref())
@@ -106,7 +99,7 @@ impl Selection {
     }
 }
 
-/// Every record of a request, in the order of its permissions.
+/// The rows of a request, in the order of its permissions.
 pub fn rows_of(object: &TemporaryPermissionGrant) -> Vec<Row> {
     let issued = object.status.iter().flat_map(|status| &status.grants);
     let row = |grant: &amigo_api::IssuedGrant| Row {
@@ -116,14 +109,14 @@ pub fn rows_of(object: &TemporaryPermissionGrant) -> Vec<Row> {
         expires: grant.expires_at,
         name: Some(object.name_any()),
         namespace: object.namespace(),
-        source: Source::Object,
+        source: Origin::Object,
         justification: object.spec.justification.trim().to_owned(),
     };
     issued.map(row).collect()
 }
 
-/// What Amigo lists beyond what requests explain; `emails` has the addresses of user ids.
-pub fn beyond(rows: &[Row], remote: &[RemoteGrant], emails: &BTreeMap<String, String>) -> Vec<Row> {
+/// Grants at Amigo without a request; `emails` maps user IDs to addresses.
+pub fn unexplained(rows: &[Row], remote: &[RemoteGrant], emails: &BTreeMap<String, String>) -> Vec<Row> {
     let known: BTreeSet<&str> = rows.iter().map(|row| row.grant_id.as_str()).collect();
     let row = |grant: &RemoteGrant| Row {
         user: emails.get(&grant.user_id).unwrap_or(&grant.user_id).clone(),
@@ -132,30 +125,32 @@ pub fn beyond(rows: &[Row], remote: &[RemoteGrant], emails: &BTreeMap<String, St
         expires: grant.expires_at,
         name: None,
         namespace: None,
-        source: Source::Api,
+        source: Origin::Api,
         justification: grant.justification.trim().to_owned(),
     };
     remote.iter().filter(|grant| !known.contains(grant.id.as_str())).map(row).collect()
 }
 
-/// What is live first; then by user and request, and what ends last first. Permissions of a request keep their order.
+/// Live rows first; then by user and request, the latest end first. Permissions of a request keep their order.
 pub fn sort(rows: &mut [Row], now: Timestamp) {
     rows.sort_by_cached_key(|row| {
-        // Records of one request end together, to the second or so; those without one are told apart by their end.
+        // Grants of one request end within about a second; grants without a request differ by their end.
         let end = if row.name.is_some() { None } else { Some(row.expires) };
-        (row.has_ended(now), row.user.clone(), row.source, row.namespace.clone(), row.name.clone(), Reverse(end))
+        (row.is_expired(now), row.user.clone(), row.source, row.namespace.clone(), row.name.clone(), Reverse(end))
     });
 }
 
-/// What a person should know of requests whose access is not, or not all, live; nothing of those that ended as asked.
+/// A hint about a request whose access is not live or only in part; none for an expired request.
 pub fn hint(object: &TemporaryPermissionGrant) -> Option<String> {
     let name = object.name_any();
     let Some(status) = object.status.as_ref().filter(|status| status.phase.is_some()) else {
-        return Some(format!("Request {name}: not looked at yet; amigo-operator must run to issue it."));
+        return Some(format!(
+            "Request {name}: amigo-operator has not processed it yet. Check that amigo-operator runs."
+        ));
     };
     let phase = status.phase.filter(|phase| *phase != Phase::Expired)?;
     let ready = conditions::find(&status.conditions, condition::READY).filter(|ready| ready.status != "True")?;
-    let more = if phase == Phase::Failed { format!("; `kubectl amigo explain {name}`") } else { String::new() };
+    let more = if phase == Phase::Failed { format!("; run `kubectl amigo status {name}`") } else { String::new() };
     Some(format!("Request {name}: {phase:?}, {}: {}{more}.", ready.reason, one_line(&ready.message)))
 }
 
@@ -164,7 +159,7 @@ mod tests {
     use amigo_api::{conditions::ConditionStatus, reasons};
 
     use super::*;
-    use crate::fixtures::{at, issued, request, say};
+    use crate::fixtures::{at, issued, request, set_condition};
 
     fn own(expired: bool) -> Selection {
         Selection { organization: "acme".to_owned(), email: Some("ENG@example.com".to_owned()), expired }
@@ -189,27 +184,27 @@ mod tests {
     }
 
     #[test]
-    fn own_are_those_of_the_callers_address_in_any_case() {
+    fn own_requests_match_the_address_in_any_case() {
         let theirs = live("theirs", |object| object.spec.user.email = Some("dana@example.com".to_owned()));
         let elsewhere = live("elsewhere", |object| object.spec.organization_ref.name = "other".to_owned());
         let objects = [live("mine", |_| ()), theirs, elsewhere];
-        assert_eq!(names(&own(false).of(&objects)), ["mine"]);
-        assert_eq!(names(&everybody().of(&objects)), ["mine", "theirs"]);
+        assert_eq!(names(&own(false).select(&objects)), ["mine"]);
+        assert_eq!(names(&everybody().select(&objects)), ["mine", "theirs"]);
     }
 
     #[test]
-    fn a_request_by_id_is_own_where_another_shows_whose_id_it_is() {
+    fn request_by_known_user_id_is_own() {
         let by_id = |id: &str| {
             let user_id = Some(id.to_owned());
             live(id, |object| object.spec.user = amigo_api::UserReference { email: None, user_id })
         };
         let objects = [live("mine", |_| ()), by_id("user-eng-2c91"), by_id("user-other")];
-        assert_eq!(names(&own(false).of(&objects)), ["mine", "user-eng-2c91"]);
-        assert!(own(false).of(&objects[1..]).is_empty());
+        assert_eq!(names(&own(false).select(&objects)), ["mine", "user-eng-2c91"]);
+        assert!(own(false).select(&objects[1..]).is_empty());
     }
 
     #[test]
-    fn what_has_ended_is_listed_only_when_asked_for() {
+    fn expired_rows_are_listed_on_demand() {
         let object = live("mine", |_| ());
         let ids = |expired| -> Vec<String> {
             own(expired).rows(&[&object], at(1000)).into_iter().map(|row| row.grant_id).collect()
@@ -219,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_amigo_lists_and_a_request_explains_is_listed_once() {
+    fn explained_grant_is_listed_once() {
         let object = live("mine", |_| ());
         let remote = |id: &str, user_id: &str| RemoteGrant {
             id: id.to_owned(),
@@ -234,36 +229,36 @@ mod tests {
         };
         let emails = [("user-dana".to_owned(), "dana@example.com".to_owned())].into();
         let all = [remote("grant-0-2000", "user-eng-2c91"), remote("other", "user-dana"), remote("third", "user-x")];
-        let beyond = beyond(&rows_of(&object), &all, &emails);
-        let told: Vec<_> =
-            beyond.iter().map(|row| (row.user.as_str(), row.source, row.justification.as_str())).collect();
-        assert_eq!(told, [("dana@example.com", Source::Api, "why"), ("user-x", Source::Api, "why")]);
+        let remote_only = unexplained(&rows_of(&object), &all, &emails);
+        let found: Vec<_> =
+            remote_only.iter().map(|row| (row.user.as_str(), row.source, row.justification.as_str())).collect();
+        assert_eq!(found, [("dana@example.com", Origin::Api, "why"), ("user-x", Origin::Api, "why")]);
     }
 
     #[test]
     fn live_access_comes_first() {
         let mut rows = own(true).rows(&[&live("b", |_| ()), &live("a", |_| ())], at(1000));
         sort(&mut rows, at(1000));
-        let order: Vec<_> = rows.iter().map(|row| (row.has_ended(at(1000)), row.name.as_deref().unwrap())).collect();
+        let order: Vec<_> = rows.iter().map(|row| (row.is_expired(at(1000)), row.name.as_deref().unwrap())).collect();
         assert_eq!(order, [(false, "a"), (false, "b"), (true, "a"), (true, "b")]);
     }
 
     #[test]
-    fn requests_that_are_not_served_are_hinted_at() {
+    fn unserved_requests_have_a_hint() {
         let mut new = request("new", |_| ());
         new.status = None;
-        assert!(hint(&new).unwrap().contains("must run"));
+        assert!(hint(&new).unwrap().contains("has not processed it"));
         let failed = request("bad", |status| {
             status.phase = Some(Phase::Failed);
-            say(status, condition::READY, ConditionStatus::False, reasons::USER_NOT_FOUND, "nobody there");
+            set_condition(status, condition::READY, ConditionStatus::False, reasons::USER_NOT_FOUND, "nobody there");
         });
         assert_eq!(
             hint(&failed).unwrap(),
-            "Request bad: Failed, UserNotFound: nobody there; `kubectl amigo explain bad`."
+            "Request bad: Failed, UserNotFound: nobody there; run `kubectl amigo status bad`."
         );
         let expired = request("old", |status| {
             status.phase = Some(Phase::Expired);
-            say(status, condition::READY, ConditionStatus::False, reasons::EXPIRED, "access ended");
+            set_condition(status, condition::READY, ConditionStatus::False, reasons::EXPIRED, "access ended");
         });
         assert_eq!(hint(&expired), None);
     }

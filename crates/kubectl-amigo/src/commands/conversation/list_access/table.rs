@@ -4,42 +4,39 @@ use amigo_api::conditions::whole_second;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::rows::{Row, Source};
+use super::rows::{Origin, Row};
 use crate::{
     Failure,
     output::{self, OutputFormat},
     table::{Columns, countdown, one_line},
 };
 
-/// Which columns are shown.
+/// Which optional columns the table has.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
-    /// The namespace, where several are listed.
+    /// With several namespaces.
     pub namespace: bool,
-    /// Who says so, where Amigo was asked as well or ended access is listed.
+    /// When Amigo may be called too.
     pub source: bool,
     /// The justification.
     pub wide: bool,
 }
 
-/// What became of a line that was shown before.
+/// The state of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Live.
     Live,
-    /// Its time is over.
     Expired,
-    /// Live, and a later record has taken its place.
+    /// Live, and replaced by a later grant.
     Renewed,
-    /// Live, and its request is gone.
+    /// Live, and its request is deleted.
     Deleted,
 }
 
 impl State {
-    /// Of a record that is listed.
     #[must_use]
-    pub fn of(row: &Row, now: Timestamp) -> Self {
-        if row.has_ended(now) { Self::Expired } else { Self::Live }
+    pub fn new(row: &Row, now: Timestamp) -> Self {
+        if row.is_expired(now) { Self::Expired } else { Self::Live }
     }
 }
 
@@ -53,12 +50,11 @@ pub struct Record<'a> {
 
 impl Row {
     pub fn record(&self, now: Timestamp) -> Record<'_> {
-        Record { row: self, expired: self.has_ended(now) }
+        Record { row: self, expired: self.is_expired(now) }
     }
 }
 
 impl Shape {
-    /// The columns, without rows.
     #[must_use]
     pub fn columns(self) -> Columns {
         let mut titles = Vec::new();
@@ -69,7 +65,6 @@ impl Shape {
         Columns::new(titles)
     }
 
-    /// The cells of one line.
     #[must_use]
     pub fn cells(self, row: &Row, state: State, now: Timestamp) -> Vec<String> {
         let left = || countdown(row.expires, now);
@@ -90,17 +85,16 @@ impl Shape {
     }
 }
 
-fn source_word(source: Source) -> &'static str {
+fn source_word(source: Origin) -> &'static str {
     match source {
-        Source::Object => "object",
-        Source::Api => "api",
+        Origin::Object => "object",
+        Origin::Api => "api",
     }
 }
 
-/// The whole table.
 #[must_use]
 pub fn table(rows: &[Row], shape: Shape, now: Timestamp) -> String {
-    let cells: Vec<_> = rows.iter().map(|row| shape.cells(row, State::of(row, now), now)).collect();
+    let cells: Vec<_> = rows.iter().map(|row| shape.cells(row, State::new(row, now), now)).collect();
     let mut columns = shape.columns();
     columns.fit(&cells);
     columns.head() + &columns.body(&cells)
@@ -133,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_the_guides_columns() {
+    fn table_has_the_columns_of_the_guide() {
         let expected = "\
 USER              PERMISSION                     GRANT ID       EXPIRES                TIME LEFT   NAME
 eng@example.com   Conversation:GetConversation   grant-0-4665   1970-01-01T01:17:45Z   1h01m       one
@@ -143,7 +137,7 @@ eng@example.com   Conversation:GetMessage        grant-1-900    1970-01-01T00:15
     }
 
     #[test]
-    fn more_columns_stand_where_kubectl_has_them() {
+    fn optional_columns_are_placed_as_in_kubectl() {
         let shape = Shape { namespace: true, source: true, wide: true };
         let table = table(&rows()[..1], shape, at(1000));
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split("   ").map(str::trim).collect()).collect();
@@ -152,7 +146,7 @@ eng@example.com   Conversation:GetMessage        grant-1-900    1970-01-01T00:15
     }
 
     #[test]
-    fn a_line_that_goes_says_what_goes_on() {
+    fn time_left_shows_the_state() {
         let row = &rows()[0];
         let left = |state| Shape::default().cells(row, state, at(1000))[4].clone();
         assert_eq!(left(State::Deleted), "1h01m, request deleted");
@@ -161,7 +155,7 @@ eng@example.com   Conversation:GetMessage        grant-1-900    1970-01-01T00:15
     }
 
     #[test]
-    fn json_has_a_member_for_each_column() {
+    fn json_has_a_field_for_each_column() {
         let line: serde_json::Value =
             serde_json::from_str(&record(&rows()[1], OutputFormat::Json, at(1000)).unwrap()).unwrap();
         let expected = serde_json::json!({

@@ -1,6 +1,6 @@
-//! `--watch`: the listing, and then what changes.
+//! `--watch`: the list, and then its changes.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use amigo_api::TemporaryPermissionGrant;
 use futures::{Stream, StreamExt as _, pin_mut};
@@ -8,13 +8,14 @@ use kube::{
     Api,
     runtime::{
         WatchStreamExt as _,
+        reflector::{self, Store},
         watcher::{self, Event},
     },
 };
 
 use super::{
-    Listing,
-    follow::{Follow, key},
+    changes::{Changes, key},
+    listing::Listing,
     table::record,
 };
 use crate::{
@@ -24,45 +25,41 @@ use crate::{
     table::Columns,
 };
 
-/// Without an end in sight the clock is looked at again after this.
-const LONGEST_REST: Duration = Duration::from_hours(1);
+/// The longest time without a look at the clock.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// Prints until somebody ends it.
+/// Prints until the user ends the process.
 pub(super) async fn run(listing: &Listing, kubernetes: &Kubernetes, session: &mut Session) -> Result<Exit, Failure> {
     let api: Api<TemporaryPermissionGrant> = if listing.api.namespace().is_some() {
         Api::namespaced(kubernetes.watching.clone(), &kubernetes.namespace)
     } else {
         Api::all(kubernetes.watching.clone())
     };
-    let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
+    let (store, writer) = reflector::store();
+    let events = watcher::watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
     pin_mut!(events);
-    let mut screen = Screen { listing, follow: Follow::new(listing.selection.clone()), columns: None };
-    screen.begin(&mut events, kubernetes, session).await?;
-    let mut listed = BTreeSet::new();
+    let mut watch = Watch { listing, store, changes: Changes::new(listing.selection.clone()), columns: None };
+    watch.begin(&mut events, kubernetes, session).await?;
     loop {
-        let rest = screen.rest(session);
+        let pause = watch.pause(session);
         tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(event)) => screen.take(event, &mut listed, session)?,
-                Some(Err(error)) => endure(error, session)?,
-                None => return Err(Failure::failed("the watch of requests ended")),
-            },
-            () = tokio::time::sleep(rest) => {}
+            event = events.next() => watch.apply(event, session)?,
+            () = tokio::time::sleep(pause) => {}
         }
-        screen.show(session)?;
+        watch.print_changes(session)?;
     }
 }
 
-/// A watch that breaks begins anew by itself; one that is not permitted never begins.
-fn endure(error: watcher::Error, session: &mut Session) -> Result<(), Failure> {
+/// The watcher restarts a broken watch; a forbidden watch never starts.
+fn tolerate(error: watcher::Error, session: &mut Session) -> Result<(), Failure> {
     match error {
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) if is_refusal(&error) => {
-            Err(Failure::of_kube("watch requests for access", &error))
+            Err(Failure::from_kube("watch requests for access", &error))
         }
-        // The API server forgets old versions: nothing is lost by listing again.
+        // The API server no longer has the version: the watcher lists again.
         watcher::Error::WatchError(status) if status.code == 410 => Ok(()),
         error => {
-            session.console.warn(&format!("the watch is begun anew: {error}"));
+            session.console.warn(&format!("watch failed; restarting: {error}"));
             Ok(())
         }
     }
@@ -72,104 +69,87 @@ fn is_refusal(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404))
 }
 
-struct Screen<'a> {
+type WatchEvent = watcher::Result<Event<TemporaryPermissionGrant>>;
+
+struct Watch<'a> {
     listing: &'a Listing,
-    follow: Follow,
-    /// Once titles are printed.
+    /// The requests of the API server.
+    store: Store<TemporaryPermissionGrant>,
+    changes: Changes,
+    /// Set once the titles are printed.
     columns: Option<Columns>,
 }
 
-impl Screen<'_> {
-    /// Reads the first listing whole, so that it is printed as one table.
+impl Watch<'_> {
+    /// Reads the first list in full, to print it as one table.
     async fn begin(
         &mut self,
-        events: &mut (impl Stream<Item = watcher::Result<Event<TemporaryPermissionGrant>>> + Unpin),
+        events: &mut (impl Stream<Item = WatchEvent> + Unpin),
         kubernetes: &Kubernetes,
         session: &mut Session,
     ) -> Result<(), Failure> {
         loop {
             match events.next().await {
-                Some(Ok(Event::InitApply(object))) => self.follow.see(object),
                 Some(Ok(Event::InitDone)) => break,
-                Some(Ok(_)) => {}
                 Some(Err(watcher::Error::InitialListFailed(error))) => {
-                    return Err(Failure::of_kube("list requests for access", &error));
+                    return Err(Failure::from_kube("list requests for access", &error));
                 }
-                Some(Err(error)) => endure(error, session)?,
-                None => return Err(Failure::failed("the watch of requests ended")),
+                Some(Err(error)) => tolerate(error, session)?,
+                Some(Ok(_)) => {}
+                None => return Err(ended()),
             }
         }
-        let objects = self.follow.objects();
+        let objects = self.objects();
         if self.listing.format == OutputFormat::Name {
-            for object in self.listing.selection.of(&objects) {
-                self.show_name(object, session)?;
-            }
-            return Ok(());
+            return objects.iter().try_for_each(|object| self.print_name(object, session));
         }
-        let rows = self.listing.selection.rows(&self.listing.selection.of(&objects), session.clock.now());
-        let beyond = self.listing.beyond(kubernetes, (&objects, &rows), session).await;
-        self.follow.add_beyond(beyond);
-        self.show(session)
+        let rows = self.listing.selection.rows(&self.listing.selection.select(&objects), session.clock.now());
+        let remote = self.listing.remote_rows(kubernetes, (&objects, &rows), session).await;
+        self.changes.add_remote(remote);
+        self.print_changes(session)
     }
 
-    fn take(
-        &mut self,
-        event: Event<TemporaryPermissionGrant>,
-        listed: &mut BTreeSet<(String, String)>,
-        session: &mut Session,
-    ) -> Result<(), Failure> {
-        let changed = match event {
-            Event::Init => {
-                listed.clear();
-                None
+    fn apply(&self, event: Option<WatchEvent>, session: &mut Session) -> Result<(), Failure> {
+        match event {
+            Some(Ok(Event::Apply(object) | Event::Delete(object))) if self.listing.format == OutputFormat::Name => {
+                self.print_name(&object, session)
             }
-            Event::InitApply(object) => {
-                listed.insert(key(&object));
-                self.follow.see(object);
-                None
-            }
-            Event::InitDone => {
-                self.follow.keep(listed);
-                None
-            }
-            Event::Apply(object) => {
-                self.follow.see(object.clone());
-                Some(object)
-            }
-            Event::Delete(object) => {
-                self.follow.lose(&object);
-                Some(object)
-            }
-        };
-        match changed {
-            Some(object) if self.listing.format == OutputFormat::Name => self.show_name(&object, session),
-            _ => Ok(()),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => tolerate(error, session),
+            None => Err(ended()),
         }
     }
 
-    fn show_name(&self, object: &TemporaryPermissionGrant, session: &mut Session) -> Result<(), Failure> {
-        let mut all = self.follow.objects();
+    fn objects(&self) -> Vec<TemporaryPermissionGrant> {
+        let mut objects: Vec<_> = self.store.state().iter().map(|object| (**object).clone()).collect();
+        objects.sort_by_key(key);
+        objects
+    }
+
+    fn print_name(&self, object: &TemporaryPermissionGrant, session: &mut Session) -> Result<(), Failure> {
+        let mut all = self.objects();
         all.retain(|other| key(other) != key(object));
         all.push(object.clone());
-        let own = self.listing.selection.of(&all).iter().any(|own| key(own) == key(object));
-        if own && self.listing.selection.lists(object) {
+        let selected = self.listing.selection.select(&all).iter().any(|one| key(one) == key(object));
+        if selected && self.listing.selection.lists(object) {
             session.console.line(&output::name(object))?;
         }
         Ok(())
     }
 
-    /// Prints what is new.
-    fn show(&mut self, session: &mut Session) -> Result<(), Failure> {
+    fn print_changes(&mut self, session: &mut Session) -> Result<(), Failure> {
         let now = session.clock.now();
-        let changes = self.follow.changes(now);
-        match (self.listing.format, self.listing.shape) {
-            (OutputFormat::Name, _) => return Ok(()),
-            (format @ (OutputFormat::Json | OutputFormat::Yaml), _) => {
+        let objects = self.objects();
+        let changes = self.changes.next(&objects, now);
+        match self.listing.format {
+            OutputFormat::Name => return Ok(()),
+            format @ (OutputFormat::Json | OutputFormat::Yaml) => {
                 for (row, _) in &changes {
                     session.console.data(&record(row, format, now)?)?;
                 }
             }
-            (_, shape) => {
+            _ => {
+                let shape = self.listing.shape;
                 let cells: Vec<_> = changes.iter().map(|(row, state)| shape.cells(row, *state, now)).collect();
                 let titled = self.columns.is_some();
                 let columns = self.columns.get_or_insert_with(|| shape.columns());
@@ -178,16 +158,22 @@ impl Screen<'_> {
                 session.console.data(&(head + &columns.body(&cells)))?;
             }
         }
-        for hint in self.follow.hints() {
-            session.console.tell(&hint);
+        for hint in self.changes.next_hints(&objects) {
+            session.console.report(&hint);
         }
         Ok(())
     }
 
-    fn rest(&self, session: &Session) -> Duration {
+    /// The time until the next row expires.
+    fn pause(&self, session: &Session) -> Duration {
         let now = session.clock.now();
-        let rest = self.follow.next_end(now).map(|end| Duration::try_from(now.duration_until(end)).unwrap_or_default());
-        // A millisecond more: a timer that fires early would find nothing to tell.
-        rest.map_or(LONGEST_REST, |rest| rest.min(LONGEST_REST) + Duration::from_millis(1))
+        let until =
+            self.changes.next_end(now).map(|end| Duration::try_from(now.duration_until(end)).unwrap_or_default());
+        // A millisecond more: a timer that fires early would find no change.
+        until.map_or(LONGEST_PAUSE, |until| until.min(LONGEST_PAUSE) + Duration::from_millis(1))
     }
+}
+
+fn ended() -> Failure {
+    Failure::failed("the watch of requests ended")
 }

@@ -1,4 +1,4 @@
-//! What can be said of a request before it is sent: a clear refusal beats a wait.
+//! Checks before a request is created: a refusal is better than a wait.
 
 use amigo_api::{
     Organization,
@@ -9,26 +9,26 @@ use amigo_api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
-use super::{arguments::Arguments, values::Conversation};
+use super::{args::RequestAccessArgs, values::Conversation};
 use crate::Failure;
 
-/// What to warn of, for an Organization that can be asked.
+/// Checks that the Organization can serve the request, and returns warnings.
 ///
 /// # Errors
-/// When it cannot: the page is not of its console, it does not admit the namespace, or it cannot be used.
-pub fn usable(arguments: &Arguments, organization: &Organization, namespace: &str) -> Result<Vec<String>, Failure> {
-    page(&arguments.conversation, organization)?;
+/// When the page belongs to another console, or the Organization does not allow the namespace or cannot be used.
+pub fn check(args: &RequestAccessArgs, organization: &Organization, namespace: &str) -> Result<Vec<String>, Failure> {
+    page(&args.conversation, organization)?;
     let (name, spec) = (organization.name_any(), &organization.spec);
     if !spec.admits(namespace) {
-        return Err(Failure::refused(format!("Organization {name} does not admit namespace {namespace}")).advise(
-            "choose another namespace with -n, or ask whoever runs amigo-operator to add it to spec.allowedNamespaces",
+        return Err(Failure::refused(format!("Organization {name} does not allow namespace {namespace}")).advise(
+            "select another namespace with -n, or ask the administrator of amigo-operator to add it to spec.allowedNamespaces",
         ));
     }
     if spec.suspend {
-        return Err(Failure::refused(format!("Organization {name} is suspended; nothing is issued"))
-            .advise("ask whoever runs amigo-operator when it goes on"));
+        return Err(Failure::refused(format!("Organization {name} is suspended: amigo-operator issues no access"))
+            .advise("ask the administrator of amigo-operator when it resumes"));
     }
-    Ok([readiness(organization)?, cut(arguments, organization)].into_iter().flatten().collect())
+    Ok([readiness(organization)?, reduced(args, organization)].into_iter().flatten().collect())
 }
 
 fn page(conversation: &Conversation, organization: &Organization) -> Result<(), Failure> {
@@ -39,13 +39,13 @@ fn page(conversation: &Conversation, organization: &Organization) -> Result<(), 
     let (name, console) = (organization.name_any(), organization.spec.console());
     let hosts = [url, &console].map(|url| console::host(url).unwrap_or_default());
     Err(Failure::usage(format!(
-        "the conversation's page is on {}, and the console of Organization {name} is on {}",
+        "the conversation page is on {}, but the console of Organization {name} is on {}",
         hosts[0], hosts[1]
     ))
-    .advise("leave out --env and the host decides, or name the Organization that the page belongs to"))
+    .advise("omit --organization, or name the Organization of the page"))
 }
 
-/// Lasting trouble is refused, passing trouble is warned of: a request waits for it to end.
+/// Refuses when the Organization is stalled; warns when it is not ready, since the request waits.
 fn readiness(organization: &Organization) -> Result<Option<String>, Failure> {
     let name = organization.name_any();
     let conditions = organization.status.as_ref().map_or(&[][..], |status| &status.conditions);
@@ -53,27 +53,32 @@ fn readiness(organization: &Organization) -> Result<Option<String>, Failure> {
         conditions::find(conditions, kind).filter(|found| found.observed_generation == organization.metadata.generation)
     };
     let is =
-        |found: Option<&Condition>, standing: ConditionStatus| found.is_some_and(|one| one.status == standing.as_str());
+        |found: Option<&Condition>, status: ConditionStatus| found.is_some_and(|one| one.status == status.as_str());
     let Some(ready) = current(condition::READY) else {
-        return Ok(Some(format!("amigo-operator has not looked at Organization {name} yet")));
+        return Ok(Some(format!("amigo-operator has not processed Organization {name} yet")));
     };
     if is(Some(ready), ConditionStatus::True) {
         return Ok(None);
     }
-    let told = format!("Organization {name} is not ready: {} ({})", ready.message, ready.reason);
+    let message = format!("Organization {name} is not ready: {} ({})", ready.message, ready.reason);
     if is(current(condition::STALLED), ConditionStatus::True) {
-        return Err(Failure::refused(told).advise(format!(
-            "ask whoever runs amigo-operator; `kubectl describe organization {name}` shows all of it"
+        return Err(Failure::refused(message).advise(format!(
+            "ask the administrator of amigo-operator; for details, run `kubectl amigo status organization/{name}`"
         )));
     }
-    Ok(Some(told))
+    Ok(Some(message))
 }
 
-fn cut(arguments: &Arguments, organization: &Organization) -> Option<String> {
+fn reduced(args: &RequestAccessArgs, organization: &Organization) -> Option<String> {
     let most = organization.spec.grants.as_ref()?.max_duration.as_deref()?;
-    let asked = arguments.duration.as_deref()?;
+    let asked = args.duration.as_deref()?;
     let longer = duration::parse(asked).ok()? > duration::parse(most).ok()?;
-    longer.then(|| format!("Organization {} grants {most} at most: {asked} is cut to it", organization.name_any()))
+    longer.then(|| {
+        format!(
+            "Organization {} grants at most {most}: the requested {asked} is reduced to it",
+            organization.name_any()
+        )
+    })
 }
 
 #[cfg(test)]
@@ -92,14 +97,14 @@ mod tests {
     const ID: &str = "abc123def456abc123def456";
 
     #[derive(Parser)]
-    struct Line {
+    struct TestCommand {
         #[command(flatten)]
-        arguments: Arguments,
+        args: RequestAccessArgs,
     }
 
-    fn arguments(conversation: &str, options: &[&str]) -> Arguments {
+    fn arguments(conversation: &str, options: &[&str]) -> RequestAccessArgs {
         let line = [&["x", conversation, "-j", "Debugging reported issue #42"], options].concat();
-        Line::try_parse_from(line).unwrap().arguments
+        TestCommand::try_parse_from(line).unwrap().args
     }
 
     fn organization(ready: Option<(ConditionStatus, &'static str)>, stalled: bool) -> Organization {
@@ -131,55 +136,55 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_organization_is_asked_without_a_word() {
-        assert_eq!(usable(&arguments(ID, &[]), &ready(), "support"), Ok(vec![]));
+    fn ready_organization_passes_without_warnings() {
+        assert_eq!(check(&arguments(ID, &[]), &ready(), "support"), Ok(vec![]));
     }
 
     #[test]
-    fn a_page_elsewhere_is_refused_with_both_hosts() {
+    fn page_of_another_console_is_refused() {
         let page = arguments(&format!("https://other.amigo.ai/admin/conversation/{ID}"), &[]);
-        let refusal = usable(&page, &ready(), "support").unwrap_err();
+        let refusal = check(&page, &ready(), "support").unwrap_err();
         assert_eq!(refusal.exit, Exit::Usage);
         assert!(refusal.message.contains("on other.amigo.ai") && refusal.message.ends_with("on acme.amigo.ai"));
     }
 
     #[test]
-    fn a_namespace_that_is_not_admitted_is_refused() {
-        let refusal = usable(&arguments(ID, &[]), &ready(), "sales").unwrap_err();
+    fn disallowed_namespace_is_refused() {
+        let refusal = check(&arguments(ID, &[]), &ready(), "sales").unwrap_err();
         assert_eq!(refusal.exit, Exit::Refused);
-        assert!(refusal.to_string().contains("does not admit namespace sales"), "{refusal}");
+        assert!(refusal.to_string().contains("does not allow namespace sales"), "{refusal}");
     }
 
     #[test]
-    fn a_suspended_organization_is_not_asked() {
+    fn suspended_organization_is_refused() {
         let mut suspended = ready();
         suspended.spec.suspend = true;
-        assert_eq!(usable(&arguments(ID, &[]), &suspended, "support").unwrap_err().exit, Exit::Refused);
+        assert_eq!(check(&arguments(ID, &[]), &suspended, "support").unwrap_err().exit, Exit::Refused);
     }
 
     #[test]
-    fn lasting_trouble_is_refused_and_passing_trouble_warned_of() {
+    fn stalled_is_refused_and_not_ready_warned_about() {
         let trouble = |stalled| organization(Some((ConditionStatus::False, reasons::UNREACHABLE)), stalled);
-        let refusal = usable(&arguments(ID, &[]), &trouble(true), "support").unwrap_err();
+        let refusal = check(&arguments(ID, &[]), &trouble(true), "support").unwrap_err();
         assert_eq!(refusal.exit, Exit::Refused);
-        let warnings = usable(&arguments(ID, &[]), &trouble(false), "support").unwrap();
+        let warnings = check(&arguments(ID, &[]), &trouble(false), "support").unwrap();
         assert_eq!(warnings, ["Organization production is not ready: why (Unreachable)"]);
     }
 
     #[test]
-    fn what_was_said_of_an_older_spec_does_not_count() {
+    fn conditions_of_an_older_spec_are_ignored() {
         let mut changed = organization(Some((ConditionStatus::False, reasons::SECRET_NOT_FOUND)), true);
         changed.metadata.generation = Some(4);
-        let warnings = usable(&arguments(ID, &[]), &changed, "support").unwrap();
-        assert_eq!(warnings, ["amigo-operator has not looked at Organization production yet"]);
+        let warnings = check(&arguments(ID, &[]), &changed, "support").unwrap();
+        assert_eq!(warnings, ["amigo-operator has not processed Organization production yet"]);
     }
 
     #[test]
-    fn a_longer_request_than_granted_is_warned_of() {
+    fn longer_duration_than_allowed_is_warned_about() {
         let mut short = ready();
         short.spec.grants = Some(GrantRules { max_duration: Some("PT1H".to_owned()), ..GrantRules::default() });
-        assert_eq!(usable(&arguments(ID, &["-d", "PT60M"]), &short, "support"), Ok(vec![]));
-        let warnings = usable(&arguments(ID, &["-d", "PT4H"]), &short, "support").unwrap();
-        assert_eq!(warnings, ["Organization production grants PT1H at most: PT4H is cut to it"]);
+        assert_eq!(check(&arguments(ID, &["-d", "PT60M"]), &short, "support"), Ok(vec![]));
+        let warnings = check(&arguments(ID, &["-d", "PT4H"]), &short, "support").unwrap();
+        assert_eq!(warnings, ["Organization production grants at most PT1H: the requested PT4H is reduced to it"]);
     }
 }

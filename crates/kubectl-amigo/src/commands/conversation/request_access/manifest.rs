@@ -1,65 +1,62 @@
-//! The object that asks for access.
+//! The request as a Kubernetes object.
 
 use amigo_api::{
     ConversationReference, NameReference, TemporaryPermissionGrant, TemporaryPermissionGrantSpec, UserReference,
 };
 use kube::core::ObjectMeta;
 
-use super::{arguments::Arguments, values::Conversation};
+use super::{args::RequestAccessArgs, values::Conversation};
 
-/// Letters and digits that nobody takes for another, and that spell no words.
+/// Characters that look different from each other and do not form words.
 const ALPHABET: &[u8] = b"bcdfghjkmnpqrstvwxz23456789";
 const SUFFIX_LENGTH: usize = 5;
 const LONGEST_USER_PART: usize = 30;
 const ID_PART: usize = 6;
 
 /// What the options leave open.
-pub struct Wish<'a> {
-    /// The Organization's name.
+pub struct RequestSpec<'a> {
     pub organization: &'a str,
-    /// Who gets the access.
+    /// The user who gets access.
     pub email: &'a str,
-    /// Who asks, as the cluster knows them.
+    /// The cluster user who requests it.
     pub requested_by: Option<&'a str>,
-    /// Where the object goes.
     pub namespace: &'a str,
-    /// Makes the name unique.
+    /// For a unique name.
     pub random: u32,
 }
 
-/// The object.
-pub fn build(arguments: &Arguments, wish: &Wish<'_>) -> TemporaryPermissionGrant {
-    let id = arguments.conversation.id();
-    let name = arguments.name.clone().unwrap_or_else(|| name(wish.email, id, wish.random));
-    let spec = TemporaryPermissionGrantSpec {
-        organization_ref: NameReference { name: wish.organization.to_owned() },
-        user: UserReference { email: Some(wish.email.to_owned()), user_id: None },
-        justification: arguments.justification.clone(),
-        duration: arguments.duration.clone(),
-        conversation: Some(reference(arguments)),
+pub fn build(args: &RequestAccessArgs, spec: &RequestSpec<'_>) -> TemporaryPermissionGrant {
+    let id = args.conversation.id();
+    let name = args.name.clone().unwrap_or_else(|| name(spec.email, id, spec.random));
+    let object_spec = TemporaryPermissionGrantSpec {
+        organization_ref: NameReference { name: spec.organization.to_owned() },
+        user: UserReference { email: Some(spec.email.to_owned()), user_id: None },
+        justification: args.justification.clone(),
+        duration: args.duration.clone(),
+        conversation: Some(reference(args)),
         permissions: None,
-        revoke_within: arguments.revoke_within.clone(),
+        revoke_within: args.revoke_within.clone(),
         activation_deadline: None,
         not_after: None,
-        ttl_after_expiry: arguments.ttl_after_expiry.clone(),
-        requested_by: wish.requested_by.map(str::to_owned),
+        ttl_after_expiry: args.ttl_after_expiry.clone(),
+        requested_by: spec.requested_by.map(str::to_owned),
     };
-    let metadata = ObjectMeta { name: Some(name), namespace: Some(wish.namespace.to_owned()), ..ObjectMeta::default() };
-    TemporaryPermissionGrant { metadata, spec, status: None }
+    let metadata = ObjectMeta { name: Some(name), namespace: Some(spec.namespace.to_owned()), ..ObjectMeta::default() };
+    TemporaryPermissionGrant { metadata, spec: object_spec, status: None }
 }
 
-fn reference(arguments: &Arguments) -> ConversationReference {
+fn reference(args: &RequestAccessArgs) -> ConversationReference {
     let none = ConversationReference::default();
-    match (&arguments.owner_user_id, &arguments.conversation) {
+    match (&args.owner_user_id, &args.conversation) {
         (Some(owner), _) => ConversationReference { owner_user_id: Some(owner.clone()), ..none },
         (None, Conversation::Page { url, .. }) => ConversationReference { url: Some(url.clone()), ..none },
         (None, Conversation::Id(id)) => ConversationReference { id: Some(id.clone()), ..none },
     }
 }
 
-/// A name to read and to type: who, the beginning of the conversation's id, and five characters of chance.
+/// A readable name: the user, the start of the conversation ID, and five random characters.
 ///
-/// Made here rather than by the API server, so that it is known even when the answer to the creation is lost.
+/// Made here and not by the API server, so that it is known even when the response to the creation is lost.
 fn name(email: &str, id: &str, random: u32) -> String {
     let local = email.split('@').next().unwrap_or_default().to_ascii_lowercase();
     let plain: String = local.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
@@ -84,26 +81,26 @@ mod tests {
     const ID: &str = "abc123def456abc123def456";
 
     #[derive(Parser)]
-    struct Line {
+    struct TestCommand {
         #[command(flatten)]
-        arguments: Arguments,
+        args: RequestAccessArgs,
     }
 
     fn spec(conversation: &str, options: &[&str]) -> TemporaryPermissionGrantSpec {
         let line = [&["x", conversation, "-j", "Debugging reported issue #42"], options].concat();
-        let arguments = Line::try_parse_from(line).unwrap().arguments;
-        let wish = Wish {
+        let args = TestCommand::try_parse_from(line).unwrap().args;
+        let spec = RequestSpec {
             organization: "production",
             email: "eng@example.com",
             requested_by: Some("oidc:eng@example.com"),
             namespace: "support",
             random: 7,
         };
-        build(&arguments, &wish).spec
+        build(&args, &spec).spec
     }
 
     #[test]
-    fn the_guides_first_example_becomes_a_request() {
+    fn first_example_of_the_guide_becomes_a_request() {
         let url = format!("https://org.amigo.ai/admin/conversation/{ID}");
         let spec = spec(&url, &[]);
         assert_eq!(spec.organization_ref.name, "production");
@@ -113,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_owner_stands_for_the_conversation() {
+    fn known_owner_replaces_the_conversation() {
         let spec = spec(ID, &["--owner-user-id", "user-owner-7f3a", "-d", "PT4H"]);
         let owner = Some("user-owner-7f3a".to_owned());
         let wanted = ConversationReference { owner_user_id: owner, ..ConversationReference::default() };
@@ -122,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_for_people() {
+    fn names_are_readable() {
         assert_eq!(name("eng@example.com", ID, 0), "eng-abc123-bbbbb");
         assert_eq!(name("Erin.O'Neil+test@example.com", ID, 28), "erin-o-neil-test-abc123-ccbbb");
         assert_eq!(name("_@example.com", ID, 0), "request-abc123-bbbbb");

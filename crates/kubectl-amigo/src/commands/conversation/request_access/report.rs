@@ -1,4 +1,4 @@
-//! What the user reads of a request: where it is, what it opened, how to end it.
+//! What the user reads about a request: its access, and how to end it.
 
 use amigo_api::{
     IssuedGrant, Organization, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, conditions::whole_second,
@@ -6,7 +6,7 @@ use amigo_api::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::wait::{FIRST_LOOK, Obstacle};
+use super::outcome::{FIRST_LOOK, WaitFailure};
 use crate::{
     Console, Exit, Failure, Session,
     console::GOOD,
@@ -14,50 +14,48 @@ use crate::{
     table::{columns, countdown},
 };
 
-/// What is the same in all that is said of one request.
+/// What all texts about one request share.
 pub struct Report {
     name: String,
     namespace: String,
     organization: String,
     operator_namespace: String,
     revoke_within: Option<String>,
-    /// `-n NAMESPACE`, where the user named one and must do so again.
-    place: String,
+    /// `-n NAMESPACE` if the user named one, for the commands in texts.
+    namespace_option: String,
 }
 
 impl Report {
-    /// About this request of this Organization.
     pub fn new(grant: &TemporaryPermissionGrant, organization: &Organization, session: &Session) -> Self {
         let default = || organization.spec.grants.as_ref().and_then(|rules| rules.revoke_within.clone());
-        let place = session.options.namespace.as_ref();
+        let namespace = session.options.namespace.as_ref();
         Self {
             name: grant.name_any(),
             namespace: grant.namespace().unwrap_or_default(),
             organization: organization.name_any(),
             operator_namespace: session.options.operator_namespace.clone(),
             revoke_within: grant.spec.revoke_within.clone().or_else(default),
-            place: place.map_or_else(String::new, |namespace| format!(" -n {namespace}")),
+            namespace_option: namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}")),
         }
     }
 
-    /// The request stands.
     pub fn created(&self) -> String {
         format!("Request {} created in namespace {}.", self.name, self.namespace)
     }
 
-    /// Says what is open and how to end it, then prints the grants.
+    /// Reports the access and how to end it, and prints the grants.
     pub fn granted(
         &self,
         grant: &TemporaryPermissionGrant,
         format: OutputFormat,
         session: &mut Session,
     ) -> Result<(), Failure> {
-        session.console.tell(&self.opened(grant, session.clock.now()));
-        session.console.tell(&self.ending());
+        session.console.report(&self.opened(grant, session.clock.now()));
+        session.console.report(&self.ending());
         grants(grant, format, &mut session.console)
     }
 
-    /// Prints the grants of a request that was not served whole, if there are any.
+    /// Prints the grants of a partially issued request, if any.
     pub fn partial(
         &self,
         grant: &TemporaryPermissionGrant,
@@ -67,7 +65,7 @@ impl Report {
         if issued(grant).is_none_or(|status| status.grants.is_empty()) {
             return Ok(());
         }
-        console.warn(&format!("a part of the access is live. {}", self.ending()));
+        console.warn(&format!("only part of the access was granted. {}", self.ending()));
         grants(grant, format, console)
     }
 
@@ -89,54 +87,55 @@ impl Report {
         let revoke = self.revoke();
         match &self.revoke_within {
             Some(within) => format!("`{revoke}` ends the access within {within}."),
-            None => format!("`{revoke}` deletes the request; Amigo cannot take this access back, it lasts to its end."),
+            None => {
+                format!("`{revoke}` deletes the request, but Amigo cannot revoke this access: it lasts to its end.")
+            }
         }
     }
 
     fn revoke(&self) -> String {
-        format!("kubectl amigo revoke {}{}", self.name, self.place)
+        format!("kubectl amigo revoke {}{}", self.name, self.namespace_option)
     }
 
-    /// Why the access is not there, and what to do.
-    pub fn failure(&self, obstacle: &Obstacle) -> Failure {
+    pub fn failure(&self, failure: &WaitFailure) -> Failure {
         let (name, revoke) = (&self.name, self.revoke());
-        let explain = format!("kubectl amigo explain {name}{}", self.place);
-        match obstacle {
-            Obstacle::Refused(why) => Failure::refused(format!("request {name} was refused: {why}"))
-                .advise(format!("`{explain}` tells more, `{revoke}` deletes the request")),
-            Obstacle::Stalled(why) => Failure::refused(format!("request {name} cannot be served: {why}")).advise(format!(
-                "the request stands, and is served if that changes before its activation deadline; `{revoke}` withdraws it"
+        let status = format!("kubectl amigo status {name}{}", self.namespace_option);
+        match failure {
+            WaitFailure::Refused(why) => Failure::refused(format!("request {name} was refused: {why}"))
+                .advise(format!("for details, run `{status}`; to delete the request, run `{revoke}`")),
+            WaitFailure::Stalled(why) => Failure::refused(format!("request {name} cannot be granted: {why}")).advise(format!(
+                "the request remains, and is granted if you fix this before its activation deadline; to delete it, run `{revoke}`"
             )),
-            Obstacle::Untouched => {
+            WaitFailure::NotProcessed => {
                 let waited = FIRST_LOOK.as_secs();
-                Failure::failed(format!("amigo-operator has not looked at request {name} for {waited} seconds"))
-                    .exiting(Exit::Pending)
+                Failure::failed(format!("amigo-operator has not processed request {name} within {waited} seconds"))
+                    .with_exit(Exit::Pending)
                     .advise(format!(
-                        "the request stands, and is served when the operator runs: see `kubectl -n {} get pods`; `{revoke}` withdraws it",
+                        "the request remains, and is granted when the operator runs: check `kubectl -n {} get pods`; to delete it, run `{revoke}`",
                         self.operator_namespace
                     ))
             }
-            Obstacle::TimedOut(why) => Failure::failed(format!("request {name} is not granted in time: {why}"))
-                .exiting(Exit::TimedOut)
-                .advise(format!("the request stands; `{explain}` shows how it goes on, `{revoke}` withdraws it")),
-            Obstacle::Ended => Failure::failed(format!("the time of request {name} is over")),
-            Obstacle::Gone => Failure::failed(format!("request {name} was deleted while it was waited for"))
-                .advise("access that was issued before may go on; the operator's audit log says so"),
-            Obstacle::Unreadable(why) => Failure::failed(format!("request {name} stands, but you may not see how it goes on: {why}"))
-                .exiting(Exit::Pending)
+            WaitFailure::TimedOut(why) => Failure::failed(format!("timed out waiting for request {name}: {why}"))
+                .with_exit(Exit::TimedOut)
+                .advise(format!("the request remains; to follow it, run `{status}`; to delete it, run `{revoke}`")),
+            WaitFailure::Expired => Failure::failed(format!("request {name} has expired")),
+            WaitFailure::Deleted => Failure::failed(format!("request {name} was deleted during the wait"))
+                .advise("access issued before may continue; check the audit log of the operator"),
+            WaitFailure::Unreadable(why) => Failure::failed(format!("request {name} was created, but you may not read it: {why}"))
+                .with_exit(Exit::Pending)
                 .advise(format!(
-                    "ask whoever runs the cluster for the verbs get, list and watch on temporarypermissiongrants in \
+                    "ask a cluster administrator for the verbs get, list and watch on temporarypermissiongrants in \
                      namespace {}, or use --no-wait",
                     self.namespace
                 )),
-            Obstacle::Interrupted => Failure::failed(format!("no longer waiting; request {name} stands"))
-                .exiting(Exit::Interrupted)
-                .advise(format!("`{explain}` shows how it goes on, `{revoke}` withdraws it")),
+            WaitFailure::Interrupted => Failure::failed(format!("interrupted; request {name} remains"))
+                .with_exit(Exit::Interrupted)
+                .advise(format!("to follow it, run `{status}`; to delete it, run `{revoke}`")),
         }
     }
 }
 
-/// Prints the Kubernetes object, by its name unless JSON or YAML is wanted.
+/// Prints the Kubernetes object; by its name unless the format is JSON or YAML.
 pub fn print(grant: &TemporaryPermissionGrant, format: OutputFormat, console: &mut Console) -> Result<(), Failure> {
     Ok(console.data(&output::object(grant, format)?)?)
 }

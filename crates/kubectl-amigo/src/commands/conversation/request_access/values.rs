@@ -1,30 +1,27 @@
-//! What each option's text must be. What is wrong here ends with a usage error before any call.
+//! Parsers of option values. An invalid value is a usage error before any call.
 
 use amigo_api::{console, duration as iso};
 use jiff::SignedDuration;
 
-/// The fewest and the most characters of a justification, as the kind's schema has them.
+/// Bounds of a justification in characters, as in the schema.
 const JUSTIFICATION: std::ops::RangeInclusive<usize> = 10..=1024;
 const LONGEST_EMAIL: usize = 254;
 const LONGEST_OWNER: usize = 128;
 const LONGEST_TTL: SignedDuration = SignedDuration::from_hours(8760);
 
-/// What the guide calls CONVERSATION.
+/// The guide's CONVERSATION.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conversation {
-    /// A page of the console.
+    /// A console page.
     Page {
-        /// Its address, without query and fragment.
+        /// Without query and fragment.
         url: String,
-        /// The id of the conversation it shows.
         id: String,
     },
-    /// An id.
     Id(String),
 }
 
 impl Conversation {
-    /// The conversation's id.
     pub fn id(&self) -> &str {
         match self {
             Self::Page { id, .. } | Self::Id(id) => id,
@@ -33,7 +30,7 @@ impl Conversation {
 }
 
 pub fn conversation(text: &str) -> Result<Conversation, String> {
-    // Hosts and hexadecimal digits mean the same in upper case; the API knows lower case only.
+    // Hosts and hexadecimal digits ignore case; the API accepts lower case only.
     let text = text.trim().to_ascii_lowercase();
     if console::is_conversation_id(&text) {
         return Ok(Conversation::Id(text));
@@ -45,7 +42,7 @@ pub fn conversation(text: &str) -> Result<Conversation, String> {
             let url = format!("{scheme}://{host}/admin/conversation/{id}");
             Ok(Conversation::Page { url, id: id.to_owned() })
         }
-        _ => Err("write the id, 24 hexadecimal digits, or the address of the conversation's page, \
+        _ => Err("must be a conversation ID (24 hexadecimal digits) or the URL of its console page, \
                   https://ORGANIZATION.amigo.ai/admin/conversation/ID"
             .to_owned()),
     }
@@ -58,7 +55,7 @@ pub fn justification(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let (least, most) = (JUSTIFICATION.start(), JUSTIFICATION.end());
-    Err(format!("it has {count} characters besides blanks at its ends; write {least} to {most}, a ticket number helps"))
+    Err(format!("must be {least} to {most} characters after trimming (got {count})"))
 }
 
 pub fn duration(text: &str) -> Result<String, String> {
@@ -76,14 +73,14 @@ pub fn ttl_after_expiry(text: &str) -> Result<String, String> {
 fn within(text: &str, shortest: SignedDuration, longest: SignedDuration) -> Result<String, String> {
     let duration = iso::parse(text).map_err(|error| match text.parse::<SignedDuration>() {
         Ok(meant) if (shortest..=longest).contains(&meant) => {
-            format!("durations are written as ISO 8601: {}", iso::format(meant))
+            format!("must be an ISO 8601 duration: {}", iso::format(meant))
         }
         _ => error.to_string(),
     })?;
     if (shortest..=longest).contains(&duration) {
         return Ok(text.to_owned());
     }
-    Err(format!("it must be at least {} and at most {}", iso::format(shortest), iso::format(longest)))
+    Err(format!("must be at least {} and at most {}", iso::format(shortest), iso::format(longest)))
 }
 
 pub fn email(text: &str) -> Result<String, String> {
@@ -94,12 +91,12 @@ pub fn email(text: &str) -> Result<String, String> {
     if shaped && text.len() <= LONGEST_EMAIL {
         return Ok(text.to_owned());
     }
-    Err("write one address, such as dana@example.com".to_owned())
+    Err("must be one email address, such as dana@example.com".to_owned())
 }
 
 pub fn owner(text: &str) -> Result<String, String> {
     if text.is_empty() || text.chars().count() > LONGEST_OWNER || text.contains(char::is_whitespace) {
-        return Err("write the user's id at Amigo, without blanks".to_owned());
+        return Err("must be a user ID at Amigo, without spaces".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -111,7 +108,7 @@ mod tests {
     const ID: &str = "abc123def456abc123def456";
 
     #[test]
-    fn a_conversation_is_an_id_or_a_page() {
+    fn conversation_accepts_an_id_or_a_page() {
         assert_eq!(conversation(&ID.to_uppercase()), Ok(Conversation::Id(ID.to_owned())));
         let page = conversation(&format!("https://ORG.amigo.ai/admin/conversation/{ID}?tab=1#last")).unwrap();
         let url = format!("https://org.amigo.ai/admin/conversation/{ID}");
@@ -119,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_conversation() {
+    fn conversation_rejects_other_text() {
         for text in ["", "abc123", "https://org.amigo.ai/admin/conversation/abc123", "https://org.amigo.ai/admin"] {
             assert!(conversation(text).unwrap_err().contains("24 hexadecimal digits"), "{text}");
         }
@@ -128,17 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn blanks_do_not_justify_anything() {
+    fn justification_is_counted_after_trimming() {
         assert_eq!(justification("  Debugging #42 "), Ok("Debugging #42".to_owned()));
         for text in ["too short", "             ", "", " too short \n", &"x".repeat(1025)] {
-            assert!(justification(text).unwrap_err().contains("write 10 to 1024"), "{text}");
+            assert!(justification(text).unwrap_err().contains("must be 10 to 1024"), "{text}");
         }
         assert!(justification("ünïcödé ✓✓").is_ok(), "characters count, not bytes");
         assert!(justification("ünïcödé ✓").is_err(), "characters count, not bytes");
     }
 
     #[test]
-    fn a_duration_in_another_notation_is_told_in_the_right_one() {
+    fn duration_in_another_notation_is_translated() {
         assert_eq!(duration("PT4H"), Ok("PT4H".to_owned()));
         assert!(duration("2h").unwrap_err().ends_with("PT2H"));
         assert!(duration("soon").unwrap_err().contains("PT30M"));
@@ -147,14 +144,14 @@ mod tests {
     #[test]
     fn durations_have_bounds() {
         for text in ["P4D", "PT59S", "P3DT1S"] {
-            assert_eq!(duration(text), Err("it must be at least PT1M and at most P3D".to_owned()), "{text}");
+            assert_eq!(duration(text), Err("must be at least PT1M and at most P3D".to_owned()), "{text}");
         }
         assert!(revoke_within("PT4M").unwrap_err().contains("PT5M"));
         assert_eq!(ttl_after_expiry("PT0S"), Ok("PT0S".to_owned()));
     }
 
     #[test]
-    fn an_address_has_one_at() {
+    fn email_has_one_at_sign() {
         assert_eq!(email(" dana@example.com "), Ok("dana@example.com".to_owned()));
         for text in ["", "dana", "@example.com", "dana@", "a@b@c", "d ana@example.com"] {
             assert!(email(text).is_err(), "{text}");

@@ -1,4 +1,4 @@
-//! Waiting for the operator: what each look at the request means.
+//! Waiting for the operator: what each observation of the request means.
 
 use std::{pin::pin, time::Duration};
 
@@ -13,127 +13,100 @@ use kube::ResourceExt as _;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    look::{Look, Looks},
-    report::Report,
+    observe::{Observation, Observations},
+    outcome::{FIRST_LOOK, WaitFailure},
 };
 use crate::{Session, kubernetes::Kubernetes};
 
-/// An operator that runs has looked at a request by then.
-pub const FIRST_LOOK: Duration = Duration::from_secs(15);
-
-/// How often the progress line and the deadlines are looked after.
+/// The interval in which the progress line and the deadlines are checked.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Characters of the progress line, besides the time.
+/// Width of the progress line without the time.
 const PROGRESS_WIDTH: usize = 64;
 
-/// Why a wait ended without the access.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// The operator gave the request up, and why.
-    Refused(String),
-    /// The request cannot be served until somebody changes something, and why.
-    Stalled(String),
-    /// The operator never looked at the request.
-    Untouched,
-    /// The time of `--timeout` passed, and what the request waits for.
-    TimedOut(String),
-    /// The time of the access is over.
-    Ended,
-    /// Somebody deleted the request.
-    Gone,
-    /// The request may not be read, in the words of the API server.
-    Unreadable(String),
-    /// The user pressed Ctrl-C.
-    Interrupted,
-}
-
-/// A wait.
-pub struct Waiting<'a> {
-    /// Where the request is.
+pub struct Wait<'a> {
     pub kubernetes: &'a Kubernetes,
-    /// How long to wait.
     pub timeout: Duration,
-    /// What to say.
-    pub report: &'a Report,
+    /// Reported once Ctrl-C no longer ends the process.
+    pub announcement: String,
 }
 
-impl Waiting<'_> {
-    /// Waits until the access is there or something stands in its way; returns the request as it was last seen.
+impl Wait<'_> {
+    /// Waits until the access is granted or cannot be; returns the last observed request.
     pub async fn run(
         &self,
         created: TemporaryPermissionGrant,
         session: &mut Session,
-    ) -> (TemporaryPermissionGrant, Result<(), Obstacle>) {
+    ) -> (TemporaryPermissionGrant, Result<(), WaitFailure>) {
         let began = session.clock.boot();
-        let mut looks = Looks::at(&created.name_any(), self.kubernetes);
+        let mut observations = Observations::new(&created.name_any(), self.kubernetes);
         let mut interrupted = pin!(interrupted().fuse());
-        // From its first poll on, Ctrl-C no longer ends the process; only then is the request told of.
+        // From its first poll on, Ctrl-C no longer ends the process; only then report the request.
         let _ = poll!(&mut interrupted);
-        session.console.tell(&self.report.created());
+        session.console.report(&self.announcement);
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut grant, mut trouble) = (created, None);
+        let (mut grant, mut error) = (created, None);
         loop {
             let elapsed = session.clock.boot().saturating_sub(began);
-            if let Some(end) = judge(&grant, trouble.as_deref(), (elapsed, self.timeout)) {
+            if let Some(end) = judge(&grant, error.as_deref(), (elapsed, self.timeout)) {
                 return (grant, end);
             }
-            session.console.progress(&progress(&present(&grant, trouble.as_deref()), elapsed));
-            let look = tokio::select! {
-                look = looks.next() => look,
+            session.console.progress(&progress(&present(&grant, error.as_deref()), elapsed));
+            let observation = tokio::select! {
+                observation = observations.next() => observation,
                 _ = ticks.tick() => continue,
-                () = &mut interrupted => return (grant, Err(Obstacle::Interrupted)),
+                () = &mut interrupted => return (grant, Err(WaitFailure::Interrupted)),
             };
-            match look {
-                // A name may be used again: another object is not this request.
-                Look::Here(seen) if seen.metadata.uid == grant.metadata.uid => (grant, trouble) = (*seen, None),
-                Look::Here(_) | Look::Gone => return (grant, Err(Obstacle::Gone)),
-                Look::Forbidden(why) => return (grant, Err(Obstacle::Unreadable(why))),
-                Look::Trouble(why) => trouble = Some(why),
+            match observation {
+                // A name may be reused: an object with another UID is not this request.
+                Observation::Present(seen) if seen.metadata.uid == grant.metadata.uid => (grant, error) = (*seen, None),
+                Observation::Present(_) | Observation::Deleted => return (grant, Err(WaitFailure::Deleted)),
+                Observation::Forbidden(why) => return (grant, Err(WaitFailure::Unreadable(why))),
+                Observation::Failed(why) => error = Some(why),
             }
         }
     }
 }
 
-/// Ends with Ctrl-C; never, where that cannot be caught and so ends the process.
+/// Completes on Ctrl-C; never when the process cannot handle it and ends.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         future::pending::<()>().await;
     }
 }
 
-/// What a look means, after so long of so long; `None`: wait on.
+/// Decides from the request, after `elapsed` of `timeout`; `None` means wait.
 fn judge(
     grant: &TemporaryPermissionGrant,
-    trouble: Option<&str>,
+    error: Option<&str>,
     (elapsed, timeout): (Duration, Duration),
-) -> Option<Result<(), Obstacle>> {
+) -> Option<Result<(), WaitFailure>> {
     let status = grant.status.as_ref();
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     if conditions::is_true(conditions, condition::READY) {
         return Some(Ok(()));
     }
     match status.and_then(|status| status.phase) {
-        Some(Phase::Expired) => return Some(Err(Obstacle::Ended)),
-        Some(Phase::Failed) => return Some(Err(Obstacle::Refused(present(grant, None)))),
+        Some(Phase::Expired) => return Some(Err(WaitFailure::Expired)),
+        Some(Phase::Failed) => return Some(Err(WaitFailure::Refused(present(grant, None)))),
         _ => {}
     }
     if status.is_some_and(|status| given_up(status).is_some()) {
-        return Some(Err(Obstacle::Refused(present(grant, None))));
+        return Some(Err(WaitFailure::Refused(present(grant, None))));
     }
     if is_stalled(grant) {
-        return Some(Err(Obstacle::Stalled(present(grant, None))));
+        return Some(Err(WaitFailure::Stalled(present(grant, None))));
     }
-    let untouched = status.is_none_or(|status| status.observed_generation.is_none()) && trouble.is_none();
-    if untouched && elapsed >= FIRST_LOOK {
-        return Some(Err(Obstacle::Untouched));
+    let unprocessed = status.is_none_or(|status| status.observed_generation.is_none()) && error.is_none();
+    if unprocessed && elapsed >= FIRST_LOOK {
+        return Some(Err(WaitFailure::NotProcessed));
     }
-    (elapsed >= timeout).then(|| Err(Obstacle::TimedOut(present(grant, trouble))))
+    (elapsed >= timeout).then(|| Err(WaitFailure::TimedOut(present(grant, error))))
 }
 
-/// Whether somebody must change something first. An Organization that is not ready may be so in a moment, and an
-/// attempt whose outcome is open is nobody's refusal.
+/// Whether the request needs a change first. An Organization may become ready soon, and an unknown outcome is not a
+/// refusal.
 fn is_stalled(grant: &TemporaryPermissionGrant) -> bool {
     let conditions = grant.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let refused = conditions::find(conditions, condition::READY)
@@ -143,22 +116,22 @@ fn is_stalled(grant: &TemporaryPermissionGrant) -> bool {
     refused && lasting && conditions::is_true(conditions, condition::STALLED)
 }
 
-/// The one line of a terminal while waiting: a terminal cannot take back what it has wrapped.
+/// The progress line, short enough not to wrap.
 fn progress(present: &str, elapsed: Duration) -> String {
     let short: String = present.chars().take(PROGRESS_WIDTH).collect();
     let more = if short.len() < present.len() { "…" } else { "" };
     format!("{short}{more} [{}s]", elapsed.as_secs())
 }
 
-/// What the request waits for, in words.
-fn present(grant: &TemporaryPermissionGrant, trouble: Option<&str>) -> String {
-    if let Some(trouble) = trouble {
-        return format!("the API server does not tell: {trouble}");
+/// What the request waits for.
+fn present(grant: &TemporaryPermissionGrant, error: Option<&str>) -> String {
+    if let Some(error) = error {
+        return format!("cannot read the request: {error}");
     }
     let conditions = grant.status.as_ref().map_or(&[][..], |status| &status.conditions);
     match conditions::find(conditions, condition::READY) {
         Some(ready) => format!("{} ({})", ready.message, ready.reason),
-        None => "amigo-operator has not looked at it yet".to_owned(),
+        None => "amigo-operator has not processed the request yet".to_owned(),
     }
 }
 
@@ -167,12 +140,12 @@ mod tests {
     use amigo_api::{TemporaryPermissionGrantSpec, TemporaryPermissionGrantStatus};
 
     use super::*;
-    use crate::fixtures::say;
+    use crate::fixtures::set_condition;
 
     const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
     const LATE: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(2));
 
-    fn untouched() -> TemporaryPermissionGrant {
+    fn unprocessed() -> TemporaryPermissionGrant {
         TemporaryPermissionGrant::new("request", TemporaryPermissionGrantSpec::default())
     }
 
@@ -187,54 +160,54 @@ mod tests {
             ..TemporaryPermissionGrantStatus::default()
         };
         let (is_ready, reason) = ready;
-        say(&mut status, condition::READY, is_ready, reason, "why");
+        set_condition(&mut status, condition::READY, is_ready, reason, "why");
         if let Some(reason) = stalled {
-            say(&mut status, condition::STALLED, ConditionStatus::True, reason, "why");
+            set_condition(&mut status, condition::STALLED, ConditionStatus::True, reason, "why");
         }
-        TemporaryPermissionGrant { status: Some(status), ..untouched() }
+        TemporaryPermissionGrant { status: Some(status), ..unprocessed() }
     }
 
     #[test]
-    fn a_request_that_is_ready_is_granted() {
+    fn ready_request_is_granted() {
         let grant = seen(Phase::Active, (ConditionStatus::True, reasons::ACTIVE), None);
         assert_eq!(judge(&grant, None, LATE), Some(Ok(())));
     }
 
     #[test]
-    fn a_request_that_is_under_way_is_waited_for_until_the_timeout() {
+    fn pending_request_waits_until_the_timeout() {
         let grant = seen(Phase::Pending, (ConditionStatus::False, reasons::QUEUED), None);
         assert_eq!(judge(&grant, None, SOON), None);
-        assert_eq!(judge(&grant, None, LATE), Some(Err(Obstacle::TimedOut("why (Queued)".to_owned()))));
+        assert_eq!(judge(&grant, None, LATE), Some(Err(WaitFailure::TimedOut("why (Queued)".to_owned()))));
     }
 
     #[test]
-    fn a_part_is_no_grant() {
+    fn partial_access_is_not_granted() {
         let grant = seen(Phase::Active, (ConditionStatus::False, reasons::PARTIALLY_ISSUED), None);
         assert_eq!(judge(&grant, None, SOON), None);
         let stuck =
             seen(Phase::Active, (ConditionStatus::False, reasons::PARTIALLY_ISSUED), Some(reasons::INVALID_REQUEST));
-        assert_eq!(judge(&stuck, None, SOON), Some(Err(Obstacle::Refused("why (PartiallyIssued)".to_owned()))));
+        assert_eq!(judge(&stuck, None, SOON), Some(Err(WaitFailure::Refused("why (PartiallyIssued)".to_owned()))));
         let held_up =
             seen(Phase::Active, (ConditionStatus::False, reasons::PARTIALLY_ISSUED), Some(reasons::FORBIDDEN));
-        assert_eq!(judge(&held_up, None, SOON), Some(Err(Obstacle::Stalled("why (PartiallyIssued)".to_owned()))));
+        assert_eq!(judge(&held_up, None, SOON), Some(Err(WaitFailure::Stalled("why (PartiallyIssued)".to_owned()))));
     }
 
     #[test]
-    fn what_is_given_up_is_refused() {
+    fn failed_request_is_refused() {
         let grant =
             seen(Phase::Failed, (ConditionStatus::False, reasons::INVALID_REQUEST), Some(reasons::INVALID_REQUEST));
-        assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Refused("why (Refused)".to_owned()))));
+        assert_eq!(judge(&grant, None, SOON), Some(Err(WaitFailure::Refused("why (InvalidRequest)".to_owned()))));
     }
 
     #[test]
-    fn what_needs_somebodys_help_is_not_waited_for() {
+    fn stalled_request_ends_the_wait() {
         let grant =
             seen(Phase::Pending, (ConditionStatus::False, reasons::USER_NOT_FOUND), Some(reasons::USER_NOT_FOUND));
-        assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Stalled("why (UserNotFound)".to_owned()))));
+        assert_eq!(judge(&grant, None, SOON), Some(Err(WaitFailure::Stalled("why (UserNotFound)".to_owned()))));
     }
 
     #[test]
-    fn what_may_pass_by_itself_is_waited_for() {
+    fn temporary_failures_continue_the_wait() {
         let not_ready = reasons::ORGANIZATION_NOT_READY;
         let closed = seen(Phase::Pending, (ConditionStatus::False, not_ready), Some(not_ready));
         let open =
@@ -243,25 +216,25 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_that_never_looks_is_noticed_before_the_timeout() {
+    fn missing_operator_ends_the_wait_early() {
         let times = |elapsed| (elapsed, Duration::from_mins(2));
-        assert_eq!(judge(&untouched(), None, times(Duration::from_secs(14))), None);
-        assert_eq!(judge(&untouched(), None, times(FIRST_LOOK)), Some(Err(Obstacle::Untouched)));
-        let unseen = "the API server does not tell: refused".to_owned();
-        assert_eq!(judge(&untouched(), Some("refused"), times(FIRST_LOOK)), None);
-        assert_eq!(judge(&untouched(), Some("refused"), LATE), Some(Err(Obstacle::TimedOut(unseen))));
+        assert_eq!(judge(&unprocessed(), None, times(Duration::from_secs(14))), None);
+        assert_eq!(judge(&unprocessed(), None, times(FIRST_LOOK)), Some(Err(WaitFailure::NotProcessed)));
+        let unreadable = "cannot read the request: refused".to_owned();
+        assert_eq!(judge(&unprocessed(), Some("refused"), times(FIRST_LOOK)), None);
+        assert_eq!(judge(&unprocessed(), Some("refused"), LATE), Some(Err(WaitFailure::TimedOut(unreadable))));
     }
 
     #[test]
-    fn a_progress_line_fits_a_terminal() {
+    fn progress_line_fits_a_terminal() {
         assert_eq!(progress("waits (Queued)", Duration::from_secs(12)), "waits (Queued) [12s]");
         let long = progress(&"é".repeat(200), Duration::from_secs(12));
         assert!(long.chars().count() < 80 && long.ends_with("… [12s]"), "{long}");
     }
 
     #[test]
-    fn an_access_that_is_over_is_none() {
+    fn expired_request_ends_the_wait() {
         let grant = seen(Phase::Expired, (ConditionStatus::False, reasons::EXPIRED), None);
-        assert_eq!(judge(&grant, None, SOON), Some(Err(Obstacle::Ended)));
+        assert_eq!(judge(&grant, None, SOON), Some(Err(WaitFailure::Expired)));
     }
 }

@@ -97,7 +97,7 @@ async fn diff_files(files: &FileOptions, format: OutputFormat, session: &mut Ses
 async fn applied_role(role: &Role, kubernetes: &Kubernetes) -> Result<Option<Role>, Failure> {
     let (namespace, name) = (role.namespace().unwrap_or_default(), role.name_any());
     let api: Api<Role> = Api::namespaced(kubernetes.client.clone(), &namespace);
-    api.get_opt(&name).await.map_err(|error| Failure::of_kube(&format!("read Role {namespace}/{name}"), &error))
+    api.get_opt(&name).await.map_err(|error| Failure::from_kube(&format!("read Role {namespace}/{name}"), &error))
 }
 
 /// Reads each Organization once.
@@ -117,7 +117,7 @@ impl OrganizationContexts {
         }
         let organization = Api::<Organization>::all(kubernetes.client.clone()).get_opt(name).await;
         let organization =
-            organization.map_err(|error| Failure::of_kube(&format!("read Organization {name}"), &error))?;
+            organization.map_err(|error| Failure::from_kube(&format!("read Organization {name}"), &error))?;
         if organization.is_none() {
             session.console.warn(&format!("Organization {name} does not exist; showing the grants of the spec"));
         }

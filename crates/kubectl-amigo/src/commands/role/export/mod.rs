@@ -71,7 +71,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
         }
     }
     if built_in > 0 {
-        session.console.tell(&format!("omitted {built_in} built-in roles, named Default*"));
+        session.console.report(&format!("omitted {built_in} built-in roles, named Default*"));
     }
     session.console.data(&render(&manifests, arguments.output.format(), arguments.role.is_some())?)?;
     Ok(if failed == 0 { Exit::Granted } else { Exit::Failed })

@@ -56,7 +56,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
         lint_cluster(&arguments.name, session).await?
     };
     session.console.data(&render(&findings, arguments.output.format())?)?;
-    session.console.tell(&text::summary(roles, &findings));
+    session.console.report(&text::summary(roles, &findings));
     let fails = |severity| severity == Severity::Error || (arguments.strict && severity == Severity::Warning);
     Ok(if findings.iter().any(|finding| fails(finding.severity)) { Exit::Failed } else { Exit::Granted })
 }

@@ -1,7 +1,7 @@
-//! What could be typed next: the commands and options by clap, the names by [`live`](super::live).
+//! Completion candidates: commands and options from clap, names from [`names`](super::names).
 //!
-//! kubectl asks a plugin's completion program with the words after the plugin's name, the last one unfinished or empty,
-//! and reads candidates, one a line, a tab before a description, and a last line `:DIRECTIVE` of cobra's protocol.
+//! kubectl calls a plugin's completion program with the words after the plugin's name, the last one unfinished or
+//! empty. It reads one candidate per line, a tab before a description, and a last line `:DIRECTIVE` (cobra's protocol).
 
 use std::{
     ffi::{OsStr, OsString},
@@ -14,27 +14,24 @@ use clap_complete::{
     engine::{self, ValueCandidates},
 };
 
-use super::{
-    PROGRAM,
-    live::{Kind, live},
-};
-use crate::{Arguments, ClusterOptions};
+use super::names::{Kind, names};
+use crate::{Arguments, ClusterOptions, commands::completion::PROGRAM};
 
-/// cobra: no blank after the candidate.
+/// cobra: no space after the candidate.
 const NO_SPACE: u8 = 2;
-/// cobra: the shell does not offer files of its own accord.
+/// cobra: the shell does not offer files.
 const NO_FILES: u8 = 4;
 
-/// Answers kubectl in cobra's protocol. What cannot be found out is no candidate: a shell has no place for errors.
+/// Answers kubectl in cobra's protocol. Errors yield no candidates: a shell cannot show them.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn to_kubectl(words: &[OsString], output: &mut impl Write) -> io::Result<()> {
+/// When the answer cannot be written.
+pub fn write_for_kubectl(words: &[OsString], output: &mut impl Write) -> io::Result<()> {
     let found = candidates(command(words), words);
     output.write_all(protocol(&found).as_bytes())
 }
 
-/// The command line, its arguments able to name what is in the cluster that `words` choose.
+/// The command line, whose arguments complete names in the cluster that `words` choose.
 pub fn command(words: &[OsString]) -> Command {
     let options = options(words);
     Arguments::command().mut_args(|argument| with_names("", argument, &options)).mut_subcommands(|command| {
@@ -48,27 +45,27 @@ pub fn command(words: &[OsString]) -> Command {
 }
 
 fn with_names(command: &str, argument: Arg, options: &ClusterOptions) -> Arg {
-    match names_of(command, &argument) {
+    match kind_of(command, &argument) {
         Some(kind) => argument.add(ArgValueCandidates::new(Names { kind, options: options.clone() })),
         None => argument,
     }
 }
 
-/// What the values of an argument are the names of.
-fn names_of(command: &str, argument: &Arg) -> Option<Kind> {
+/// The kind of objects that an argument names.
+fn kind_of(command: &str, argument: &Arg) -> Option<Kind> {
     match (command, argument.get_long().unwrap_or_else(|| argument.get_id().as_str())) {
         ("", "namespace" | "operator-namespace") => Some(Kind::Namespaces),
         ("", "context") => Some(Kind::Contexts),
         ("", "cluster") => Some(Kind::Clusters),
-        ("revoke" | "explain", "name") => Some(Kind::Grants),
+        ("revoke" | "status", "name") => Some(Kind::Grants),
         ("role diff" | "role lint", "name") | (_, "as-role") => Some(Kind::Roles),
         ("can-i", "permission") => Some(Kind::Permissions),
-        (_, "env" | "organization") => Some(Kind::Organizations),
+        (_, "organization") => Some(Kind::Organizations),
         _ => None,
     }
 }
 
-/// The options of kubectl among words that need not make sense yet.
+/// The kubectl options among words that may be incomplete.
 fn options(words: &[OsString]) -> ClusterOptions {
     let finished = words.split_last().map(|(_, finished)| finished).unwrap_or_default();
     let line = [OsString::from(PROGRAM)].into_iter().chain(finished.iter().cloned());
@@ -80,7 +77,7 @@ fn candidates(mut command: Command, words: &[OsString]) -> Vec<CompletionCandida
     let line: Vec<OsString> = [OsString::from(PROGRAM)].into_iter().chain(words.iter().cloned()).collect();
     let mut found =
         engine::complete(&mut command, line, words.len(), std::env::current_dir().ok().as_deref()).unwrap_or_default();
-    // As kubectl does: options are offered to who began one.
+    // As kubectl does: offer options only after a dash.
     if !words.last().is_some_and(|word| is_option(word)) {
         found.retain(|candidate| !is_option(candidate.get_value()));
     }
@@ -105,7 +102,7 @@ fn protocol(candidates: &[CompletionCandidate]) -> String {
     candidates.iter().map(line).chain([format!(":{directive}\n")]).collect()
 }
 
-/// The names of one kind, asked for when they are needed.
+/// The names of one kind, read when needed.
 struct Names {
     kind: Kind,
     options: ClusterOptions,
@@ -116,7 +113,7 @@ impl ValueCandidates for Names {
         let candidate = |(name, about): (String, String)| {
             CompletionCandidate::new(name).help((!about.is_empty()).then(|| about.into()))
         };
-        live(self.kind, &self.options).into_iter().map(candidate).collect()
+        names(self.kind, &self.options).into_iter().map(candidate).collect()
     }
 }
 
@@ -130,38 +127,38 @@ mod tests {
 
     fn answer(line: &str) -> String {
         let mut output = Vec::new();
-        to_kubectl(&words(line), &mut output).unwrap();
+        write_for_kubectl(&words(line), &mut output).unwrap();
         String::from_utf8(output).unwrap()
     }
 
     #[test]
-    fn commands_are_completed_with_what_they_do() {
-        assert_eq!(answer("rev"), "revoke\tDelete a request for access, and say until when access goes on\n:4\n");
+    fn commands_are_completed_with_descriptions() {
+        assert_eq!(answer("rev"), "revoke\tDelete a request for access, and show when the access ends\n:4\n");
         let roles = answer("role ");
         assert!(roles.contains("diff\t") && roles.contains("export\t") && roles.contains("lint\t"), "{roles}");
     }
 
     #[test]
-    fn options_are_offered_to_who_began_one() {
+    fn options_are_offered_after_a_dash_only() {
         assert!(!answer("version ").contains("--"));
-        assert!(answer("version --na").starts_with("--namespace\tThe namespace"));
+        assert!(answer("version --na").starts_with("--namespace\tNamespace"));
         assert!(answer("completion ").contains("kubectl\t"));
     }
 
     #[test]
-    fn the_cluster_is_the_one_of_the_line_so_far() {
-        for line in ["revoke -n team ", "-n team revoke ", "revoke --namespace=team --env "] {
+    fn completion_uses_the_cluster_of_the_line() {
+        for line in ["revoke -n team ", "-n team revoke ", "revoke --namespace=team --organization "] {
             assert_eq!(options(&words(line)).namespace.as_deref(), Some("team"), "{line}");
         }
         assert_eq!(options(&words("revoke -n te")).namespace, None);
     }
 
-    /// Arguments are found by their names, which may change elsewhere.
+    /// Arguments are matched by name, and names may change elsewhere.
     #[test]
-    fn every_argument_that_takes_a_name_is_completed() {
+    fn every_argument_with_a_name_is_completed() {
         let mut found = Vec::new();
         let mut note = |path: String, command: &Command| {
-            let named = command.get_arguments().filter_map(|argument| Some((argument, names_of(&path, argument)?)));
+            let named = command.get_arguments().filter_map(|argument| Some((argument, kind_of(&path, argument)?)));
             found.extend(named.map(|(argument, kind)| format!("{path} {} {kind:?}", argument.get_id())));
         };
         let root = Arguments::command();
@@ -179,23 +176,23 @@ mod tests {
             " namespace Namespaces",
             " operator_namespace Namespaces",
             "can-i as_role Roles",
-            "can-i environment Organizations",
+            "can-i organization Organizations",
             "can-i permission Permissions",
-            "conversation list-access env Organizations",
-            "conversation request-access env Organizations",
-            "explain name Grants",
+            "conversation list-access organization Organizations",
+            "conversation request-access organization Organizations",
             "revoke name Grants",
             "role diff name Roles",
-            "role export env Organizations",
+            "role export organization Organizations",
             "role lint name Roles",
+            "status name Grants",
         ];
         assert_eq!(found, expected);
     }
 
     #[test]
-    fn permissions_need_no_cluster() {
-        let names: Vec<String> =
-            live(Kind::Permissions, &ClusterOptions::default()).into_iter().map(|one| one.0).collect();
-        assert!(names.contains(&"Conversation:GetMessage".to_owned()));
+    fn permissions_are_completed_without_a_cluster() {
+        let found: Vec<String> =
+            names(Kind::Permissions, &ClusterOptions::default()).into_iter().map(|one| one.0).collect();
+        assert!(found.contains(&"Conversation:GetMessage".to_owned()));
     }
 }

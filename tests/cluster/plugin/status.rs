@@ -1,4 +1,4 @@
-//! `kubectl amigo explain`: the whole story, and what is missing of it.
+//! `kubectl amigo status`: the report, and what it lacks without permissions.
 
 use serde_json::Value;
 use test_support::{ENGINEER, STRANGER, TestEnv, grant};
@@ -14,50 +14,50 @@ async fn env(prefix: &str) -> TestEnv {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_request_is_told_from_who_to_events() {
+async fn live_request_is_reported_in_full() {
     let env = env("story").await;
     env.apply(&grant("live", CONVERSATION)).await;
     env.until_ready("tpg", "live").await;
     env.until_event("live", "Active").await;
-    let told = amigo(&env, &["explain", "live"]);
-    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+    let shown = amigo(&env, &["status", "live"]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{shown:?}");
     for part in [
         "eng@example.com, user user-eng-2c91",
         "Debugging reported issue #42",
         "(acme), ready",
         "ALL conversations of user user-owner-7f3a, not only abc123def456abc123def456",
         "Ready is True for",
-        "Amigo cannot take back what it issued",
+        "Amigo cannot revoke issued grants",
         "Issuing",
     ] {
-        assert!(told.stdout.contains(part), "{part} is missing:\n{}", told.stdout);
+        assert!(shown.stdout.contains(part), "{part} is missing:\n{}", shown.stdout);
     }
     let ids: Vec<_> = env.issued().into_iter().map(|grant| grant.id).collect();
-    assert!(ids.len() == 3 && ids.iter().all(|id| told.stdout.contains(id)), "{}", told.stdout);
+    assert!(ids.len() == 3 && ids.iter().all(|id| shown.stdout.contains(id)), "{}", shown.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_story_as_json_has_the_same_parts() {
+async fn json_report_has_the_same_parts() {
     let env = env("json").await;
     env.apply(&grant("live", CONVERSATION)).await;
     env.until_ready("tpg", "live").await;
-    let told = amigo(&env, &["explain", "live", "-o", "json"]);
-    let story: Value = serde_json::from_str(&told.stdout).expect("JSON");
-    assert_eq!(story["object"], "temporarypermissiongrant.permissions.amigo.ai/live");
-    assert_eq!(story["permissions"].as_array().expect("permissions").len(), 3);
-    assert_eq!(story["permissions"][0]["state"], "live");
-    assert_eq!(story["ifDeleted"]["accessUntil"], env.member("tpg", "live", "/status/expiresAt").await);
-    assert!(amigo(&env, &["explain", "live", "-o", "yaml"]).stdout.contains("ifDeleted:"));
+    let shown = amigo(&env, &["status", "live", "-o", "json"]);
+    let report: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    assert_eq!(report["object"], "temporarypermissiongrant.permissions.amigo.ai/live");
+    assert_eq!(report["permissions"].as_array().expect("permissions").len(), 3);
+    assert_eq!(report["permissions"][0]["state"], "live");
+    assert_eq!(report["ifDeleted"]["accessUntil"], env.member("tpg", "live", "/status/expiresAt").await);
+    assert!(amigo(&env, &["status", "live", "-o", "yaml"]).stdout.contains("ifDeleted:"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_for_nobody_says_what_to_do() {
+async fn request_for_an_unknown_user_has_a_remedy() {
     let env = env("nobody").await;
     env.apply(&grant("nobody", CONVERSATION).replace("email: eng@", "email: nobody@")).await;
     env.until_reason("tpg", "nobody", "Ready", "UserNotFound").await;
-    let told = amigo(&env, &["explain", "nobody"]).stdout;
-    assert!(told.contains("- UserNotFound: Check the e-mail address"), "{told}");
-    assert!(told.contains("Nothing was issued"), "{told}");
+    let shown = amigo(&env, &["status", "nobody"]).stdout;
+    assert!(shown.contains("- UserNotFound: Check the e-mail address"), "{shown}");
+    assert!(shown.contains("Nothing was issued"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,21 +75,21 @@ async fn unreadable_objects_are_reported() {
     env.apply(&grant("live", CONVERSATION)).await;
     env.until_ready("tpg", "live").await;
     // The stranger's rights on Organizations may come from another test's.
-    let told = amigo_as(&env, STRANGER, &["explain", "live"]);
-    assert!(told.code == 0 && told.stderr.contains("told without Events"), "{told:?}");
-    let refused = amigo_as(&env, STRANGER, &["explain", "live", "--namespace", "default"]);
+    let shown = amigo_as(&env, STRANGER, &["status", "live"]);
+    assert!(shown.code == 0 && shown.stderr.contains("Events are not shown"), "{shown:?}");
+    let refused = amigo_as(&env, STRANGER, &["status", "live", "--namespace", "default"]);
     assert!(refused.code == 2 || refused.code == 3, "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_kinds_are_told_shorter() {
+async fn other_kinds_have_a_short_report() {
     let env = env("others").await;
-    let told = amigo(&env, &["explain", &format!("organization/{}", env.organization)]);
-    assert!(told.code == 0 && told.stdout.contains("Connects to"), "{told:?}");
-    assert!(told.stdout.contains("Ready is True"), "{told:?}");
-    let missing = amigo(&env, &["explain", "role/missing"]);
+    let shown = amigo(&env, &["status", &format!("organization/{}", env.organization)]);
+    assert!(shown.code == 0 && shown.stdout.contains("Connects to"), "{shown:?}");
+    assert!(shown.stdout.contains("Ready is True"), "{shown:?}");
+    let missing = amigo(&env, &["status", "role/missing"]);
     assert!(missing.code == 1 && missing.stderr.contains("Role missing does not exist"), "{missing:?}");
-    assert_eq!(amigo(&env, &["explain", "pod/one"]).code, 2);
-    let missing = amigo(&env, &["explain", "missing"]);
+    assert_eq!(amigo(&env, &["status", "pod/one"]).code, 2);
+    let missing = amigo(&env, &["status", "missing"]);
     assert!(missing.code == 1 && missing.stderr.contains("list-access"), "{missing:?}");
 }

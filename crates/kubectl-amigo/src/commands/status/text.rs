@@ -1,36 +1,35 @@
-//! A story as text for a person: pure.
+//! The status report as text.
 
 use std::fmt::Write as _;
 
 use amigo_api::conditions::whole_second;
 use jiff::Timestamp;
 
-use super::story::{Story, Told};
+use super::report::{ConditionReport, EventReport, StatusReport};
 use crate::{
     console::{BAD, GOOD, TITLE, WARNING},
     table::{columns, countdown, one_line},
 };
 
-/// Room for the words that facts are about.
-const LABEL: usize = 14;
+/// Width of the labels of facts.
+const LABEL: usize = 15;
 
-/// The whole page.
-pub fn page(story: &Story, now: Timestamp) -> String {
+pub fn render(report: &StatusReport, now: Timestamp) -> String {
     let mut text = String::new();
-    for fact in &story.facts {
+    for fact in &report.facts {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{TITLE}{:<LABEL$}{TITLE:#}{}", fact.about, one_line(&fact.text));
     }
-    if !story.permissions.is_empty() {
-        section(&mut text, "Permissions", &permissions(story));
+    if !report.permissions.is_empty() {
+        section(&mut text, "Permissions", &permissions(report));
     }
-    let conditions: String = story.conditions.iter().map(|condition| in_words(condition, now)).collect();
+    let conditions: String = report.conditions.iter().map(|condition| self::condition(condition, now)).collect();
     section(&mut text, "Conditions", &or_none(conditions));
-    section(&mut text, "What to do", &or_none(items(&story.advice)));
-    if let Some(deletion) = &story.if_deleted {
-        section(&mut text, "If it is deleted now", &format!("{}\n", deletion.text));
+    section(&mut text, "Remedies", &or_none(items(&report.remedies)));
+    if let Some(deletion) = &report.if_deleted {
+        section(&mut text, "If you delete it now", &format!("{}\n", deletion.text));
     }
-    section(&mut text, "Events", &or_none(events(story, now)));
+    section(&mut text, "Events", &or_none(events(report, now)));
     text
 }
 
@@ -49,30 +48,30 @@ fn items(lines: &[String]) -> String {
     lines.iter().fold(String::new(), |text, line| text + "- " + line + "\n")
 }
 
-fn permissions(story: &Story) -> String {
-    let conditional = story.permissions.iter().any(|permission| !permission.conditions.is_empty());
-    let until = |until: Option<Timestamp>| until.map(|end| whole_second(end).to_string()).unwrap_or_default();
-    let cells = story.permissions.iter().map(|one| {
+fn permissions(report: &StatusReport) -> String {
+    let conditional = report.permissions.iter().any(|permission| !permission.conditions.is_empty());
+    let expires = |end: Option<Timestamp>| end.map(|end| whole_second(end).to_string()).unwrap_or_default();
+    let cells = report.permissions.iter().map(|one| {
         [
             one.name.clone(),
             one.state.to_owned(),
             one.grant_id.clone().unwrap_or_default(),
-            until(one.until),
+            expires(one.expires),
             one.conditions.clone(),
         ]
     });
     let rows: Vec<_> = cells.collect();
     if conditional {
-        return columns(["PERMISSION", "STATE", "GRANT ID", "UNTIL", "WHERE"], &rows);
+        return columns(["PERMISSION", "STATE", "GRANT ID", "EXPIRES", "CONDITIONS"], &rows);
     }
     let rows: Vec<_> =
         rows.into_iter().map(|[permission, state, id, until, _]| [permission, state, id, until]).collect();
-    columns(["PERMISSION", "STATE", "GRANT ID", "UNTIL"], &rows)
+    columns(["PERMISSION", "STATE", "GRANT ID", "EXPIRES"], &rows)
 }
 
-fn in_words(condition: &Told, now: Timestamp) -> String {
-    let Told { kind, status, reason, meaning, message, since } = condition;
-    // Stalled is the one that is bad when it is true.
+fn condition(condition: &ConditionReport, now: Timestamp) -> String {
+    let ConditionReport { kind, status, reason, meaning, message, since } = condition;
+    // Stalled is the only condition whose True is bad.
     let style = match (status.as_str(), kind.as_str()) {
         ("Unknown", _) => WARNING,
         ("True", "Stalled") | ("False", _) => BAD,
@@ -83,10 +82,10 @@ fn in_words(condition: &Told, now: Timestamp) -> String {
     format!("{kind} is {style}{status}{style:#} for {}, {reason}: {message}{meaning}\n", countdown(now, *since))
 }
 
-fn events(story: &Story, now: Timestamp) -> String {
-    let line = |event: &super::story::Happened| {
+fn events(report: &StatusReport, now: Timestamp) -> String {
+    let line = |event: &EventReport| {
         let style = if event.kind == "Warning" { WARNING } else { GOOD };
         format!("{} ago  {style}{}{style:#}  {}\n", countdown(now, event.at), event.reason, one_line(&event.message))
     };
-    story.events.iter().map(line).collect()
+    report.events.iter().map(line).collect()
 }
