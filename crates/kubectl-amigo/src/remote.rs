@@ -31,8 +31,8 @@ pub async fn connect(
     let transport = Transport::new(&TransportOptions::default())
         .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
     let connection = ApiAddress { base_url, organization: organization.spec.organization.clone() };
-    let budgets = Arc::new(RateLimiter::new(share(&organization.spec), &BTreeMap::new(), clock.clone()));
-    Ok(Client::new(transport, connection, credentials, budgets, clock.clone()))
+    let rate_limiter = Arc::new(RateLimiter::new(share(&organization.spec), &BTreeMap::new(), clock.clone()));
+    Ok(Client::new(transport, connection, credentials, rate_limiter, clock.clone()))
 }
 
 /// The failure of an action, such as "list the grants of acme".
@@ -49,9 +49,9 @@ fn allowed_address(organization: &Organization, options: &AmigoOptions) -> Resul
     let hosts = DOCUMENTED_HOSTS.into_iter().chain(options.allowed_api_host.iter().map(String::as_str));
     address(&organization.spec.api_url, &hosts.collect::<Vec<_>>(), options.allow_plain_http).map_err(|error| {
         let name = organization.name_any();
-        let failure = Failure::refused(format!("the API key of Organization {name} is not sent: {error}"));
-        match error.remedy("the flag") {
-            Some(remedy) => failure.advise(format!("{remedy}; name only hosts that you trust with the key")),
+        let failure = Failure::refused(format!("cannot send the API key of Organization {name}: {error}"));
+        match error.remedy("your") {
+            Some(remedy) => failure.advise(format!("{remedy}; allow only hosts that you trust with the API key")),
             None => failure,
         }
     })
@@ -64,7 +64,7 @@ async fn credentials(
 ) -> Result<Credentials, Failure> {
     let name = &organization.spec.credentials_secret_ref.name;
     let secrets: Api<Secret> = Api::namespaced(kubernetes.client.clone(), namespace);
-    let secret = secrets.get(name).await.map_err(|error| unreadable((namespace, name), &error))?;
+    let secret = secrets.get(name).await.map_err(|error| unreadable(namespace, name, &error))?;
     Credentials::from_values(|key| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice()))
         .map_err(|unusable| Failure::failed(format!("Secret {namespace}/{name} {unusable}")))
 }
@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn command_uses_the_share_left_to_people() {
-        let budgets = |operators: Option<u8>| {
+        let allowed = |operators: Option<u8>| {
             let rate_limit = operators.map(|share| RateLimit { share: Some(share), ..RateLimit::default() });
             let share = share(&OrganizationSpec { rate_limit, ..OrganizationSpec::default() });
-            let budgets = RateLimiter::new(share, &BTreeMap::new(), SystemClock::shared());
-            budgets.usage(Endpoint::ListGrants).allowed / 4
+            let rate_limiter = RateLimiter::new(share, &BTreeMap::new(), SystemClock::shared());
+            rate_limiter.usage(Endpoint::ListGrants).allowed / 4
         };
-        assert_eq!((budgets(None), budgets(Some(90)), budgets(Some(100))), (20, 10, 1));
+        assert_eq!((allowed(None), allowed(Some(90)), allowed(Some(100))), (20, 10, 1));
     }
 }
