@@ -166,7 +166,7 @@ impl Question<'_> {
             condition: condition.clone(),
             variables: variables.filter_map(|text| self.caller.variable(text)).map(str::to_owned).collect(),
             value: value.cloned(),
-            holds: value.is_some_and(|value| self.caller.fulfils(value, condition)),
+            holds: value.is_some_and(|value| self.caller.satisfies(value, condition)),
         }
     }
 }

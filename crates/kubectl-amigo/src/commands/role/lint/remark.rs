@@ -2,7 +2,7 @@
 
 use amigo_api::Role;
 use amigo_lifecycle::role;
-use amigo_permissions::lint::{Finding, Member, Place, Severity};
+use amigo_permissions::lint::{Finding, Location, Member, Severity};
 use kube::ResourceExt as _;
 use serde::{Serialize, Serializer};
 
@@ -62,10 +62,10 @@ pub fn of_files(files: &FileOptions) -> Result<(usize, Vec<Remark>), Failure> {
 pub fn of_role(role: &Role, line: impl Fn(&str) -> Option<manifests::Place>) -> Vec<Remark> {
     let remark = |finding: Finding| Remark {
         role: role.name_any(),
-        line: line(&pointer(role, &finding.place)),
+        line: line(&pointer(role, &finding.location)),
         severity: finding.severity(),
         code: finding.code.as_str(),
-        place: path(role, &finding.place),
+        place: path(role, &finding.location),
         message: finding.message,
         advice: finding.advice,
     };
@@ -73,22 +73,22 @@ pub fn of_role(role: &Role, line: impl Fn(&str) -> Option<manifests::Place>) -> 
 }
 
 /// Where the role's name stands: the object's own name is the default.
-fn is_named_by_object(role: &Role, place: &Place) -> bool {
-    *place == Place::RoleName && role.spec.role_name.is_none()
+fn is_named_by_object(role: &Role, place: &Location) -> bool {
+    *place == Location::RoleName && role.spec.role_name.is_none()
 }
 
-fn path(role: &Role, place: &Place) -> String {
+fn path(role: &Role, place: &Location) -> String {
     if is_named_by_object(role, place) { "metadata.name".to_owned() } else { format!("spec.{place}") }
 }
 
-fn pointer(role: &Role, place: &Place) -> String {
+fn pointer(role: &Role, place: &Location) -> String {
     if is_named_by_object(role, place) {
         return "/metadata/name".to_owned();
     }
     let (index, member) = match place {
-        Place::RoleName => return "/spec/roleName".to_owned(),
-        Place::RoleDescription => return "/spec/description".to_owned(),
-        Place::Grant { index, member } => (index, member),
+        Location::RoleName => return "/spec/roleName".to_owned(),
+        Location::RoleDescription => return "/spec/description".to_owned(),
+        Location::Grant { index, member } => (index, member),
     };
     let grant = format!("/spec/permissionGrants/{index}");
     match member {
