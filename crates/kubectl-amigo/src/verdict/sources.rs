@@ -72,7 +72,7 @@ impl Found<TemporaryPermissionGrant> {
     /// When it cannot be told what they are.
     pub fn sources(&self, org_id: &str, owner: Option<&str>) -> Result<Vec<Source>, Unclear> {
         let object = self.object();
-        let request = Request::of(&object.spec).ok_or(Unclear::Nothing)?;
+        let request = Request::from_spec(&object.spec).ok_or(Unclear::Nothing)?;
         let written = object.spec.conversation.as_ref().and_then(|conversation| conversation.owner_user_id.as_deref());
         let looked_up = object.status.as_ref().and_then(|status| status.conversation_owner_user_id.as_deref());
         let owner = owner.or(written).or(looked_up);

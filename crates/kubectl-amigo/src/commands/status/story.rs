@@ -9,7 +9,7 @@ use amigo_api::{
     reasons::{self, condition},
 };
 use amigo_lifecycle::grant::remaining_access::RemainingAccess;
-use amigo_lifecycle::grant::{Request, given_up};
+use amigo_lifecycle::grant::{Request, final_reason};
 use amigo_permissions::Conditions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Event, apimachinery::pkg::apis::meta::v1::Condition};
@@ -136,7 +136,7 @@ pub fn of_request(
 ) -> Story {
     let nothing = TemporaryPermissionGrantStatus::default();
     let status = object.status.as_ref().unwrap_or(&nothing);
-    let remaining_access = RemainingAccess::of(object, now);
+    let remaining_access = RemainingAccess::from_object(object, now);
     let mut facts = who_and_why(object, status, now);
     facts.push(Fact { about: "Organization", text: connection(object, organization) });
     facts.push(Fact { about: "Opens", text: opens(object, status) });
@@ -149,8 +149,8 @@ pub fn of_request(
         conditions: told(&status.conditions),
         advice: what_to_do(status, organization, operator_namespace),
         if_deleted: Some(Deletion {
-            access: remaining_access.word(),
-            access_until: remaining_access.over_at(),
+            access: remaining_access.as_str(),
+            access_until: remaining_access.ends_at(),
             text: crate::commands::revoke::told(remaining_access, now),
         }),
         events: Vec::new(),
@@ -246,7 +246,7 @@ fn times(
     let mut facts = Vec::new();
     let mut add = |about, text: Option<String>| facts.extend(text.map(|text| Fact { about, text }));
     add("Asked for", Some(asked_for(object, organization)));
-    if status.grants.is_empty() && given_up(status).is_none() {
+    if status.grants.is_empty() && final_reason(status).is_none() {
         add(
             "Given up",
             gives_up_at(object, organization).map(|end| format!("{}, unless it is issued before", at(end))),
@@ -323,7 +323,7 @@ fn permissions(
             Some(grant) if grant.expires_at > now => "live",
             Some(_) => "ended",
             None if open => "unknown",
-            None if given_up(status).is_some() || status.phase == Some(Phase::Expired) => "not issued",
+            None if final_reason(status).is_some() || status.phase == Some(Phase::Expired) => "not issued",
             None => "waiting",
         };
         let (grant_id, until) = (issued.map(|grant| grant.id.clone()), issued.map(|grant| grant.expires_at));

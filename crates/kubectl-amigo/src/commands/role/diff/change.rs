@@ -1,7 +1,7 @@
 //! How one Role differs from another: in the spec, at Amigo, and in what it allows.
 
 use amigo_api::{Organization, PermissionModel, Role, RoleSpec};
-use amigo_lifecycle::role::{self, Wanted};
+use amigo_lifecycle::role::DesiredRole;
 use amigo_permissions::{DescribedGrant, Excess, PermissionGrant, bind, excess};
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -121,13 +121,13 @@ impl Setting {
     }
 
     /// What a spec asks for at Amigo; else why nothing is sent.
-    pub fn wanted(&self, spec: &RoleSpec) -> Result<Wanted, String> {
-        let Some(model) = self.model else { return Ok(role::as_written(spec)) };
+    pub fn wanted(&self, spec: &RoleSpec) -> Result<DesiredRole, String> {
+        let Some(model) = self.model else { return Ok(DesiredRole::uncompiled(spec)) };
         if model == PermissionModel::AllowOnly && spec.is_base_role == Some(true) {
             return Err("this organization's API knows no base roles: remove isBaseRole".to_owned());
         }
-        role::wanted(spec, model).map_err(|refusal| {
-            format!("this organization's API knows only Allow, and {refusal}. To have the role, {}", refusal.advice())
+        DesiredRole::from_spec(spec, model).map_err(|refusal| {
+            format!("this organization's API supports only Allow, and {refusal}. To create the role, {}", refusal.advice())
         })
     }
 }
@@ -147,7 +147,7 @@ impl Change {
             is_new: before.is_none(),
             immutable: before.map(|before| immutable(before, after)).unwrap_or_default(),
             members: before.map(|_| members(spec_before, &after.spec)).unwrap_or_default(),
-            grants: Lines::between(&role::as_written(spec_before).grants, &role::as_written(&after.spec).grants),
+            grants: Lines::between(&DesiredRole::uncompiled(spec_before).grants, &DesiredRole::uncompiled(&after.spec).grants),
             sent: sent(wanted_before.as_ref(), &wanted),
             at_amigo: at_amigo(wanted_before.as_ref(), &wanted),
             refusal: wanted.err(),
@@ -236,12 +236,12 @@ fn without(all: &[String], others: &[String]) -> Vec<String> {
     kept
 }
 
-type Outcome = Result<Wanted, String>;
+type Outcome = Result<DesiredRole, String>;
 
 fn sent(before: Option<&Outcome>, after: &Outcome) -> Option<Sent> {
     let Ok(after) = after else { return None };
     let before = before.and_then(|before| before.as_ref().ok());
-    let is_compiled = |wanted: &Wanted| wanted.compiled_away > 0;
+    let is_compiled = |wanted: &DesiredRole| wanted.compiled_away > 0;
     (is_compiled(after) || before.is_some_and(is_compiled)).then(|| Sent {
         compiled_away: after.compiled_away,
         grants: Lines::between(before.map(|before| before.grants.as_slice()).unwrap_or_default(), &after.grants),
@@ -255,7 +255,7 @@ fn at_amigo(before: Option<&Outcome>, after: &Outcome) -> AtAmigo {
         (Some(Err(_)), Ok(_)) => return AtAmigo::Unknown,
         (Some(Ok(before)), Ok(after)) => (before, after),
     };
-    let (change, differs) = after.difference(&before.applied("", String::new()));
+    let (change, differs) = after.diff(&before.to_remote_role("", String::new()));
     if change.permission_grants.is_some() || change.frontend_view.is_some() {
         AtAmigo::NewDocument
     } else if differs.is_empty() {

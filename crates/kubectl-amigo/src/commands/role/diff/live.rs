@@ -5,7 +5,7 @@ use amigo_api::{
     conditions::{self, ConditionStatus},
     reasons::condition,
 };
-use amigo_lifecycle::role;
+use amigo_lifecycle::role::DesiredRole;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ impl Live {
     /// What is known of a Role.
     pub fn of(role: &Role, setting: &Setting) -> Self {
         let wanted = setting.wanted(&role.spec);
-        let shown = wanted.as_ref().map_or_else(|_| role::as_written(&role.spec), Clone::clone);
+        let shown = wanted.as_ref().map_or_else(|_| DesiredRole::uncompiled(&role.spec), Clone::clone);
         Self {
             name: role.name_any(),
             namespace: role.namespace().unwrap_or_default(),

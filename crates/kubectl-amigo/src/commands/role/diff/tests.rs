@@ -141,7 +141,7 @@ fn a_deny_without_an_equivalent_is_refused() {
         spec.permission_grants.push(deny("GetMessage", "acme"));
     });
     assert_eq!(refused.at_amigo, AtAmigo::Refused);
-    assert!(plain(&refused.told()).contains("nothing is sent: this organization's API knows only Allow"));
+    assert!(plain(&refused.told()).contains("nothing is sent: this organization's API supports only Allow"));
     let knows = Setting { model: Some(PermissionModel::AllowDeny), ..setting() };
     let sent = Change::between(None, &role(|spec| spec.permission_grants.push(deny("GetMessage", "acme"))), &knows);
     assert_eq!((sent.at_amigo, sent.refusal), (AtAmigo::New, None));
