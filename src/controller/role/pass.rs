@@ -8,9 +8,7 @@ use amigo_api::{
     reasons::{self, condition},
 };
 use amigo_client::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
-use amigo_lifecycle::role::{
-    self, DesiredRole, Plan, PlanInput, plan,
-};
+use amigo_lifecycle::role::{self, DesiredRole, Plan, PlanInput, plan};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
@@ -111,7 +109,13 @@ impl<'a> Pass<'a> {
         Ok((desired, plan, observed.map(|role| role.id.clone())))
     }
 
-    fn desired<'d>(&self, name: &'d str, status: &'d RoleStatus, connection: &Connection, roles: &Roles) -> PlanInput<'d>
+    fn desired<'d>(
+        &self,
+        name: &'d str,
+        status: &'d RoleStatus,
+        connection: &Connection,
+        roles: &Roles,
+    ) -> PlanInput<'d>
     where
         'a: 'd,
     {
@@ -271,7 +275,8 @@ impl<'a> Pass<'a> {
             Ok(id) => {
                 self.status.role_id = Some(id.clone());
                 self.status.denied_digests.clear();
-                let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..role::role_after(desired, id) };
+                let emptied =
+                    RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..role::role_after(desired, id) };
                 connection.role_cache.put(emptied).await;
                 role::deny_dropped(desired.name)
             }

@@ -244,7 +244,8 @@ fn dropped_deny_is_removed_after_spec_edit() {
         denied_digests: DesiredRole::uncompiled(&before).denied_digests(),
         ..UNKNOWN.clone()
     };
-    let plan_for = |spec: &RoleSpec| plan(&PlanInput { status: &status, ..input(spec) }, Some(&without_actions(&before)));
+    let plan_for =
+        |spec: &RoleSpec| plan(&PlanInput { status: &status, ..input(spec) }, Some(&without_actions(&before)));
     let mut other = inexpressible();
     other.permission_grants.remove(2);
     assert_eq!(plan_for(&other), Plan::RemoveGrants);
