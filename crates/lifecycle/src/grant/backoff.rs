@@ -26,7 +26,8 @@ impl Status {
     pub(super) fn quarantine_is_over(&self, spec: &Spec, intent: &Intent, lookup_began: Duration, now: Now) -> bool {
         let observed = self.memory.first_seen.as_ref().map(|(_, seen)| lookup_began.saturating_sub(*seen));
         let old = signed(spec.timing.quarantine() + Duration::from_mins(10));
-        observed.is_some_and(|time| time >= spec.timing.quarantine()) || intent.opened_at.duration_until(now.wall) >= old
+        observed.is_some_and(|time| time >= spec.timing.quarantine())
+            || intent.opened_at.duration_until(now.wall) >= old
     }
 
     /// The delay doubles with each lookup, and one lookup happens exactly when the quarantine ends.

@@ -127,7 +127,10 @@ impl Setting {
             return Err("this organization's API knows no base roles: remove isBaseRole".to_owned());
         }
         DesiredRole::from_spec(spec, model).map_err(|refusal| {
-            format!("this organization's API supports only Allow, and {refusal}. To create the role, {}", refusal.advice())
+            format!(
+                "this organization's API supports only Allow, and {refusal}. To create the role, {}",
+                refusal.advice()
+            )
         })
     }
 }
@@ -147,7 +150,10 @@ impl Change {
             is_new: before.is_none(),
             immutable: before.map(|before| immutable(before, after)).unwrap_or_default(),
             members: before.map(|_| members(spec_before, &after.spec)).unwrap_or_default(),
-            grants: Lines::between(&DesiredRole::uncompiled(spec_before).grants, &DesiredRole::uncompiled(&after.spec).grants),
+            grants: Lines::between(
+                &DesiredRole::uncompiled(spec_before).grants,
+                &DesiredRole::uncompiled(&after.spec).grants,
+            ),
             sent: sent(wanted_before.as_ref(), &wanted),
             at_amigo: at_amigo(wanted_before.as_ref(), &wanted),
             refusal: wanted.err(),
