@@ -51,7 +51,7 @@ bench: ## Measure a permission check in a role of fifty grants, and fail above 2
 	$(CARGO) bench --locked --bench evaluate
 
 proofs: ## Search for counterexamples to the grant protocol for about two minutes
-	PROPTEST_CASES=20000 $(CARGO) test --locked --package amigo-lifecycle --lib grant::tests::schedules
+	PROPTEST_CASES=20000 $(CARGO) test --locked --package amigo-lifecycle --lib grant::tests::random
 
 sdk-test: ## Test the sandbox with Amigo's Python SDK; needs Python 3.11 and the network
 	$(CARGO) test --locked --test sandbox sdk:: -- --ignored

@@ -23,7 +23,7 @@ use std::{
 
 use amigo_api::{Role, RoleAssignment};
 use amigo_client::{Endpoint, Error, Observe, Transport};
-use amigo_lifecycle::grant::{FINAL_REASONS, condensed};
+use amigo_lifecycle::grant::{FINAL_REASONS, compact_uid};
 use amigo_runtime::clock::SharedClock;
 use futures::{StreamExt as _, future::join_all};
 use k8s_openapi::api::core::v1::Namespace;
@@ -153,7 +153,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
 async fn cluster_identity(client: &Client) -> Result<String, RunError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = namespaces.get("kube-system").await.map_err(|error| RunError::Cluster(Box::new(error)))?;
-    Ok(condensed(&namespace.uid().unwrap_or_default()))
+    Ok(compact_uid(&namespace.uid().unwrap_or_default()))
 }
 
 fn start_metrics(context: &SharedContext) {

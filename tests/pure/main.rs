@@ -1,7 +1,6 @@
-//! Tests without an API server: examples, GitOps health checks, the grant model, allocations, and the tests themselves.
+//! Tests without an API server: examples, GitOps health checks, allocations, and the tests themselves.
 
 mod allocations;
 mod examples;
 mod gitops;
-mod grant_model;
 mod test_files;

@@ -1,4 +1,4 @@
-//! What an error of the Amigo API means for an object: reason, and whether trying again can help.
+//! Maps errors of the Amigo API to failures.
 
 use amigo_api::reasons;
 use amigo_client::{Error, ErrorKind};
@@ -18,7 +18,7 @@ impl From<&Error> for Failure {
 
 fn advice(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::Unavailable | ErrorKind::ServerError | ErrorKind::RateLimited => Some("it is tried again"),
+        ErrorKind::Unavailable | ErrorKind::ServerError | ErrorKind::RateLimited => Some("retrying"),
         _ => kind.advice(),
     }
 }

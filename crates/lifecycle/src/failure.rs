@@ -1,33 +1,33 @@
-//! Why something did not work, and whether to try again.
+//! Failures and their retry classes.
 
 use std::time::Duration;
 
-/// Why something did not work.
+/// A failure, as a condition reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// One of `amigo_api::reasons`.
     pub reason: &'static str,
-    /// What happened, to which object, and what to do.
+    /// What happened to which object, and what to do.
     pub message: String,
-    /// Whether trying again can help.
+    /// Whether a retry can succeed.
     pub class: RetryClass,
-    /// Not before this much time, where the server said so.
+    /// The minimum delay that the server requested, if any.
     pub retry_after: Option<Duration>,
 }
 
-/// Whether trying again can help.
+/// Whether a retry can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryClass {
-    /// Soon, by itself.
+    /// A retry can succeed soon.
     Transient,
-    /// Only when somebody changes something elsewhere; tried again rarely.
+    /// A retry can succeed after a change elsewhere; retries are rare.
     Persistent,
-    /// Never, for this object.
+    /// A retry of this object cannot succeed.
     Permanent,
 }
 
 impl Failure {
-    /// A failure that the operator found itself.
+    /// A failure that the operator detected.
     #[must_use]
     pub fn new(reason: &'static str, class: RetryClass, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), class, retry_after: None }

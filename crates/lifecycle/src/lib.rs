@@ -1,6 +1,8 @@
-//! Pure decisions of the operator: the life of a temporary grant, and the plan for a role.
+//! The operator's decisions as pure functions: the lifecycle of a temporary grant, and the plan for a role.
 //!
-//! Nothing here has a client, a clock or randomness: time and chance are arguments.
+//! This crate has no client, no clock and no randomness: time and random numbers are arguments.
+
+#![warn(missing_docs)]
 
 mod error_mapping;
 mod failure;
@@ -8,3 +10,7 @@ pub mod grant;
 pub mod role;
 
 pub use failure::{Failure, RetryClass};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDocTests;

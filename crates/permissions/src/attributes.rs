@@ -1,6 +1,6 @@
-//! The condition attributes that are known. The API document names none; the guides show these three.
+//! The known condition attributes. The API document lists none; the guides show these three.
 
-/// What values an attribute takes.
+/// The type of an attribute's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValueType {
     /// Text.
@@ -9,23 +9,23 @@ pub enum ValueType {
     Boolean,
 }
 
-/// An attribute of the thing a request is about.
+/// An attribute of the object of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its name in conditions.
+    /// The name of the attribute in conditions.
     pub name: &'static str,
-    /// What values it takes.
+    /// The type of its values.
     pub value_type: ValueType,
-    /// The variable that stands for such a value.
+    /// The variable with the same kind of value.
     pub variable: Option<&'static str>,
-    /// The category of permissions on which it was seen, if not on all.
+    /// The category of permissions that have the attribute; `None` if all have it.
     pub category: Option<&'static str>,
 }
 
-/// The attribute that keeps a permission within one organization.
+/// The attribute that limits a permission to one organization.
 pub const ORGANIZATION: &str = "org_id";
 
-/// Every attribute that a guide shows.
+/// Every attribute that the guides show.
 pub const KNOWN: [Attribute; 3] = [
     Attribute { name: ORGANIZATION, value_type: ValueType::Text, variable: Some("{self_org_id}"), category: None },
     Attribute {

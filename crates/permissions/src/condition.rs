@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Attribute name to the condition it must meet; all must hold, and none means "always".
+/// Conditions by attribute name. All must hold; without conditions a grant always applies.
 pub type Conditions = BTreeMap<String, Condition>;
 
-/// The texts that stand for something of the caller when a permission is checked.
+/// The variables, which a permission check replaces with values of the caller.
 pub const VARIABLES: [&str; 3] = ["{self}", "{self_org_id}", "{self_role_name}"];
 
 /// A value that an attribute is compared with. Values of different types are never equal.
@@ -16,13 +16,13 @@ pub const VARIABLES: [&str; 3] = ["{self}", "{self_org_id}", "{self_role_name}"]
 pub enum Value {
     /// `true` or `false`, as in `conversation_visible_to_admin`.
     Boolean(bool),
-    /// A number; whole floats are held as integers, so `1.0` equals `1`.
+    /// A number; whole floats are stored as integers, so `1.0` equals `1`.
     Number(serde_json::Number),
     /// Text, possibly one of the variables `{self_org_id}`, `{self}`, `{self_role_name}`.
     String(String),
 }
 
-/// One attribute's rule. On the wire and in manifests it is tagged by `type`.
+/// A rule for one attribute. The API and manifests tag it by `type`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", deny_unknown_fields)]
 pub enum Condition {
@@ -55,7 +55,7 @@ impl Condition {
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// The text of a string value.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -64,10 +64,10 @@ impl Value {
         }
     }
 
-    /// A number in the form in which equal numbers compare equal: a whole float becomes an integer.
+    /// A normalized number, so that equal numbers compare equal: a whole float becomes an integer.
     #[must_use]
     pub fn number(number: serde_json::Number) -> Self {
-        // 2^53: up to here every whole float is exact, so the change of form loses nothing.
+        // 2^53: up to here every whole float is an exact integer.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         match number.as_f64() {
             #[expect(clippy::cast_possible_truncation, reason = "bounded by EXACT and whole")]

@@ -1,22 +1,21 @@
 //! One permission check (guide to role-based permissions, "How Permissions Are Checked").
 //!
 //! # Guarantees
-//! A deny whose conditions hold wins over every allow. Temporary grants only add: a temporary deny has no effect.
-//! Values of different types are never equal. The allow path does not allocate.
+//! A Deny whose conditions hold overrides every Allow. Temporary grants only add: a temporary Deny has no effect.
+//! Values of different types are never equal. An allowed check does not allocate.
 //!
 //! # Assumptions
-//! An attribute that the request does not carry fulfils no condition, `NotEquals` included: a rule about something
-//! unknown does not apply. The guide is silent here. For an allow this fails closed; a deny that should hit
-//! requests without the attribute must not name it.
+//! An attribute that the request lacks satisfies no condition, not even `NotEquals`. The guide does not specify this. For
+//! an Allow this fails closed. A Deny that must apply to requests without the attribute must not name the attribute.
 
 use std::collections::BTreeMap;
 
 use super::{Action, Condition, PermissionGrant, Value};
 
-/// What a request is about: attribute name to value, for example `org_id` or `conversation_user_id`.
+/// The attributes of a request by name, for example `org_id` or `conversation_user_id`.
 pub type Attributes = BTreeMap<String, Value>;
 
-/// Who asks; gives the variables `{self}`, `{self_org_id}` and `{self_role_name}` their values.
+/// The caller, which defines the variables `{self}`, `{self_org_id}` and `{self_role_name}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller<'a> {
     /// The value of `{self}`.
@@ -27,7 +26,7 @@ pub struct Caller<'a> {
     pub role_name: &'a str,
 }
 
-/// Where a grant stands in what [`evaluate`] was given.
+/// The index of a grant in the arguments of [`evaluate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantIndex {
     /// Index into the role's grants.
@@ -36,12 +35,12 @@ pub enum GrantIndex {
     Temporary(usize),
 }
 
-/// The outcome of a check, and why.
+/// The result of a check, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Allowed; `by` is the first grant that matched, role before temporary. [`matching`] lists them all.
     Allowed {
-        /// The first allow that matched.
+        /// The first Allow that matched.
         by: GrantIndex,
     },
     /// Denied.
@@ -51,25 +50,25 @@ pub enum Decision {
 /// Why a check denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// This deny matched, and deny wins.
+    /// A Deny matched, which overrides every Allow.
     Deny {
-        /// The first deny that matched.
+        /// The first Deny that matched.
         by: GrantIndex,
     },
-    /// Grants name the permission, but of each at least one condition failed.
+    /// At least one condition failed in every Allow of the permission.
     ConditionsFailed(Vec<FailedCondition>),
-    /// No grant allows the permission under any condition.
+    /// No Allow names the permission.
     NoGrant,
 }
 
-/// The first condition of an allow that did not hold.
+/// The first failed condition of an Allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedCondition {
-    /// The grant that did not match.
+    /// The Allow that did not match.
     pub grant: GrantIndex,
-    /// Which of the grant's conditions failed, in their order.
+    /// The index of the failed condition, in the order of the grant's conditions.
     pub condition: usize,
-    /// Whether the request lacked the attribute altogether.
+    /// Whether the request lacks the attribute.
     pub attribute_absent: bool,
 }
 
@@ -82,7 +81,7 @@ impl Decision {
 }
 
 impl<'a> Caller<'a> {
-    /// The text that `variable` stands for, if it is one.
+    /// The value of `variable`; `None` if it is not a variable.
     #[must_use]
     pub fn variable(self, variable: &str) -> Option<&'a str> {
         match variable {
@@ -93,7 +92,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Whether the attribute's value equals the rule's value, its variable resolved, without any coercion.
+    /// Whether the attribute's value equals the condition's value, with variables resolved and without coercion.
     fn equals(self, attribute: &Value, rule: &Value) -> bool {
         match (attribute, rule) {
             (Value::String(attribute), Value::String(rule)) => {
@@ -103,9 +102,9 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Whether an attribute's value meets a condition.
+    /// Whether an attribute's value satisfies a condition.
     #[must_use]
-    pub fn fulfils(self, attribute: &Value, condition: &Condition) -> bool {
+    pub fn satisfies(self, attribute: &Value, condition: &Condition) -> bool {
         match condition {
             Condition::Equals { value } => self.equals(attribute, value),
             Condition::NotEquals { value } => !self.equals(attribute, value),
@@ -113,17 +112,17 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The first condition that does not hold: which one, and whether the request lacks its attribute.
+    /// The first condition that fails: its index, and whether the request lacks its attribute.
     fn failed(self, grant: &PermissionGrant, attributes: &Attributes) -> Option<(usize, bool)> {
-        grant.conditions.iter().enumerate().find_map(|(place, (name, condition))| match attributes.get(name) {
-            Some(attribute) if self.fulfils(attribute, condition) => None,
-            attribute => Some((place, attribute.is_none())),
+        grant.conditions.iter().enumerate().find_map(|(index, (name, condition))| match attributes.get(name) {
+            Some(attribute) if self.satisfies(attribute, condition) => None,
+            attribute => Some((index, attribute.is_none())),
         })
     }
 }
 
-/// Decides whether `caller`, with a role of the grants `role` and the live grants `temporary`, may do
-/// `permission_name` on what `attributes` describe.
+/// Decides whether `caller`, with the grants of a `role` and live `temporary` grants, has the permission
+/// `permission_name` on an object with these `attributes`.
 #[must_use]
 pub fn evaluate(
     role: &[PermissionGrant],
@@ -152,7 +151,7 @@ pub fn evaluate(
     }
 }
 
-/// Every grant, allow or deny, that names the permission and whose conditions all hold.
+/// Every Allow and Deny grant of the permission whose conditions all hold.
 pub fn matching<'g>(
     role: &'g [PermissionGrant],
     temporary: &'g [&'g PermissionGrant],
@@ -233,25 +232,25 @@ mod tests {
     }
 
     #[test]
-    fn an_unconditional_allow_allows() {
+    fn unconditional_allow_allows() {
         assert_eq!(check(&[allow()], &about("x", true)), Decision::Allowed { by: GrantIndex::Role(0) });
     }
 
     #[test]
-    fn deny_wins_wherever_it_stands() {
+    fn deny_wins_in_any_order() {
         let won = |index| Decision::Denied(Denial::Deny { by: GrantIndex::Role(index) });
         assert_eq!(check(&[deny(), allow()], &Attributes::new()), won(0));
         assert_eq!(check(&[allow(), deny()], &Attributes::new()), won(1));
     }
 
     #[test]
-    fn a_deny_whose_condition_fails_takes_nothing() {
+    fn deny_with_failed_condition_has_no_effect() {
         let role = [allow(), when(deny(), "org_id", equals("evil"))];
         assert!(check(&role, &about("org_id", "acme")).is_allowed());
     }
 
     #[test]
-    fn variables_stand_for_the_caller() {
+    fn variables_equal_the_callers_values() {
         for (variable, value) in [("{self}", "eve"), ("{self_org_id}", "acme"), ("{self_role_name}", "reader")] {
             assert!(check(&[when(allow(), "x", equals(variable))], &about("x", value)).is_allowed());
             assert!(!check(&[when(allow(), "x", not_equals(variable))], &about("x", value)).is_allowed());
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_inside_a_longer_text_is_text() {
+    fn variable_inside_longer_text_is_literal() {
         let role = [when(allow(), "x", equals("u-{self}"))];
         assert!(!check(&role, &about("x", "u-eve")).is_allowed());
         assert!(check(&role, &about("x", "u-{self}")).is_allowed());
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_attribute_fulfils_nothing() {
+    fn absent_attribute_satisfies_no_condition() {
         for condition in [equals("a"), not_equals("a"), Condition::In { values: vec!["a".into()] }] {
             let decision = check(&[when(allow(), "x", condition)], &Attributes::new());
             let failed = FailedCondition { grant: GrantIndex::Role(0), condition: 0, attribute_absent: true };
@@ -282,27 +281,27 @@ mod tests {
     }
 
     #[test]
-    fn in_needs_one_of_its_values() {
+    fn in_requires_one_of_its_values() {
         let role = [when(allow(), "x", Condition::In { values: vec!["a".into(), "{self}".into()] })];
         assert!(check(&role, &about("x", "eve")).is_allowed());
         assert!(!check(&role, &about("x", "b")).is_allowed());
     }
 
     #[test]
-    fn temporary_grants_add_and_never_take() {
-        let (give, take) = (allow(), deny());
+    fn temporary_grants_only_add() {
+        let (allowing, denying) = (allow(), deny());
         let none = Attributes::new();
         let by = GrantIndex::Temporary(0);
-        assert_eq!(evaluate(&[], &[&give], EVE, READ, &none), Decision::Allowed { by });
-        assert!(evaluate(&[allow()], &[&take], EVE, READ, &none).is_allowed());
-        assert!(!evaluate(&[deny()], &[&give], EVE, READ, &none).is_allowed());
+        assert_eq!(evaluate(&[], &[&allowing], EVE, READ, &none), Decision::Allowed { by });
+        assert!(evaluate(&[allow()], &[&denying], EVE, READ, &none).is_allowed());
+        assert!(!evaluate(&[deny()], &[&allowing], EVE, READ, &none).is_allowed());
     }
 
     #[test]
-    fn matching_lists_every_grant_that_holds() {
+    fn matching_lists_every_applicable_grant() {
         let role = [allow(), when(allow(), "x", equals("a")), allow()];
         let none = Attributes::new();
-        let found: Vec<_> = matching(&role, &[], EVE, READ, &none).collect();
-        assert_eq!(found, [GrantIndex::Role(0), GrantIndex::Role(2)]);
+        let matching: Vec<_> = matching(&role, &[], EVE, READ, &none).collect();
+        assert_eq!(matching, [GrantIndex::Role(0), GrantIndex::Role(2)]);
     }
 }

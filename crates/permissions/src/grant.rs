@@ -1,4 +1,4 @@
-//! A permission grant: one line of a role, or the content of a temporary grant.
+//! A permission grant: an entry of a role, or the content of a temporary grant.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::Conditions;
 
-/// Whether a grant gives or takes (guide to role-based permissions, "How Permissions Are Checked").
+/// Whether a grant allows or denies (guide to role-based permissions, "How Permissions Are Checked").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Action {
-    /// The permission is given when the conditions hold.
+    /// Allows the permission if the conditions hold.
     #[default]
     Allow,
-    /// The permission is taken when the conditions hold, whatever else allows it.
+    /// Denies the permission if the conditions hold, even if another grant allows it.
     Deny,
 }
 
-/// One permission under conditions.
+/// One permission with its conditions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PermissionGrant {
-    /// Whether the grant gives or takes.
+    /// Whether the grant allows or denies.
     pub action: Action,
     /// `Category:Action`, for example `Conversation:GetMessage`.
     pub permission_name: String,
@@ -28,12 +28,12 @@ pub struct PermissionGrant {
     pub conditions: Conditions,
 }
 
-/// A grant of a role, with the text beside it.
+/// A grant of a role, with its description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribedGrant {
-    /// What is granted.
+    /// The grant.
     pub grant: PermissionGrant,
-    /// Why it is there.
+    /// The purpose of the grant.
     pub description: Option<String>,
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use crate::Condition;
 
     #[test]
-    fn a_grant_reads_as_a_sentence() {
+    fn grant_displays_action_and_conditions() {
         let conditions = [
             ("conversation_visible_to_admin".to_owned(), Condition::Equals { value: true.into() }),
             ("org_id".to_owned(), Condition::In { values: vec!["a".into(), "b".into()] }),

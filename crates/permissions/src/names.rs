@@ -1,4 +1,4 @@
-//! The permission names that are known. No endpoint lists them, so an unknown name is a warning, never an error.
+//! The known permission names. No endpoint lists them, so an unknown name is a warning and not an error.
 
 /// Every permission name that appeared in a published API document, sorted.
 pub const KNOWN: [&str; 80] = [
@@ -95,17 +95,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_sorted_without_duplicates() {
+    fn known_names_are_sorted_and_unique() {
         assert!(KNOWN.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]
-    fn every_name_has_a_category_and_an_action() {
+    fn known_names_have_category_and_action() {
         assert!(KNOWN.iter().all(|name| name.split(':').filter(|part| !part.is_empty()).count() == 2));
     }
 
     #[test]
-    fn a_dotted_name_is_not_known() {
+    fn dotted_names_are_unknown() {
         assert!(is_known("Conversation:GetMessage"));
         assert!(!is_known("Conversation.GetMessage"));
         assert!(!is_known("Conversation:GetConversations"));

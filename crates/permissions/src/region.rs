@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attributes, Condition, Conditions, PermissionGrant, Value};
 
-/// The steps that are left: what is asked of regions can grow beyond all bounds.
+/// The steps that are left. Operations on regions can grow exponentially, so each one takes steps.
 pub(super) struct Steps(usize);
 
 impl Steps {
@@ -19,48 +19,48 @@ impl Steps {
     }
 }
 
-/// How conditions can say where an attribute lies.
+/// How conditions can express a slot.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Wording {
+pub(super) enum Expression {
     /// No condition is needed.
     Free,
-    /// Grants with one of these each, together.
+    /// One grant for each of these conditions, together.
     Conditions(Vec<Condition>),
-    /// It may be absent, but not have every value: no condition says that.
+    /// The attribute may be absent, but must not have every value: no condition expresses that.
     AbsentOr,
-    /// It differs from several values: a condition excludes only one.
+    /// The attribute differs from several values: a condition excludes only one.
     Excludes,
 }
 
-impl Wording {
+impl Expression {
     fn as_written(condition: &Condition) -> Self {
         Self::Conditions(vec![condition.clone()])
     }
 }
 
-/// The values an attribute may take. Infinitely many exist, so "all but some" is never empty.
+/// A set of attribute values. Infinitely many exist, so `AllBut` is never empty.
 #[derive(Clone, Debug, PartialEq)]
 enum Values<'a> {
     Only(Vec<&'a Value>),
     AllBut(Vec<&'a Value>),
 }
 
-/// What one attribute may be: absent or not, and which values.
+/// The possible states of one attribute: whether it may be absent, and its values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Slot<'a> {
     absent: bool,
     values: Values<'a>,
 }
 
-/// All requests whose attributes lie in their slots; an attribute without a slot may be anything.
+/// All requests whose attributes are in their slots. An attribute without a slot is unconstrained.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Region<'a> {
     slots: BTreeMap<&'a str, Slot<'a>>,
 }
 
 impl<'a> Slot<'a> {
-    /// Where the attribute lies when the condition holds.
-    fn of(condition: &'a Condition, resolve: impl Fn(&'a Value) -> &'a Value) -> Self {
+    /// The slot in which the condition holds.
+    fn from_condition(condition: &'a Condition, resolve: impl Fn(&'a Value) -> &'a Value) -> Self {
         let values = match condition {
             Condition::Equals { value } => Values::Only(vec![resolve(value)]),
             Condition::NotEquals { value } => Values::AllBut(vec![resolve(value)]),
@@ -86,19 +86,19 @@ impl<'a> Slot<'a> {
         Self { absent: self.absent || other.absent, values: neither.complement() }
     }
 
-    /// How to say this; `some` is any value, for "present".
-    fn wording(&self, some: Option<&Value>) -> Wording {
+    /// The conditions for this slot; `some` is any value, to express "present".
+    fn expression(&self, some: Option<&Value>) -> Expression {
         match (self.absent, &self.values) {
-            (true, Values::AllBut(excluded)) if excluded.is_empty() => Wording::Free,
-            (true, _) => Wording::AbsentOr,
-            (false, Values::Only(values)) => Wording::Conditions(vec![one_of(values)]),
+            (true, Values::AllBut(excluded)) if excluded.is_empty() => Expression::Free,
+            (true, _) => Expression::AbsentOr,
+            (false, Values::Only(values)) => Expression::Conditions(vec![one_of(values)]),
             (false, Values::AllBut(excluded)) => match (excluded.as_slice(), some) {
-                ([value], _) => Wording::Conditions(vec![Condition::NotEquals { value: (*value).clone() }]),
-                ([], Some(some)) => Wording::Conditions(vec![
+                ([value], _) => Expression::Conditions(vec![Condition::NotEquals { value: (*value).clone() }]),
+                ([], Some(some)) => Expression::Conditions(vec![
                     Condition::Equals { value: some.clone() },
                     Condition::NotEquals { value: some.clone() },
                 ]),
-                _ => Wording::Excludes,
+                _ => Expression::Excludes,
             },
         }
     }
@@ -131,7 +131,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Some value of the set; for "all but" a text that is none of the excluded ones.
+    /// A value of the set; for `AllBut` a text that is not excluded.
     fn sample(&self) -> Option<Value> {
         match self {
             Self::Only(values) => values.first().map(|value| (*value).clone()),
@@ -161,13 +161,14 @@ fn one_of(values: &[&Value]) -> Condition {
 }
 
 impl<'a> Region<'a> {
-    /// Where the grant's conditions hold, its values resolved.
-    pub(super) fn of(grant: &'a PermissionGrant, resolve: impl Fn(&'a Value) -> &'a Value) -> Self {
-        let slots = grant.conditions.iter().map(|(name, condition)| (name.as_str(), Slot::of(condition, &resolve)));
+    /// The region in which the grant's conditions hold, with resolved values.
+    pub(super) fn from_grant(grant: &'a PermissionGrant, resolve: impl Fn(&'a Value) -> &'a Value) -> Self {
+        let slots =
+            grant.conditions.iter().map(|(name, condition)| (name.as_str(), Slot::from_condition(condition, &resolve)));
         Self { slots: slots.collect() }
     }
 
-    /// The same region, in which `attribute` also lies in `slot`.
+    /// The same region, with `attribute` also in `slot`.
     fn with(mut self, attribute: &'a str, slot: &Slot<'a>) -> Self {
         let slot = self.slots.get(attribute).map_or_else(|| slot.clone(), |present| present.and(slot));
         self.slots.insert(attribute, slot);
@@ -207,7 +208,7 @@ impl<'a> Region<'a> {
         self.minus(other).is_empty()
     }
 
-    /// The largest regions within this one that have nothing of `hole`; they may overlap.
+    /// The largest regions within this one that do not intersect `hole`; they may overlap.
     pub(super) fn around(&self, hole: &Self) -> Vec<Self> {
         if self.and(hole).is_empty() {
             return vec![self.clone()];
@@ -219,7 +220,7 @@ impl<'a> Region<'a> {
         hole.slots.iter().filter_map(cut).collect()
     }
 
-    /// The regions within both together that reach over from one to the other, each along one attribute.
+    /// The regions within the union of both that extend from one into the other, each along one attribute.
     pub(super) fn bridges(&self, other: &Self) -> Vec<Self> {
         let common = self.and(other);
         let attributes: BTreeSet<&str> = self.slots.keys().chain(other.slots.keys()).copied().collect();
@@ -227,32 +228,33 @@ impl<'a> Region<'a> {
         attributes.into_iter().map(bridge).filter(|region| !region.is_empty()).collect()
     }
 
-    /// The sets of conditions that together say this region, in the words of `original` where these still hold; or
-    /// the attribute on which there is no way to say it.
+    /// The sets of conditions that together express this region, with the conditions of `original` where possible; or
+    /// the attribute that no condition can express.
     pub(super) fn conditions(
         &self,
         original: &'a Conditions,
         some: impl Fn(&str) -> Option<&'a Value>,
-    ) -> Result<Vec<Conditions>, (&'a str, Wording)> {
-        let mut ways = vec![Conditions::new()];
+    ) -> Result<Vec<Conditions>, (&'a str, Expression)> {
+        let mut sets = vec![Conditions::new()];
         for (attribute, slot) in &self.slots {
-            let kept = original.get(*attribute).filter(|condition| Slot::of(condition, |value| value) == *slot);
-            let choices = match kept.map_or_else(|| slot.wording(some(attribute)), Wording::as_written) {
-                Wording::Free => continue,
-                Wording::Conditions(choices) => choices,
-                unsayable => return Err((attribute, unsayable)),
+            let kept =
+                original.get(*attribute).filter(|condition| Slot::from_condition(condition, |value| value) == *slot);
+            let choices = match kept.map_or_else(|| slot.expression(some(attribute)), Expression::as_written) {
+                Expression::Free => continue,
+                Expression::Conditions(choices) => choices,
+                inexpressible => return Err((attribute, inexpressible)),
             };
-            let with = |way: &Conditions, choice: &Condition| {
-                let mut way = way.clone();
-                way.insert((*attribute).to_owned(), choice.clone());
-                way
+            let with = |set: &Conditions, choice: &Condition| {
+                let mut set = set.clone();
+                set.insert((*attribute).to_owned(), choice.clone());
+                set
             };
-            ways = ways.iter().flat_map(|way| choices.iter().map(move |choice| with(way, choice))).collect();
+            sets = sets.iter().flat_map(|set| choices.iter().map(move |choice| with(set, choice))).collect();
         }
-        Ok(ways)
+        Ok(sets)
     }
 
-    /// How many steps to look at it is.
+    /// How many steps an operation on it takes.
     pub(super) fn size(&self) -> usize {
         1 + self.slots.len()
     }
@@ -279,7 +281,7 @@ impl<'a> Region<'a> {
     }
 }
 
-/// What is left of the regions outside of all holes, as disjoint regions; `None` if the steps run out.
+/// The regions without all holes, as disjoint regions; `None` if the steps run out.
 pub(super) fn subtract<'a>(
     regions: Vec<Region<'a>>,
     holes: &[Region<'a>],
@@ -293,8 +295,7 @@ pub(super) fn subtract<'a>(
     Some(left)
 }
 
-/// What is left of a region outside of all holes, as the largest regions, which may overlap; `None` if the steps run
-/// out.
+/// A region without all holes, as its largest regions, which may overlap; `None` if the steps run out.
 pub(super) fn subtract_overlapping<'a>(
     region: Region<'a>,
     holes: &[Region<'a>],

@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::Condition;
 
-/// The schema is written by hand: a structural schema has no type for "string, number or boolean". Which
-/// member goes with which `type` is added by `the kinds' own export`, since CEL cannot see members without a type.
+/// The schema is written by hand, because a structural schema has no type for "string, number or boolean". The CRD export
+/// adds which member goes with which `type`, because CEL cannot read members without a type.
 impl JsonSchema for Condition {
     fn schema_name() -> Cow<'static, str> {
         "Condition".into()
@@ -23,7 +23,7 @@ impl JsonSchema for Condition {
                 "description": description,
                 "x-kubernetes-preserve-unknown-fields": true,
                 "maxLength": 256,
-                // No object and no list satisfies these.
+                // No object and no list matches these limits.
                 "minProperties": 1, "maxProperties": 0, "minItems": 1, "maxItems": 0,
             })
         };

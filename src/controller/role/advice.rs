@@ -49,13 +49,13 @@ fn message(mut findings: Vec<Finding>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use amigo_permissions::lint::{Code, Member, Place};
+    use amigo_permissions::lint::{Code, Location, Member};
 
     use super::*;
 
     fn finding(code: Code, index: usize) -> Finding {
-        let place = Place::Grant { index, member: Member::Whole };
-        Finding { code, place, message: "this".to_owned(), advice: "do that".to_owned() }
+        let location = Location::Grant { index, member: Member::Whole };
+        Finding { code, location, message: "this".to_owned(), advice: "do that".to_owned() }
     }
 
     #[test]

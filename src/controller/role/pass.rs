@@ -8,10 +8,7 @@ use amigo_api::{
     reasons::{self, condition},
 };
 use amigo_client::{Client, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
-use amigo_lifecycle::role::{
-    self, Wanted,
-    plan::{self, Desired, Plan, plan},
-};
+use amigo_lifecycle::role::{self, DesiredRole, Plan, PlanInput, plan};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
@@ -73,7 +70,7 @@ impl<'a> Pass<'a> {
         }
         match decided {
             Ok((desired, plan, observed)) => {
-                let sends = matches!(plan, Plan::Create(_) | Plan::Change { .. });
+                let sends = matches!(plan, Plan::Create(_) | Plan::Update { .. });
                 let change = format!("role {name} {}", desired.digest());
                 // A refusal stands for a while: whatever else wakes the object must make neither call nor mark.
                 if let Some(refusal) = connection.observed.refusal(&change, self.context.clock.boot()).filter(|_| sends)
@@ -97,7 +94,7 @@ impl<'a> Pass<'a> {
         (name, status): (&'d str, &'d RoleStatus),
         (connection, client): (&Connection, &Client),
         age: Duration,
-    ) -> Result<(Desired<'d>, Plan, Option<String>), Failure>
+    ) -> Result<(PlanInput<'d>, Plan, Option<String>), Failure>
     where
         'a: 'd,
     {
@@ -109,18 +106,24 @@ impl<'a> Pass<'a> {
         Ok((desired, plan, observed.map(|role| role.id.clone())))
     }
 
-    fn desired<'d>(&self, name: &'d str, status: &'d RoleStatus, connection: &Connection, roles: &Roles) -> Desired<'d>
+    fn desired<'d>(
+        &self,
+        name: &'d str,
+        status: &'d RoleStatus,
+        connection: &Connection,
+        roles: &Roles,
+    ) -> PlanInput<'d>
     where
         'a: 'd,
     {
         let spec = &self.role.spec;
         let model = roles.model(connection.spec.permission_model);
-        Desired {
+        PlanInput {
             name,
             spec,
             model,
-            wanted: role::wanted(spec, model),
-            deny_shown: roles.detected == amigo_client::PermissionModel::AllowDeny,
+            desired: DesiredRole::from_spec(spec, model),
+            deny_observed: roles.detected == amigo_client::PermissionModel::AllowDeny,
             drift_policy: spec.drift_policy.unwrap_or_else(|| connection.drift_policy()),
             status,
             suspended: spec.suspend || connection.spec.suspend,
@@ -129,7 +132,7 @@ impl<'a> Pass<'a> {
 
     async fn carry_out(
         &mut self,
-        desired: &Desired<'_>,
+        desired: &PlanInput<'_>,
         plan: Plan,
         observed: Option<String>,
         (connection, client): (&Connection, &Client),
@@ -145,13 +148,13 @@ impl<'a> Pass<'a> {
                     format!("role {} was at Amigo as the spec says, and is managed from here on", desired.name);
                 Ok((reasons::ADOPTED, message))
             }
-            Plan::Leave(failure) => {
+            Plan::Skip(failure) => {
                 if desired.is_managed() && observed.is_some() {
                     self.status.role_id = observed;
                 }
                 Err(failure)
             }
-            Plan::Empty => Err(self.empty(desired, (connection, client)).await),
+            Plan::RemoveGrants => Err(self.empty(desired, (connection, client)).await),
             Plan::Create(new) => {
                 self.write_ahead(true, deny).await?;
                 let answer = client.create_role(&new).await;
@@ -164,7 +167,7 @@ impl<'a> Pass<'a> {
                 }
                 self.applied(answer, desired, "created", (connection, client)).await
             }
-            Plan::Change { change, differs } => {
+            Plan::Update { change, fields: differs } => {
                 // What is taken over is this object's to empty, even if the answer is lost.
                 if !desired.is_managed() {
                     self.status.role_id = observed;
@@ -182,7 +185,7 @@ impl<'a> Pass<'a> {
         if (creating && !self.status.creating) || deny.is_some() || is_taken_over {
             self.status.creating = creating;
             if deny.is_some() {
-                self.status.denied_digests.extend(role::as_written(&self.role.spec).denied_digests());
+                self.status.denied_digests.extend(DesiredRole::uncompiled(&self.role.spec).denied_digests());
                 self.status.denied_digests.sort();
                 self.status.denied_digests.dedup();
                 // Four specs of Denies without one answer: the status must be written all the same.
@@ -195,7 +198,7 @@ impl<'a> Pass<'a> {
     }
 
     /// What was written ahead was not sent for certain.
-    fn unsent(&mut self, desired: &Desired<'_>) {
+    fn unsent(&mut self, desired: &PlanInput<'_>) {
         self.status.role_id.clone_from(&desired.status.role_id);
         self.status.deny.clone_from(&desired.status.deny);
         self.status.denied_digests.clone_from(&desired.status.denied_digests);
@@ -204,7 +207,7 @@ impl<'a> Pass<'a> {
     async fn applied(
         &mut self,
         answer: Result<String, Error>,
-        desired: &Desired<'_>,
+        desired: &PlanInput<'_>,
         what: &str,
         (connection, client): (&Connection, &Client),
     ) -> Came {
@@ -228,7 +231,7 @@ impl<'a> Pass<'a> {
         if self.status.deny.is_some() {
             self.verify(desired, &id, (connection, client)).await?;
         } else {
-            connection.role_cache.put(plan::after(desired, id.clone())).await;
+            connection.role_cache.put(role::role_after(desired, id.clone())).await;
         }
         self.settle(desired, id);
         Ok((reasons::APPLIED, message))
@@ -237,7 +240,7 @@ impl<'a> Pass<'a> {
     /// Makes sure that a Deny that was sent is a Deny at Amigo.
     async fn verify(
         &mut self,
-        desired: &Desired<'_>,
+        desired: &PlanInput<'_>,
         id: &str,
         (connection, client): (&Connection, &Client),
     ) -> Result<(), Failure> {
@@ -255,23 +258,24 @@ impl<'a> Pass<'a> {
         };
         if let RemoteGrants::Raw { reason, .. } = &there.grants {
             // Neither a Deny nor an Allow: the record stays until it can be read.
-            return Err(plan::unreadable(desired.name, reason));
+            return Err(role::unreadable(desired.name, reason));
         }
-        let dropped = Desired::has_dropped(&role::as_written(desired.spec).denied_digests(), there);
+        let dropped = PlanInput::has_dropped(&DesiredRole::uncompiled(desired.spec).denied_digests(), there);
         if dropped { Err(self.empty(desired, (connection, client)).await) } else { Ok(()) }
     }
 
     /// Takes away what a Deny that became an Allow gives.
-    async fn empty(&mut self, desired: &Desired<'_>, (connection, client): (&Connection, &Client)) -> Failure {
-        self.status.deny = Some(DenyRecord { digest: desired.written_digest(), dropped: true });
+    async fn empty(&mut self, desired: &PlanInput<'_>, (connection, client): (&Connection, &Client)) -> Failure {
+        self.status.deny = Some(DenyRecord { digest: desired.uncompiled_digest(), dropped: true });
         let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
         match client.modify_role(desired.name, &change).await {
             Ok(id) => {
                 self.status.role_id = Some(id.clone());
                 self.status.denied_digests.clear();
-                let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..plan::after(desired, id) };
+                let emptied =
+                    RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..role::role_after(desired, id) };
                 connection.role_cache.put(emptied).await;
-                plan::deny_dropped(desired.name)
+                role::deny_dropped(desired.name)
             }
             Err(error) => {
                 connection.role_cache.forget().await;
@@ -303,13 +307,13 @@ impl<'a> Pass<'a> {
     }
 
     /// The role at Amigo is as the spec says.
-    fn settle(&mut self, desired: &Desired<'_>, id: String) {
+    fn settle(&mut self, desired: &PlanInput<'_>, id: String) {
         self.status.role_id = Some(id);
         self.status.applied_digest = Some(desired.digest());
-        self.compiled_away = desired.wanted.as_ref().map_or(0, |wanted| wanted.compiled_away);
+        self.compiled_away = desired.desired.as_ref().map_or(0, |role| role.compiled_away);
         self.status.creating = false;
         self.status.deny = None;
-        self.status.denied_digests = desired.wanted.as_ref().map_or_else(|_| Vec::new(), Wanted::denied_digests);
+        self.status.denied_digests = desired.desired.as_ref().map_or_else(|_| Vec::new(), DesiredRole::denied_digests);
     }
 
     /// Writes the status if it says anything new, and tells of what changed.
@@ -381,7 +385,7 @@ fn ready(name: &str, compiled_away: usize) -> String {
         count => format!("{count} Deny grants were"),
     };
     format!(
-        "{as_wanted}; {count} compiled away, since this organization's API knows only Allow: temporary grants are not \
+        "{as_wanted}; {count} compiled away, since this organization's API supports only Allow: temporary grants are not \
          barred by them"
     )
 }

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use amigo_api::{TemporaryPermissionGrant, reasons};
 use amigo_client::{Client, Error, GrantFilter, NewGrant, RemoteGrant, Reservation};
-use amigo_lifecycle::grant::assumptions::{committed_late, went_back};
+use amigo_lifecycle::grant::assumptions::{committed_late, is_stale_read};
 use amigo_lifecycle::grant::{
-    Found, Fresh, Input, Post, PostOutcome, ReadFailed, Resolved, UID, WriteOutcome, condensed,
+    Fresh, Input, ListedGrant, Post, PostOutcome, ReadFailed, Resolved, UID, WriteOutcome, compact_uid,
 };
 use amigo_lifecycle::{Failure, RetryClass};
 use amigo_permissions::{Condition, Conditions};
@@ -78,7 +78,7 @@ impl Pass<'_> {
         };
         let within = self.context.settings.call_deadline + LONGEST_QUEUE;
         let answer = tokio::time::timeout(within, permit).await;
-        answer.unwrap_or_else(|_| Err(put_off("waits for its turn under Amigo's rate limit")))
+        answer.unwrap_or_else(|_| Err(put_off("waiting for Amigo's rate limit")))
     }
 
     fn link_uid(&self) -> &str {
@@ -155,7 +155,7 @@ impl Pass<'_> {
         let api = self.context.api_of(&self.object);
         match api.get_opt(&self.object.name_any()).await {
             Ok(Some(object)) if object.uid() == self.object.uid() => {
-                if went_back(&self.object, &object) {
+                if is_stale_read(&self.object, &object) {
                     self.complain_of(Assumption::StaleRead, "a read shows an older version than was seen before");
                 }
                 self.object = object;
@@ -243,8 +243,8 @@ impl Pass<'_> {
     }
 
     /// All records that carry the object's uid.
-    pub async fn look_up(&self) -> Result<Vec<Found>, Failure> {
-        let uid = condensed(&self.object.uid().unwrap_or_default());
+    pub async fn look_up(&self) -> Result<Vec<ListedGrant>, Failure> {
+        let uid = compact_uid(&self.object.uid().unwrap_or_default());
         let filter = GrantFilter { tags: vec![(UID.to_owned(), uid)], ..GrantFilter::default() };
         let client = self.client()?;
         let listing = async { client.grants(&filter).await.map_err(|error| Failure::from(&error)) };
@@ -253,7 +253,7 @@ impl Pass<'_> {
         if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
             self.complain_of(Assumption::LateCommit, "Amigo made a record later than assumed");
         }
-        Ok(grants.into_iter().map(found).collect())
+        Ok(grants.into_iter().map(listed_grant).collect())
     }
 
     fn complain_of(&self, assumption: Assumption, what: &str) {
@@ -310,17 +310,17 @@ fn classify(error: &Error, asked: &str) -> PostOutcome {
     if error.never_sent() {
         PostOutcome::NotSent(failure)
     } else if error.refused() {
-        PostOutcome::Refused(failure)
+        PostOutcome::Rejected(failure)
     } else {
         // Whatever the error is otherwise, it may have come after the grant was made: time will tell.
-        PostOutcome::Ambiguous(Failure { class: RetryClass::Transient, ..failure })
+        PostOutcome::Unknown(Failure { class: RetryClass::Transient, ..failure })
     }
 }
 
-fn found(grant: RemoteGrant) -> Found {
+fn listed_grant(grant: RemoteGrant) -> ListedGrant {
     let tags: BTreeMap<String, String> =
         grant.tags.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect();
-    Found {
+    ListedGrant {
         id: grant.id,
         user_id: grant.user_id,
         permission_name: grant.permission_name,

@@ -141,7 +141,7 @@ async fn run(object: &TemporaryPermissionGrant, context: &Context, local_state: 
             status.observe(record);
             *status
         }
-        None => Status::seen(record),
+        None => Status::from_record(record),
     };
     let spec = spec::build(object, connection.as_deref(), context);
     let namespace = object.namespace().unwrap_or_default();
@@ -213,7 +213,7 @@ async fn perform(pass: &mut Pass<'_>, status: &Status, effect: Effect) -> Perfor
         Effect::Lookup => match pass.context.stop.run_until_cancelled(pass.look_up()).await {
             Some(found) => {
                 pass.mind_credentials(found.as_ref().err());
-                Performed::Input(Input::Found(found))
+                Performed::Input(Input::LookedUp(found))
             }
             None => Performed::Stopped,
         },
@@ -240,7 +240,7 @@ fn rest(pass: Pass<'_>, status: Status, until: Option<Timestamp>, local_state: &
         (_, None) => Outcome::Waiting,
     };
     entry.version = version(&object);
-    if !status.waits_for_its_turn() {
+    if !status.is_queued() {
         entry.reservations.clear();
     }
     // A settled object is in the cache already: ten thousand of them must not be kept twice.

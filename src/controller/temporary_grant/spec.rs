@@ -1,7 +1,7 @@
 //! From a grant's object and its Organization to what the protocol works on.
 
 use amigo_api::{TemporaryPermissionGrant, console, duration, reasons};
-use amigo_lifecycle::grant::{Origin, Request, Spec, condensed};
+use amigo_lifecycle::grant::{Origin, Request, Spec, compact_uid};
 use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
@@ -14,7 +14,7 @@ use crate::controller::{
 const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
 const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Builds the protocol's view of an object. Whatever stands in the way becomes its obstacle; what is live goes
+/// Builds the protocol's view of an object. Whatever stands in the way becomes its blocker; what is live goes
 /// on to its end all the same.
 pub fn build(object: &TemporaryPermissionGrant, connection: Option<&Connection>, context: &Context) -> Spec {
     let spec = &object.spec;
@@ -42,7 +42,7 @@ pub fn build(object: &TemporaryPermissionGrant, connection: Option<&Connection>,
     Spec {
         origin: Origin {
             cluster: context.cluster.clone(),
-            uid: condensed(&object.uid().unwrap_or_default()),
+            uid: compact_uid(&object.uid().unwrap_or_default()),
             namespace,
             name: object.name_any(),
         },
@@ -66,7 +66,7 @@ pub fn build(object: &TemporaryPermissionGrant, connection: Option<&Connection>,
             .duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
             .unwrap_or(SignedDuration::ZERO),
         being_deleted: object.metadata.deletion_timestamp.is_some(),
-        obstacle: problems.worst(),
+        blocker: problems.worst(),
         timing: context.settings.timing(),
     }
 }
@@ -135,7 +135,7 @@ fn within_bounds(asked: SignedDuration) -> Option<Failure> {
 }
 
 fn request(object: &TemporaryPermissionGrant, problems: &mut Problems) -> Request {
-    Request::of(&object.spec).unwrap_or_else(|| {
+    Request::from_spec(&object.spec).unwrap_or_else(|| {
         let message = "set exactly one of conversation and permissions";
         problems.note(Some(Failure::new(reasons::INVALID_SPEC, RetryClass::Permanent, message)));
         Request::Permissions(Vec::new())

@@ -5,7 +5,7 @@ use amigo_api::{
     conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
-use amigo_lifecycle::grant::given_up;
+use amigo_lifecycle::grant::final_reason;
 use jiff::Timestamp;
 
 use crate::controller::context::Announcement;
@@ -57,7 +57,7 @@ pub fn gave_up(
     before: &TemporaryPermissionGrantStatus,
     after: &TemporaryPermissionGrantStatus,
 ) -> Option<&'static str> {
-    given_up(after).filter(|_| given_up(before).is_none())
+    final_reason(after).filter(|_| final_reason(before).is_none())
 }
 
 fn ready(status: &TemporaryPermissionGrantStatus) -> Option<(&str, &'static str, &str)> {
@@ -83,7 +83,7 @@ mod tests {
         };
         say(condition::READY, ConditionStatus::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
         if let Some(reason) = given_up {
-            say(condition::STALLED, ConditionStatus::True, reason, "not issued by its activation deadline");
+            say(condition::STALLED, ConditionStatus::True, reason, "not issued before the activation deadline");
         }
         status
     }
@@ -94,7 +94,7 @@ mod tests {
         let told = between(&before, &after);
         assert_eq!(told.len(), 1);
         assert_eq!((told[0].reason, told[0].warning), (reasons::ACTIVATION_DEADLINE_EXCEEDED, true));
-        assert_eq!(told[0].message, "not issued by its activation deadline");
+        assert_eq!(told[0].message, "not issued before the activation deadline");
         assert!(between(&after, &after).is_empty());
     }
 

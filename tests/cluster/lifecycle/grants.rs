@@ -38,7 +38,10 @@ async fn a_minute_later_access_and_object_are_gone() {
     assert!(kept.contains("access ended at"), "{kept}");
     assert_eq!(env.member("tpg", "kept", "/status/phase").await, "Expired");
     let never = env.until_reason("tpg", "never", "Ready", "ActivationDeadlineExceeded").await;
-    assert!(never.contains("not issued by its activation deadline") && never.contains("nobody@example.com"), "{never}");
+    assert!(
+        never.contains("not issued before the activation deadline") && never.contains("nobody@example.com"),
+        "{never}"
+    );
     assert_eq!(env.member("tpg", "never", "/status/phase").await, "Failed");
     env.until("nothing is live at Amigo", || env.sandbox().live_grants("acme").is_empty().then_some(())).await;
     assert!(env.audit("brief").await.iter().any(|line| line["event"] == "Expired"), "the end is audited");
@@ -161,7 +164,7 @@ async fn terminating_request_is_not_issued() {
     env.patch("tpg", "held", json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
     env.delete("tpg", "held").await;
     let why = env.until_reason("tpg", "held", "Ready", "Terminating").await;
-    assert_eq!(why, "the object is being deleted, and nothing more is issued");
+    assert_eq!(why, "the object is being deleted; nothing more will be issued");
     // The quorum read rests on this: a plan made before the deletion is one for another generation.
     assert_eq!(env.member("tpg", "held", "/metadata/generation").await, 2);
     env.sandbox().clear_faults();

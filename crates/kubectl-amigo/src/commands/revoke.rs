@@ -64,8 +64,8 @@ pub async fn run(args: RevokeArgs, session: &mut Session) -> Result<Exit, Failur
     let document = json!({
         "name": name,
         "namespace": kubernetes.namespace,
-        "access": remaining_access.word(),
-        "accessUntil": remaining_access.over_at(),
+        "access": remaining_access.as_str(),
+        "accessUntil": remaining_access.ends_at(),
     });
     // In the words of `kubectl delete`.
     let text = |_: &_| format!("temporarypermissiongrant.{GROUP} \"{name}\" deleted\n");
@@ -79,7 +79,7 @@ async fn delete(kubernetes: &Kubernetes, name: &str, session: &Session) -> Resul
     let api: Api<TemporaryPermissionGrant> = kubernetes.api();
     for _ in 0..ATTEMPTS {
         let object = request(kubernetes, name).await?;
-        let remaining_access = RemainingAccess::of(&object, session.clock.now());
+        let remaining_access = RemainingAccess::from_object(&object, session.clock.now());
         let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match api.delete(name, &parameters).await {
@@ -101,7 +101,7 @@ async fn until_ended(
     session: &mut Session,
 ) -> Result<Exit, Failure> {
     let began = session.clock.boot();
-    let Some(end) = remaining_access.over_at() else {
+    let Some(end) = remaining_access.ends_at() else {
         return match remaining_access {
             RemainingAccess::Unknown { .. } => Err(Failure::failed("cannot wait: the end of the access is unknown")),
             _ => Ok(Exit::Granted),

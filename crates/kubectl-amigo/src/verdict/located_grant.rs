@@ -90,7 +90,7 @@ impl LoadedObject<TemporaryPermissionGrant> {
     /// name it.
     pub fn grants(&self, org_id: &str, owner: Option<&str>) -> Result<Vec<LocatedGrant>, UnresolvedGrant> {
         let object = self.object();
-        let request = Request::of(&object.spec).ok_or(UnresolvedGrant::InvalidSpec)?;
+        let request = Request::from_spec(&object.spec).ok_or(UnresolvedGrant::InvalidSpec)?;
         let in_spec = object.spec.conversation.as_ref().and_then(|conversation| conversation.owner_user_id.as_deref());
         let in_status = object.status.as_ref().and_then(|status| status.conversation_owner_user_id.as_deref());
         let owner = owner.or(in_spec).or(in_status);

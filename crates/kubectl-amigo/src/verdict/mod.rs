@@ -99,7 +99,7 @@ impl PermissionCheck<'_> {
                 condition: condition.clone(),
                 variables: variables.filter_map(|text| self.caller.variable(text)).map(str::to_owned).collect(),
                 value: value.cloned(),
-                met: value.is_some_and(|value| self.caller.fulfils(value, condition)),
+                met: value.is_some_and(|value| self.caller.satisfies(value, condition)),
             }
         };
         grant.conditions.iter().map(result).collect()

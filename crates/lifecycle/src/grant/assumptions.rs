@@ -1,4 +1,4 @@
-//! What the grant protocol takes for granted, held against what this process sees. Pure.
+//! Checks of the protocol's assumptions against what this process observes.
 
 use amigo_api::{TemporaryPermissionGrant, TemporaryPermissionGrantStatus};
 use amigo_client::RemoteGrant;
@@ -7,8 +7,8 @@ use kube::ResourceExt as _;
 
 use crate::grant::Timing;
 
-/// A1: whether Amigo made a record when its request could not take effect any more, by the date that Amigo gives it.
-/// Where nothing tells when the record's attempt began, the answer is no.
+/// A1: whether Amigo created a record after its request could no longer take effect, by the record's creation time.
+/// Returns `false` if the start of the record's attempt is unknown.
 #[must_use]
 pub fn committed_late(status: &TemporaryPermissionGrantStatus, grant: &RemoteGrant, timing: &Timing) -> bool {
     let latest = latest_commit(status, grant, timing);
@@ -20,21 +20,22 @@ fn latest_commit(status: &TemporaryPermissionGrantStatus, grant: &RemoteGrant, t
     let issued = status.grants.iter().find(|issued| issued.id == grant.id);
     let (since, within) = match (&status.intent, issued) {
         (Some(intent), _) if intent.nonce == grant.tag("nonce") => (intent.opened_at, timing.margin()),
-        // An attempt is opened only when all before it have taken effect or never will.
+        // An attempt starts only when all earlier ones have taken effect or never will.
         (Some(intent), _) if attempt < intent.attempt => (intent.opened_at, SignedDuration::ZERO),
         (_, Some(issued)) => (issued.issued_at, timing.margin()),
         _ if attempt == 1 => (status.activated_at?, timing.margin()),
         _ => return None,
     };
-    // The server's clock may be ahead by as much as the protocol allows it.
+    // The server's clock may be ahead by one tick.
     let skew = SignedDuration::try_from(timing.tick).unwrap_or(SignedDuration::MAX);
     since.checked_add(within).and_then(|latest| latest.checked_add(skew)).ok()
 }
 
-/// A3: whether a read from the store itself shows an older version than this process has already seen of the object.
-/// Fewer attempts under a newer version are no sign of it: whoever may write a status can do that.
+/// A3: whether a read from the store returned an older version of the object than this process has already seen.
+///
+/// Fewer attempts in a newer version do not count: any client with access to the status can write that.
 #[must_use]
-pub fn went_back(seen: &TemporaryPermissionGrant, read: &TemporaryPermissionGrant) -> bool {
+pub fn is_stale_read(seen: &TemporaryPermissionGrant, read: &TemporaryPermissionGrant) -> bool {
     let version = |object: &TemporaryPermissionGrant| object.resource_version()?.parse::<u64>().ok();
     seen.uid() == read.uid() && version(seen).zip(version(read)).is_some_and(|(seen, read)| read < seen)
 }
@@ -51,7 +52,7 @@ mod tests {
         NOON.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
     }
 
-    /// A record of an attempt, made so many seconds after noon.
+    /// A record of an attempt, created so many seconds after noon.
     fn record(attempt: u32, made: i64) -> RemoteGrant {
         let tags = [("attempt", attempt.to_string()), ("nonce", format!("nonce-{attempt}"))];
         RemoteGrant {
@@ -62,7 +63,7 @@ mod tests {
         }
     }
 
-    /// Activated at noon; `open` is the attempt whose intent is open, since ten minutes past.
+    /// Activated at noon; the intent of attempt `open` is open since ten minutes past.
     fn status(open: Option<u32>, issued: &[u32]) -> TemporaryPermissionGrantStatus {
         let intent = open.map(|attempt| {
             json!({"attempt": attempt, "nonce": format!("nonce-{attempt}"), "holder": "me", "duration": "PT2H", "slots": [0],
@@ -83,21 +84,21 @@ mod tests {
     }
 
     #[test]
-    fn a1_what_the_open_attempt_made_is_late_after_send_window_commit_and_skew() {
+    fn a1_open_attempt_commits_late_after_margin_and_skew() {
         let open = status(Some(2), &[]);
         assert!(!late(&open, &record(2, 600 + 5 + 60 + 10)));
         assert!(late(&open, &record(2, 600 + 5 + 60 + 11)));
     }
 
     #[test]
-    fn a1_what_a_closed_attempt_made_is_late_once_the_next_was_opened() {
+    fn a1_closed_attempt_commits_late_once_next_opens() {
         assert!(!late(&status(Some(2), &[]), &record(1, 599)));
         assert!(late(&status(Some(2), &[]), &record(1, 611)));
-        assert!(late(&status(None, &[2]), &record(1, 611)), "the first attempt began when the access was activated");
+        assert!(late(&status(None, &[2]), &record(1, 611)), "the first attempt starts at activation");
     }
 
     #[test]
-    fn a1_nothing_is_said_where_nobody_knows() {
+    fn a1_attempts_without_a_known_start_are_not_late() {
         assert!(!late(&status(None, &[3]), &record(2, 6_000)));
         assert!(!late(&status(None, &[2]), &record(2, 601)));
         assert!(!late(&status(Some(2), &[]), &RemoteGrant { created_at: None, ..record(2, 0) }));
@@ -106,16 +107,16 @@ mod tests {
 
     fn version(uid: &str, version: &str) -> TemporaryPermissionGrant {
         let spec =
-            json!({"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test asks"});
+            json!({"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test request"});
         let metadata: Value = json!({"name": "one", "uid": uid, "resourceVersion": version});
         serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
     }
 
     #[test]
-    fn a3_a_read_that_is_older_than_what_was_seen_went_back() {
-        assert!(went_back(&version("a", "10"), &version("a", "9")));
+    fn a3_reads_older_than_seen_are_stale() {
+        assert!(is_stale_read(&version("a", "10"), &version("a", "9")));
         for fine in [version("a", "10"), version("a", "11"), version("b", "9"), version("a", "opaque")] {
-            assert!(!went_back(&version("a", "10"), &fine));
+            assert!(!is_stale_read(&version("a", "10"), &fine));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a step can ask of the world, and what the world can answer.
+//! Effects that a step requests, and their results.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,80 +9,80 @@ use jiff::Timestamp;
 use super::spec::PermissionRequest;
 use crate::Failure;
 
-/// One thing for the shell to do.
+/// One operation for the caller of [`step`](super::step) to perform.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Look up the user's id and, for a conversation, its owner's.
+    /// Resolve the id of the user and, for a conversation, of its owner.
     Resolve,
-    /// Reserve the budget of this many `POST`s, without waiting.
+    /// Reserve rate limit for this many `POST` requests, without waiting.
     Reserve {
-        /// How many.
+        /// The number of requests.
         posts: u32,
     },
     /// Read the object from the store itself, not from the cache.
     Read,
     /// Write `Status::record` with the resource version last read.
     WriteStatus,
-    /// Send these, each at most once, and none after the window has closed.
+    /// Send these requests, each at most once and none after the window has closed.
     Post {
         /// The requests.
         posts: Vec<Post>,
         /// The boot time after which no first byte may leave.
         window_closes: Duration,
     },
-    /// List the records at Amigo that carry the object's uid.
+    /// List the records at Amigo that have the object's uid in their tags.
     Lookup,
-    /// Delete the object, if it is still the one last seen.
+    /// Delete the object, if it is unchanged since it was last read.
     Delete,
-    /// Nothing until then, unless the object or its Organization changes.
+    /// Wait until then, or until the object or its Organization changes.
     WaitUntil(Timestamp),
 }
 
 /// One grant to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Post {
-    /// Which permission of the request, from 0.
+    /// The index of the permission in the request.
     pub slot: u32,
-    /// Who gets it.
+    /// The user who receives the grant.
     pub user_id: String,
     /// The permission and its conditions.
     pub permission: PermissionRequest,
-    /// ISO 8601.
+    /// The duration, in ISO 8601.
     pub duration: String,
-    /// What identifies the record later.
+    /// The tags that identify the record in a listing.
     pub tags: BTreeMap<String, String>,
 }
 
-/// What came of it.
+/// The result of an effect, or the start of a reconcile.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made once an effect and handed over at once")]
+#[expect(clippy::large_enum_variant, reason = "one value per effect, passed on immediately")]
 pub enum Input {
-    /// A pass begins; the status is what the cache or this process knows.
+    /// A reconcile begins; the status is from the cache or from this process.
     Start,
     /// Of [`Effect::Resolve`].
     Resolved(Result<Resolved, Failure>),
-    /// Of [`Effect::Reserve`]: reserved, or the time at which it is the request's turn.
+    /// Of [`Effect::Reserve`]: reserved, or the time until which the grant is queued.
     Reserved(Result<(), Timestamp>),
-    /// Of [`Effect::Read`]; an error is the shell's to report.
+    /// Of [`Effect::Read`]; the caller reports the error.
     Read(Result<Fresh, ReadFailed>),
     /// Of [`Effect::WriteStatus`] and [`Effect::Delete`].
     Written(WriteOutcome),
-    /// Of [`Effect::Post`]: one outcome a slot.
+    /// Of [`Effect::Post`]: one outcome per slot.
     Posted(Vec<(u32, PostOutcome)>),
     /// Of [`Effect::Lookup`]: a complete listing, expired records included.
-    Found(Result<Vec<Found>, Failure>),
+    LookedUp(Result<Vec<ListedGrant>, Failure>),
 }
 
-/// The ids a request rests on.
+/// The ids that a request needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
-    /// Who gets the access.
+    /// The user who receives the access.
     pub user_id: String,
-    /// Whose conversations are opened, for a conversation request.
+    /// The owner of the conversations, for a conversation request.
     pub owner_user_id: Option<String>,
 }
 
-/// The object as the store has it.
+/// The object as read from the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fresh {
     /// The generation of its spec.
@@ -93,67 +93,67 @@ pub struct Fresh {
     pub began: Duration,
 }
 
-/// The object could not be read; that it is gone is no failure but the end of the pass.
+/// The object could not be read. A missing object is not a failure: it ends the reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadFailed;
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// Stored.
     Done,
-    /// Somebody else wrote in between.
+    /// Another client changed the object first.
     Conflict,
     /// It may or may not be stored.
     Unknown,
 }
 
-/// What became of one `POST`.
+/// The outcome of one `POST` request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PostOutcome {
     /// Created.
     Created {
         /// The record's id.
         id: String,
-        /// When it ends, as the server says.
+        /// When the record ends, by the server's clock.
         expires_at: Timestamp,
     },
-    /// No byte of it left this process.
+    /// This process sent no byte of the request.
     NotSent(Failure),
-    /// The server refused it.
-    Refused(Failure),
-    /// It may or may not have been created.
-    Ambiguous(Failure),
+    /// The server rejected the request.
+    Rejected(Failure),
+    /// The record may or may not have been created.
+    Unknown(Failure),
 }
 
 impl PostOutcome {
-    /// Why the record was not certainly made.
+    /// Why the record was not, or may not have been, created.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Created { .. } => None,
-            Self::NotSent(failure) | Self::Refused(failure) | Self::Ambiguous(failure) => Some(failure),
+            Self::NotSent(failure) | Self::Rejected(failure) | Self::Unknown(failure) => Some(failure),
         }
     }
 }
 
-/// A record at Amigo that carries the object's uid.
+/// A record in Amigo's listing that has the object's uid in its tags.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// Its id.
+pub struct ListedGrant {
+    /// The record's id.
     pub id: String,
-    /// Who has it.
+    /// The user who has the grant.
     pub user_id: String,
-    /// Its permission.
+    /// The permission, as `Category:Action`.
     pub permission_name: String,
-    /// When it applies.
+    /// The conditions of the permission.
     pub conditions: Conditions,
-    /// When it ends.
+    /// When the record ends.
     pub expires_at: Timestamp,
-    /// When it was made, where the server says so.
+    /// When the record was created, if the server returns it.
     pub created_at: Option<Timestamp>,
-    /// Who made it.
+    /// The user who created the record.
     pub creator_user_id: String,
-    /// Its tags.
+    /// The tags of the record.
     pub tags: BTreeMap<String, String>,
 }

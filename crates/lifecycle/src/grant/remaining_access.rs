@@ -1,7 +1,7 @@
-//! What becomes of access when its request is deleted: pure.
+//! The access that remains when its request is deleted.
 //!
-//! The operator writes down every attempt before it sends anything. A deletion that holds only for the very version that
-//! was read therefore has nothing under way but what that version shows.
+//! The operator records every attempt before it sends a request. If the deletion requires the resource version that was
+//! read, that version therefore shows every attempt.
 
 use amigo_api::{
     Intent, Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, conditions, duration, reasons,
@@ -10,31 +10,31 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::grant::Timing;
 
-/// What becomes of access when its request is deleted.
+/// The access that remains when its request is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemainingAccess {
-    /// Nothing was issued, so there is nothing to go on.
+    /// Nothing was issued.
     Nothing,
-    /// The access ended before.
+    /// The access has ended.
     Over,
-    /// Access goes on until then.
+    /// The access continues until `ends`.
     Until {
-        /// When the last record ends, as Amigo said.
+        /// When the last record ends, by the time that Amigo returned.
         ends: Timestamp,
-        /// Whether it would have been renewed.
+        /// Whether the operator would have renewed it.
         renewed: bool,
     },
-    /// The answer to an attempt is open.
+    /// The outcome of an attempt is unknown.
     Unknown {
-        /// No later than this, where anything can be said.
+        /// The latest possible end, if known.
         latest: Option<Timestamp>,
     },
 }
 
 impl RemainingAccess {
-    /// Of a request as it is now.
+    /// The remaining access of an object as it is now.
     #[must_use]
-    pub fn of(object: &TemporaryPermissionGrant, now: Timestamp) -> Self {
+    pub fn from_object(object: &TemporaryPermissionGrant, now: Timestamp) -> Self {
         let nothing = TemporaryPermissionGrantStatus::default();
         let record = object.status.as_ref().unwrap_or(&nothing);
         let live = record.grants.iter().map(|grant| grant.expires_at).filter(|end| *end > now).max();
@@ -48,11 +48,11 @@ impl RemainingAccess {
                 None => Self::Unknown { latest: latest.max(live) },
             };
         }
-        // A record of this request that is not what it asks for: the operator does not count it as its own.
-        let stranger = conditions::find(&record.conditions, reasons::condition::STALLED)
+        // A record of this object that does not match its spec is not in the status.
+        let mismatched = conditions::find(&record.conditions, reasons::condition::STALLED)
             .is_some_and(|stalled| stalled.reason == reasons::CONFLICT && stalled.status == "True");
         match live {
-            Some(_) | None if stranger => Self::Unknown { latest: None },
+            Some(_) | None if mismatched => Self::Unknown { latest: None },
             Some(ends) => {
                 let renewed = object.spec.revoke_within.is_some() || record.revoke_within.is_some();
                 Self::Until { ends, renewed }
@@ -62,9 +62,9 @@ impl RemainingAccess {
         }
     }
 
-    /// When access is over for certain; `None` where that is now, or not known.
+    /// When the access has certainly ended; `None` if it has already ended, or if that is unknown.
     #[must_use]
-    pub fn over_at(self) -> Option<Timestamp> {
+    pub fn ends_at(self) -> Option<Timestamp> {
         match self {
             Self::Nothing | Self::Over => None,
             Self::Until { ends, .. } => Some(ends),
@@ -72,9 +72,9 @@ impl RemainingAccess {
         }
     }
 
-    /// One word for programs.
+    /// A stable word for machine-readable output.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
             Self::Over => "over",
@@ -84,17 +84,17 @@ impl RemainingAccess {
     }
 }
 
-/// What an operator adds to every end, with the times it is shipped with.
+/// The margin of the default timing, plus its tolerated clock skew.
 fn margin() -> SignedDuration {
     let timing = Timing::default();
     timing.margin() + SignedDuration::try_from(timing.tick).unwrap_or_default()
 }
 
-/// When a record of an open attempt ends at the latest, by what was asked for.
+/// The latest end of a record of an open attempt, by the requested duration.
 fn latest_end(intent: &Intent) -> Option<Timestamp> {
-    let asked = duration::parse(&intent.duration).ok()?;
-    // `openedAt` has lost up to a second.
-    intent.opened_at.checked_add(asked + margin() + SignedDuration::from_secs(1)).ok()
+    let requested = duration::parse(&intent.duration).ok()?;
+    // `openedAt` is rounded down to a second.
+    intent.opened_at.checked_add(requested + margin() + SignedDuration::from_secs(1)).ok()
 }
 
 fn by_deadline(record: &TemporaryPermissionGrantStatus) -> Option<Timestamp> {
@@ -127,9 +127,9 @@ mod tests {
         }
     }
 
-    fn request(name: &str, known: impl FnOnce(&mut TemporaryPermissionGrantStatus)) -> TemporaryPermissionGrant {
+    fn request(name: &str, change: impl FnOnce(&mut TemporaryPermissionGrantStatus)) -> TemporaryPermissionGrant {
         let mut object = TemporaryPermissionGrant::new(name, TemporaryPermissionGrantSpec::default());
-        known(object.status.insert(TemporaryPermissionGrantStatus::default()));
+        change(object.status.insert(TemporaryPermissionGrantStatus::default()));
         object
     }
 
@@ -146,62 +146,62 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_issued_is_nothing() {
-        assert_eq!(RemainingAccess::of(&request("one", |_| ()), now()), RemainingAccess::Nothing);
+    fn unissued_requests_leave_nothing() {
+        assert_eq!(RemainingAccess::from_object(&request("one", |_| ()), now()), RemainingAccess::Nothing);
         let failed = request("one", |status| status.phase = Some(Phase::Failed));
-        assert_eq!(RemainingAccess::of(&failed, now()), RemainingAccess::Nothing);
+        assert_eq!(RemainingAccess::from_object(&failed, now()), RemainingAccess::Nothing);
     }
 
     #[test]
-    fn access_goes_on_until_the_last_record_ends() {
+    fn access_remains_until_last_record_ends() {
         let live = request("one", |status| status.grants = vec![issued(0, 2000), issued(1, 3000)]);
-        let remaining_access = RemainingAccess::of(&live, now());
+        let remaining_access = RemainingAccess::from_object(&live, now());
         assert_eq!(remaining_access, RemainingAccess::Until { ends: at(3000), renewed: false });
     }
 
     #[test]
-    fn a_lease_runs_out() {
+    fn leases_remain_until_their_end() {
         let mut leased = request("one", |status| status.grants = vec![issued(0, 1200)]);
         leased.spec.revoke_within = Some("PT5M".to_owned());
         let by_default = request("one", |status| {
             status.grants = vec![issued(0, 1200)];
             status.revoke_within = Some("PT5M".to_owned());
         });
-        let runs_out = RemainingAccess::Until { ends: at(1200), renewed: true };
-        assert_eq!([leased, by_default].map(|request| RemainingAccess::of(&request, now())), [runs_out, runs_out]);
+        let until = RemainingAccess::Until { ends: at(1200), renewed: true };
+        assert_eq!([leased, by_default].map(|request| RemainingAccess::from_object(&request, now())), [until, until]);
     }
 
     #[test]
-    fn what_has_ended_is_over() {
+    fn ended_access_is_over() {
         let ended = request("one", |status| status.grants = vec![issued(0, 900)]);
-        assert_eq!(RemainingAccess::of(&ended, now()), RemainingAccess::Over);
+        assert_eq!(RemainingAccess::from_object(&ended, now()), RemainingAccess::Over);
         let expired = request("one", |status| status.phase = Some(Phase::Expired));
-        assert_eq!(RemainingAccess::of(&expired, now()), RemainingAccess::Over);
+        assert_eq!(RemainingAccess::from_object(&expired, now()), RemainingAccess::Over);
     }
 
     #[test]
-    fn an_open_answer_is_unknown_up_to_what_was_asked_for() {
+    fn open_intent_is_unknown_until_requested_end() {
         let open = request("one", |status| {
             status.intent = Some(intent("PT4M"));
             status.deadline = Some(at(8200));
         });
         let latest = Some(at(1000 + 240 + 76));
-        assert_eq!(RemainingAccess::of(&open, now()), RemainingAccess::Unknown { latest });
-        let whole = request("one", |status| {
+        assert_eq!(RemainingAccess::from_object(&open, now()), RemainingAccess::Unknown { latest });
+        let long = request("one", |status| {
             status.intent = Some(intent("PT2H"));
             status.deadline = Some(at(8000));
         });
-        assert_eq!(RemainingAccess::of(&whole, now()), RemainingAccess::Unknown { latest: Some(at(8075)) });
-        assert_eq!(RemainingAccess::of(&whole, at(9000)), RemainingAccess::Over);
+        assert_eq!(RemainingAccess::from_object(&long, now()), RemainingAccess::Unknown { latest: Some(at(8075)) });
+        assert_eq!(RemainingAccess::from_object(&long, at(9000)), RemainingAccess::Over);
     }
 
     #[test]
-    fn a_record_that_ends_later_than_the_open_attempt_counts() {
+    fn records_ending_after_open_attempt_count() {
         let renewing = request("one", |status| {
             status.intent = Some(intent("PT1M"));
             status.deadline = Some(at(8200));
             status.grants = vec![issued(0, 5000)];
         });
-        assert_eq!(RemainingAccess::of(&renewing, now()).over_at(), Some(at(5000)));
+        assert_eq!(RemainingAccess::from_object(&renewing, now()).ends_at(), Some(at(5000)));
     }
 }

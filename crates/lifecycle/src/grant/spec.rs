@@ -1,4 +1,4 @@
-//! What a grant's object and its Organization ask for, with every default filled in.
+//! The effective request: the object's spec with the defaults and limits of its Organization.
 
 use std::time::Duration;
 
@@ -9,58 +9,58 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Resolved, tags::Origin};
 use crate::Failure;
 
-/// What is asked for.
+/// The effective request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
-    /// Where the records come from: the tags they carry.
+    /// The origin in the tags of the records.
     pub origin: Origin,
-    /// Who this process is, for intents.
+    /// The identity of this process, for intents.
     pub holder: String,
-    /// The generation of the object this was read from.
+    /// The generation of the object.
     pub generation: i64,
     /// When the object was created.
     pub created_at: Timestamp,
     /// The permissions.
     pub request: Request,
-    /// Amigo's id of the organization, as conditions name it.
+    /// The organization's id at Amigo, as conditions use it.
     pub org_id: String,
-    /// The user the operator signs in as: the creator of our records.
+    /// The user that the operator signs in as, which is the creator of its records.
     pub service_user_id: String,
-    /// The duration asked for, cut to the Organization's maximum.
+    /// The requested duration, limited to the Organization's maximum.
     pub duration: SignedDuration,
-    /// The same as the manifest writes it.
+    /// The duration as written in the manifest.
     pub duration_text: String,
-    /// Deleting the object ends access within this time; counts until the first intent commits it.
+    /// Deleting the object ends access within this time. The first intent commits the value.
     pub revoke_within: Option<SignedDuration>,
-    /// Issued by creation plus this, or never.
+    /// The time from the creation of the object within which it must be issued.
     pub activation_deadline: SignedDuration,
     /// No access after this moment.
     pub not_after: Option<Timestamp>,
-    /// How long the ended object is kept.
+    /// How long the object is kept after its access ended.
     pub ttl_after_expiry: SignedDuration,
-    /// Whether the object is being deleted, and something holds it: nothing more is issued; expiry goes on.
+    /// Whether the object is being deleted and a finalizer holds it. Nothing more is issued; expiry continues.
     pub being_deleted: bool,
-    /// Why nothing can be asked of Amigo at present; expiry goes on.
-    pub obstacle: Option<Failure>,
+    /// Why no request can be sent to Amigo at present. Expiry continues.
+    pub blocker: Option<Failure>,
     /// The protocol's times.
     pub timing: Timing,
 }
 
-/// The permissions asked for.
+/// The requested permissions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// The three that read the conversations of one owner (guide to temporary grants, "How It Works").
+    /// The three permissions that read the conversations of one owner (guide to temporary grants, "How It Works").
     Conversation,
-    /// As the manifest lists them.
+    /// The permissions that the manifest lists.
     Permissions(Vec<PermissionRequest>),
 }
 
-/// One permission asked for.
+/// One requested permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionRequest {
     /// `Category:Action`.
     pub permission_name: String,
-    /// When it applies.
+    /// The conditions of the permission.
     pub conditions: Conditions,
 }
 
@@ -70,14 +70,14 @@ impl From<&PermissionSpec> for PermissionRequest {
     }
 }
 
-/// The permissions a conversation request stands for.
+/// The permissions of a conversation request.
 const CONVERSATION_PERMISSIONS: [&str; 3] =
     ["Conversation:GetConversation", "Conversation:GetMessage", "Conversation:GetInteractionInsights"];
 
 impl Request {
-    /// What an object asks for; `None` unless it names exactly one of conversation and permissions.
+    /// The request of an object; `None` unless the spec has exactly one of `conversation` and `permissions`.
     #[must_use]
-    pub fn of(spec: &TemporaryPermissionGrantSpec) -> Option<Self> {
+    pub fn from_spec(spec: &TemporaryPermissionGrantSpec) -> Option<Self> {
         match (&spec.conversation, &spec.permissions) {
             (Some(_), None) => Some(Self::Conversation),
             (None, Some(permissions)) if !permissions.is_empty() => {
@@ -87,7 +87,7 @@ impl Request {
         }
     }
 
-    /// How many permissions are asked for.
+    /// The number of requested permissions.
     #[must_use]
     pub fn slots(&self) -> u32 {
         let count = match self {
@@ -97,7 +97,7 @@ impl Request {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// The name of one permission asked for.
+    /// The name of one requested permission.
     #[must_use]
     pub fn permission_name(&self, slot: u32) -> Option<&str> {
         let slot = usize::try_from(slot).ok()?;
@@ -107,8 +107,8 @@ impl Request {
         }
     }
 
-    /// One permission with the conditions it is asked under in an organization; `None` past the last, or where the
-    /// owner of the conversation is needed and missing.
+    /// One permission with its conditions in an organization; `None` past the last, or if the owner of the conversation
+    /// is required and missing.
     #[must_use]
     pub fn permission(&self, slot: u32, org_id: &str, owner_user_id: Option<&str>) -> Option<PermissionRequest> {
         if let Self::Permissions(permissions) = self {
@@ -127,23 +127,23 @@ impl Request {
 }
 
 impl Spec {
-    /// One permission with the conditions it is asked under; `None` past the last, or without an owner.
+    /// One permission with its conditions; `None` past the last, or if the owner is required and missing.
     #[must_use]
     pub fn permission(&self, slot: u32, resolved: &Resolved) -> Option<PermissionRequest> {
         self.request.permission(slot, &self.org_id, resolved.owner_user_id.as_deref())
     }
 }
 
-/// The protocol's times. Measured on the boot-time clock, except where they meet a wall-clock end.
+/// The durations of the protocol, measured with the boot-time clock except when compared with a wall-clock end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// `w`: from the quorum read to the first byte of the last `POST` that rests on it.
+    /// `w`: from the quorum read to the first byte of the last `POST` that relies on it.
     pub send_window: Duration,
     /// `d`: how long a sent `POST` may still commit.
     pub commit: Duration,
     /// `l`: how long a committed record may be missing from the listing.
     pub list_lag: Duration,
-    /// `c`: an object younger than this when first seen has no history that we could have missed.
+    /// `c`: an object younger than this when first seen has no earlier attempts. Also the tolerated clock skew.
     pub tick: Duration,
 }
 
@@ -159,7 +159,7 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// `w + d`: how much later than asked a record can end.
+    /// `w + d`: how much later than requested a record can end.
     #[must_use]
     pub fn margin(&self) -> SignedDuration {
         signed(self.send_window + self.commit)
@@ -176,18 +176,18 @@ impl Timing {
     }
 }
 
-/// The moment of a step: the only source of time and chance.
+/// The time of a step, and its only source of randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Wall-clock time.
+    /// The wall clock.
     pub wall: Timestamp,
-    /// Boot-time clock.
+    /// The boot-time clock.
     pub boot: Duration,
     /// A fresh random number, for nonces and jitter.
     pub random: u64,
 }
 
-/// A span of the boot-time clock as the wall clock counts it.
+/// A duration for calculations with timestamps.
 pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }

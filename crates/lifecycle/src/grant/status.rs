@@ -1,4 +1,4 @@
-//! What is known of a grant: the part that is written down, and the part this process remembers.
+//! The state of a grant: the stored status, and what only this process remembers.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,86 +8,86 @@ use jiff::Timestamp;
 use super::{PostOutcome, Resolved};
 use crate::Failure;
 
-/// What is known of a grant.
+/// The state of a grant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
-    /// What the object's status holds, or will after the next write.
+    /// The object's status, as stored or as the next write will store it.
     pub record: TemporaryPermissionGrantStatus,
-    /// What only this process knows.
+    /// State that only this process has.
     pub memory: Memory,
 }
 
-/// What this process knows beyond the record. Losing it costs time, never safety.
+/// State beyond the record. Losing it costs time, never safety.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each flag is independent")]
 pub struct Memory {
-    /// The record as the store last had it, for all we know.
+    /// The record as last read from or written to the store.
     pub(super) stored: TemporaryPermissionGrantStatus,
-    /// Whether this process saw the object before it could have a history.
+    /// Whether this process saw the object before any attempt could have been made.
     pub(super) witnessed: bool,
-    /// Whether the listing was asked for a history that the record lacks.
+    /// Whether the listing was checked for attempts that the record lacks.
     pub(super) history_checked: bool,
-    /// The ids looked up in this pass.
+    /// The ids resolved in this reconcile.
     pub(super) resolved: Option<Resolved>,
-    /// Whether budget is reserved.
+    /// Whether rate limit is reserved.
     pub(super) reserved: bool,
-    /// When the quorum read began on which the pass rests.
+    /// When the quorum read began that this reconcile relies on.
     pub(super) read_began: Option<Duration>,
-    /// The intent that this process committed, perhaps, and has not begun to send.
+    /// The intent that this process may have committed and has not started to send.
     pub(super) unsent: Option<String>,
-    /// The intent whose requests this process has begun to send in this pass.
+    /// The intent whose requests this process started to send in this reconcile.
     pub(super) sending: Option<String>,
-    /// Outcomes of requests that the record does not hold yet, by nonce and slot.
+    /// Outcomes of requests that the record does not contain yet, by nonce and slot.
     pub(super) outcomes: Vec<(String, u32, PostOutcome)>,
-    /// The open intent's nonce and when this process first saw it.
+    /// The open intent's nonce, and when this process first saw it.
     pub(super) first_seen: Option<(String, Duration)>,
-    /// How often the listing was asked about the open intent.
+    /// How many lookups were made for the open intent.
     pub(super) lookups: u32,
-    /// When the last such listing began.
+    /// When the last lookup began.
     pub(super) lookup_began: Option<Duration>,
-    /// When the listing is asked again.
+    /// When the next lookup is due.
     pub(super) next_lookup: Option<Duration>,
-    /// Records found that carry an attempt's tags and yet do not match: adopted never, replaced never.
-    pub(super) odd: BTreeSet<u32>,
-    /// What went wrong last.
+    /// Slots with a listed record that has the attempt's tags but does not match: it is neither adopted nor replaced.
+    pub(super) mismatched: BTreeSet<u32>,
+    /// The last failure.
     pub(super) failure: Option<Failure>,
-    /// How many failures in a row.
+    /// Consecutive failures.
     pub(super) failures: u32,
-    /// Not before then.
+    /// The earliest time of the next request to Amigo.
     pub(super) retry_at: Option<Timestamp>,
-    /// When it is the request's turn in the queue for budget.
-    pub(super) turn: Option<Timestamp>,
-    /// Whether `failure` is the Organization's obstacle.
-    pub(super) obstructed: bool,
-    /// Intents that this process wrote, perhaps, and certainly never sent.
+    /// Until when the grant is queued for the rate limit.
+    pub(super) queued_until: Option<Timestamp>,
+    /// Whether `failure` is the blocker of the spec.
+    pub(super) blocked: bool,
+    /// Intents that this process may have written and never sent.
     pub(super) never_sent: BTreeSet<String>,
-    /// Whether the store once had more attempts than the record read last.
+    /// Whether the store once had more attempts than the record that was read last.
     pub(super) history_lost: bool,
-    /// Whether the deletion is under way.
+    /// Whether a deletion is in progress.
     pub(super) deleting: bool,
     /// Whether this process deleted the object.
     pub(super) gone: bool,
-    /// Whether the record must be read before anything is decided.
+    /// Whether the record must be read before the next decision.
     pub(super) must_read: bool,
-    /// Whether the plan was made for another generation of the spec.
+    /// Whether the spec in use has another generation than the stored object.
     pub(super) outdated: bool,
-    /// How many writes or reads failed in a row.
+    /// Consecutive failures of reads and writes at the Kubernetes API.
     pub(super) write_failures: u32,
-    /// The Kubernetes API is not asked again before then.
+    /// The earliest time of the next read.
     pub(super) write_retry_at: Option<Timestamp>,
 }
 
 impl Status {
-    /// What is known when an object is first seen, or read again, with this record.
+    /// The state of an object with this record, of which this process remembers nothing.
     #[must_use]
-    pub fn seen(record: TemporaryPermissionGrantStatus) -> Self {
+    pub fn from_record(record: TemporaryPermissionGrantStatus) -> Self {
         Self { memory: Memory { stored: record.clone(), ..Memory::default() }, record }
     }
 
-    /// Takes over what the cache has, when it is newer than what this process wrote.
+    /// Takes over a record that is newer than what this process wrote.
     pub fn observe(&mut self, record: TemporaryPermissionGrantStatus) {
         if record.attempts < self.memory.stored.attempts {
-            // Somebody wiped the status, or this is an old copy: only the listing can tell what was issued.
+            // The status was wiped, or this is an old copy: only the listing shows what was issued.
             self.memory.history_lost = true;
             self.memory.witnessed = false;
             self.memory.history_checked = false;
@@ -96,35 +96,35 @@ impl Status {
         self.record = record;
     }
 
-    /// The record as the store has it, for all we know.
+    /// The record as last read from or written to the store.
     #[must_use]
     pub fn stored(&self) -> &TemporaryPermissionGrantStatus {
         &self.memory.stored
     }
 
-    /// Whether the grant's life is over.
+    /// Whether the grant is expired or failed.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub fn is_terminal(&self) -> bool {
         matches!(self.record.phase, Some(Phase::Expired | Phase::Failed))
     }
 
-    /// Whether the record says all there is to know: a process that forgets the rest loses nothing by it.
+    /// Whether the record is the complete state, so that the rest can be dropped.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let Memory { failure, must_read, never_sent, outcomes, .. } = &self.memory;
-        // After a write in doubt only this process knows what was never sent, and what came of what was.
+        // After a write with an unknown outcome, only this process knows what was sent.
         let in_doubt = *must_read || !never_sent.is_empty() || !outcomes.is_empty();
         let is_quiet = matches!(self.record.phase, Some(Phase::Active | Phase::Expired)) && failure.is_none();
         is_quiet && self.record.intent.is_none() && !in_doubt
     }
 
-    /// Whether it is queued for budget, so that what it has reserved must be kept.
+    /// Whether the grant is queued for the rate limit, so that its reservations must be kept.
     #[must_use]
-    pub fn waits_for_its_turn(&self) -> bool {
-        self.memory.turn.is_some() && !self.is_over() && !self.memory.obstructed
+    pub fn is_queued(&self) -> bool {
+        self.memory.queued_until.is_some() && !self.is_terminal() && !self.memory.blocked
     }
 
-    /// What went wrong last, if it still stands.
+    /// The last failure, if it was not resolved since.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         self.memory.failure.as_ref()

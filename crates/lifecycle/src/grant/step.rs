@@ -1,42 +1,42 @@
-//! One step of a grant's life: take in what happened, say what to do next.
+//! One step of the protocol: apply an input, return the next effect.
 
 use amigo_api::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole_second, duration, reasons};
 use jiff::Timestamp;
 
 use super::{
-    Effect, Input, Now, Post, Resolved, Spec, Status, absorb::absorb, adopt::resolved_of, outlook::Outlook,
-    spec::signed,
+    Effect, Input, Now, Post, Resolved, Spec, Status, adopt::resolved_ids, apply_input::apply_input,
+    schedule::Schedule, spec::signed,
 };
 use crate::{Failure, RetryClass};
 
-/// Takes in what happened and says what to do next. Pure: the same arguments give the same answer.
+/// Applies an input and returns the new status with the next effect; `None` if nothing is left to do for the object.
 ///
-/// `None` means that nothing is left to do for this object.
+/// The same arguments give the same result.
 #[must_use]
 pub fn step(spec: &Spec, status: &Status, input: Input, now: Now) -> (Status, Option<Effect>) {
     let mut status = status.clone();
-    absorb(spec, &mut status, input, now);
+    apply_input(spec, &mut status, input, now);
     let effect = match next(spec, &mut status, now) {
-        Next::Do(effect) => Some(effect),
+        Next::Perform(effect) => Some(effect),
         Next::Write => {
-            status.describe(spec, now);
+            status.update_conditions(spec, now);
             Some(Effect::WriteStatus)
         }
         Next::Done => None,
-        Next::Rest(until) => {
-            status.describe(spec, now);
+        Next::Wait(until) => {
+            status.update_conditions(spec, now);
             if status.is_dirty() { Some(Effect::WriteStatus) } else { until.map(Effect::WaitUntil) }
         }
     };
     (status, effect)
 }
 
-/// What comes next, before the status is written down.
+/// The next effect, before the conditions are updated.
 enum Next {
-    Do(Effect),
+    Perform(Effect),
     Write,
-    /// Until then; `None` is for good.
-    Rest(Option<Timestamp>),
+    /// Wait until then; `None` waits for events only.
+    Wait(Option<Timestamp>),
     /// The object is gone.
     Done,
 }
@@ -46,182 +46,174 @@ fn next(spec: &Spec, status: &mut Status, now: Now) -> Next {
         return Next::Done;
     }
     if status.memory.outdated {
-        return Next::Do(Effect::WaitUntil(now.wall));
+        return Next::Perform(Effect::WaitUntil(now.wall));
     }
     if status.memory.must_read {
         return match status.memory.write_retry_at.filter(|retry_at| *retry_at > now.wall) {
-            Some(retry_at) => Next::Do(Effect::WaitUntil(retry_at)),
-            None => Next::Do(Effect::Read),
+            Some(retry_at) => Next::Perform(Effect::WaitUntil(retry_at)),
+            None => Next::Perform(Effect::Read),
         };
     }
     if !status.memory.outcomes.is_empty() {
-        status.describe(spec, now);
+        status.update_conditions(spec, now);
         if status.is_dirty() {
             return Next::Write;
         }
-        // A lost answer about a renewal, say: nothing to tell yet.
+        // For example, a lost response about a renewal changes nothing in the status.
         status.memory.outcomes.clear();
     }
-    if !status.is_over() {
-        settle(spec, status, now);
+    if !status.is_terminal() {
+        end_if_due(spec, status, now);
     }
     match status.record.phase {
-        Some(Phase::Failed) => Next::Rest(None),
-        Some(Phase::Expired) => after_the_end(spec, status, now),
-        _ if status.record.intent.is_some() => open_question(spec, status, now),
-        _ => fill(spec, status, now),
+        Some(Phase::Failed) => Next::Wait(None),
+        Some(Phase::Expired) => delete_when_due(spec, status, now),
+        _ if status.record.intent.is_some() => continue_intent(spec, status, now),
+        _ => request_missing(spec, status, now),
     }
 }
 
-/// Ends what is over: by its time, or by the deadline for its first issue.
-fn settle(spec: &Spec, status: &mut Status, now: Now) {
-    let outlook = Outlook::of(spec, status, now.wall);
+/// Ends a grant whose time or activation deadline has passed, or that a permanent blocker stops.
+fn end_if_due(spec: &Spec, status: &mut Status, now: Now) {
+    let schedule = Schedule::new(spec, status, now.wall);
     let why = || status.memory.failure.as_ref().map_or_else(String::new, |failure| format!(": {}", failure.message));
-    if let Some(ends_at) = outlook.ends_at.filter(|ends_at| *ends_at <= now.wall) {
+    if let Some(ends_at) = schedule.ends_at.filter(|ends_at| *ends_at <= now.wall) {
         if status.record.grants.is_empty() && status.record.intent.is_none() {
-            let message = format!("the duration elapsed before anything could be issued{}", why());
+            let message = format!("the duration elapsed before any permission was issued{}", why());
             status.give_up(spec, reasons::ACTIVATION_DEADLINE_EXCEEDED, message, now);
         } else {
             status.expire(spec, ends_at, now);
         }
-    } else if let Some(gives_up_at) = outlook.gives_up_at.filter(|gives_up_at| *gives_up_at <= now.wall) {
+    } else if let Some(gives_up_at) = schedule.gives_up_at.filter(|gives_up_at| *gives_up_at <= now.wall) {
         let why = why();
         let message =
-            format!("not issued by its activation deadline, {gives_up_at}{why}; create the object again to ask again");
+            format!("not issued before the activation deadline {gives_up_at}{why}. To retry, recreate the object");
         status.give_up(spec, reasons::ACTIVATION_DEADLINE_EXCEEDED, message, now);
-    } else if let Some(obstacle) = spec
-        .obstacle
-        .as_ref()
-        .filter(|obstacle| outlook.gives_up_at.is_some() && obstacle.class == RetryClass::Permanent)
+    } else if let Some(blocker) =
+        spec.blocker.as_ref().filter(|blocker| schedule.gives_up_at.is_some() && blocker.class == RetryClass::Permanent)
     {
-        status.give_up(spec, obstacle.reason, obstacle.message.clone(), now);
+        status.give_up(spec, blocker.reason, blocker.message.clone(), now);
     }
 }
 
-fn after_the_end(spec: &Spec, status: &mut Status, now: Now) -> Next {
+fn delete_when_due(spec: &Spec, status: &mut Status, now: Now) -> Next {
     if spec.being_deleted {
-        // Whatever holds the object lets it go; to ask once more would change nothing.
-        return Next::Rest(None);
+        // A finalizer still holds the object; a second delete request would change nothing.
+        return Next::Wait(None);
     }
     let ended_at = status.record.expires_at.or(status.record.deadline).unwrap_or(now.wall);
     let delete_at = ended_at.saturating_add(spec.ttl_after_expiry).unwrap_or(Timestamp::MAX);
     if delete_at > now.wall {
-        return Next::Rest(Some(delete_at));
+        return Next::Wait(Some(delete_at));
     }
     status.memory.deleting = true;
-    Next::Do(Effect::Delete)
+    Next::Perform(Effect::Delete)
 }
 
-/// An intent is open: send it if it is ours and fresh, else find out what became of it.
-fn open_question(spec: &Spec, status: &mut Status, now: Now) -> Next {
-    let Some(intent) = status.record.intent.clone() else { return Next::Rest(None) };
+/// An intent is open: send it if this process just wrote it, otherwise look up its outcome.
+fn continue_intent(spec: &Spec, status: &mut Status, now: Now) -> Next {
+    let Some(intent) = status.record.intent.clone() else { return Next::Wait(None) };
     let window_closes = status.memory.read_began.map(|began| began + spec.timing.send_window);
     if status.memory.unsent.as_ref() == Some(&intent.nonce) {
-        // Cleared before the requests leave: a pass that is cut short here must not take them for unsent.
+        // Cleared before sending: if the reconcile is canceled here, the requests count as sent.
         status.memory.unsent = None;
         if let Some(window_closes) = window_closes.filter(|closes| now.boot < *closes) {
             status.memory.sending = Some(intent.nonce.clone());
             let posts = posts(spec, &status.record, &intent);
-            return Next::Do(Effect::Post { posts, window_closes });
+            return Next::Perform(Effect::Post { posts, window_closes });
         }
-        // Too late to send: this process knows that it never did.
+        // Too late to send. This process knows that nothing was sent.
         status.record.intent = None;
-        status.suffer(spec, too_slow(), now);
+        status.record_failure(spec, window_closed(), now);
         return Next::Write;
     }
     let never_sent = status.memory.never_sent.contains(&intent.nonce);
     if let Some(due) = status.memory.next_lookup.filter(|due| *due > now.boot && !never_sent) {
-        let asks_again_at = now.wall.checked_add(signed(due.saturating_sub(now.boot))).ok();
-        return Next::Rest(Outlook::of(spec, status, now.wall).wakes_at(asks_again_at));
+        let next_lookup_at = now.wall.checked_add(signed(due.saturating_sub(now.boot))).ok();
+        return Next::Wait(Schedule::new(spec, status, now.wall).wakes_at(next_lookup_at));
     }
     if status.memory.read_began.is_none() {
-        return Next::Do(Effect::Read);
+        return Next::Perform(Effect::Read);
     }
     status.memory.lookup_began = Some(now.boot);
-    Next::Do(Effect::Lookup)
+    Next::Perform(Effect::Lookup)
 }
 
-fn too_slow() -> Failure {
-    Failure {
-        reason: reasons::PENDING,
-        message: "the Kubernetes API took longer than the send window; nothing was sent".to_owned(),
-        class: RetryClass::Transient,
-        retry_after: None,
-    }
+fn window_closed() -> Failure {
+    let message = "the Kubernetes API took longer than the send window; nothing was sent. Retrying";
+    Failure::new(reasons::PENDING, RetryClass::Transient, message)
 }
 
-/// No intent is open: wait for the end or the next lease, or ask for what is missing.
-fn fill(spec: &Spec, status: &mut Status, now: Now) -> Next {
-    let outlook = Outlook::of(spec, status, now.wall);
-    if outlook.wanted.is_empty() || spec.obstacle.is_some() {
-        return Next::Rest(outlook.wakes_at(None));
+/// No intent is open: request missing permissions, or wait for the next lease or the end.
+fn request_missing(spec: &Spec, status: &mut Status, now: Now) -> Next {
+    let schedule = Schedule::new(spec, status, now.wall);
+    if schedule.missing_slots.is_empty() || spec.blocker.is_some() {
+        return Next::Wait(schedule.wakes_at(None));
     }
-    let later = [status.memory.retry_at, status.memory.turn].into_iter().flatten().max();
-    if let Some(later) = later.filter(|later| *later > now.wall) {
-        return Next::Rest(outlook.wakes_at(Some(later)));
+    let not_before = [status.memory.retry_at, status.memory.queued_until].into_iter().flatten().max();
+    if let Some(not_before) = not_before.filter(|not_before| *not_before > now.wall) {
+        return Next::Wait(schedule.wakes_at(Some(not_before)));
     }
-    let Some(duration) = spec.ask(&status.record, now.wall) else {
+    let Some(duration) = spec.request_duration(&status.record, now.wall) else {
         let (reason, message) = too_little_time(spec, now.wall);
         status.give_up(spec, reason, message, now);
         return Next::Write;
     };
-    prepare(spec, status, Intended { lease: outlook.lease, slots: outlook.wanted, duration }, now)
+    prepare(spec, status, NewIntent { lease: schedule.lease, slots: schedule.missing_slots, duration }, now)
 }
 
 fn too_little_time(spec: &Spec, now: Timestamp) -> (&'static str, String) {
     match spec.not_after {
         Some(not_after) if not_after <= now => {
-            (reasons::NOT_AFTER_PASSED, format!("notAfter, {not_after}, has passed; nothing was issued"))
+            (reasons::NOT_AFTER_PASSED, format!("notAfter ({not_after}) has passed; nothing was issued"))
         }
-        _ => {
-            (reasons::TOO_LITTLE_TIME, "less than one minute would be left, the shortest grant Amigo issues".to_owned())
-        }
+        _ => (reasons::TOO_LITTLE_TIME, "less than one minute is left; Amigo issues no shorter grants".to_owned()),
     }
 }
 
-/// Look-ups, history, budget, quorum read, intent: in this order.
-fn prepare(spec: &Spec, status: &mut Status, intended: Intended, now: Now) -> Next {
+/// Resolve, look up earlier attempts, reserve, read, write the intent: in this order.
+fn prepare(spec: &Spec, status: &mut Status, new: NewIntent, now: Now) -> Next {
     let has_history = status.record.attempts > 0;
     if has_history && status.record.user_id.is_some() {
-        // One request, one user: what the first attempt rested on holds for all.
-        status.memory.resolved = Some(resolved_of(&status.record));
+        // All attempts use the ids of the first one.
+        status.memory.resolved = Some(resolved_ids(&status.record));
     }
-    let Some(resolved) = status.memory.resolved.clone() else { return Next::Do(Effect::Resolve) };
+    let Some(resolved) = status.memory.resolved.clone() else { return Next::Perform(Effect::Resolve) };
     if !has_history && !status.memory.witnessed && !status.memory.history_checked {
-        return Next::Do(Effect::Lookup);
+        return Next::Perform(Effect::Lookup);
     }
     if !status.memory.reserved {
-        return Next::Do(Effect::Reserve { posts: u32::try_from(intended.slots.len()).unwrap_or(u32::MAX) });
+        return Next::Perform(Effect::Reserve { posts: u32::try_from(new.slots.len()).unwrap_or(u32::MAX) });
     }
     match status.memory.read_began {
-        None => Next::Do(Effect::Read),
+        None => Next::Perform(Effect::Read),
         Some(began) if now.boot < began + spec.timing.send_window => {
-            open_intent(spec, status, intended, resolved, now);
+            open_intent(spec, status, new, resolved, now);
             Next::Write
         }
-        // Findings are written before the next read overwrites them.
+        // Write a rebuilt status before the next read overwrites it.
         Some(_) if status.is_dirty() => Next::Write,
         Some(_) => {
-            status.suffer(spec, too_slow(), now);
-            Next::Rest(Outlook::of(spec, status, now.wall).wakes_at(status.memory.retry_at))
+            status.record_failure(spec, window_closed(), now);
+            Next::Wait(Schedule::new(spec, status, now.wall).wakes_at(status.memory.retry_at))
         }
     }
 }
 
-/// What an attempt is about to ask for.
-struct Intended {
+/// The contents of an intent that is about to be written.
+struct NewIntent {
     lease: u32,
     slots: Vec<u32>,
     duration: String,
 }
 
-/// Writes down who tries what, and when it all ends, in one record.
-fn open_intent(spec: &Spec, status: &mut Status, intended: Intended, resolved: Resolved, now: Now) {
-    let Intended { lease, slots, duration } = intended;
+/// Records the holder, the requested slots and the deadline in one status write.
+fn open_intent(spec: &Spec, status: &mut Status, new: NewIntent, resolved: Resolved, now: Now) {
+    let NewIntent { lease, slots, duration } = new;
     let nonce = format!("{:016x}", now.random);
     let opened_at = whole_second(now.wall);
     let record = &mut status.record;
-    // Rounded up, so that no read this rests on began after it: the latest end is counted from here.
+    // Rounded up, so that no read that this relies on began later: the latest end counts from here.
     let activated_at = *record.activated_at.get_or_insert(next_whole_second(now.wall));
     record.deadline.get_or_insert(spec.deadline(activated_at));
     if record.attempts == 0 {
@@ -236,11 +228,11 @@ fn open_intent(spec: &Spec, status: &mut Status, intended: Intended, resolved: R
     record.attempts = attempt;
     status.memory.unsent = Some(nonce);
     status.memory.failure = None;
-    status.notice_intent(now);
+    status.track_intent(now);
 }
 
 fn posts(spec: &Spec, record: &TemporaryPermissionGrantStatus, intent: &Intent) -> Vec<Post> {
-    let resolved = resolved_of(record);
+    let resolved = resolved_ids(record);
     let post = |slot: &u32| {
         Some(Post {
             slot: *slot,

@@ -1,4 +1,4 @@
-//! Who explains which live grant, and which of the protocol's assumptions a listing contradicts. Pure.
+//! Compares the live grants of an organization with the objects of the cluster, and with the protocol's assumptions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,62 +10,62 @@ use amigo_client::RemoteGrant;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::{CLUSTER, MANAGED_BY, MANAGED_BY_VALUE, Timing, UID, assumptions::committed_late, condensed};
+use super::{CLUSTER, MANAGED_BY, MANAGED_BY_VALUE, Timing, UID, assumptions::committed_late, compact_uid};
 
-/// What a sweep found.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// When it ended.
+    /// When the sweep ended.
     pub at: Timestamp,
-    /// How many, of which kind.
+    /// The number of live grants by kind.
     pub counts: GrantCounts,
-    /// Live records beyond the first of one slot: `namespace/name`.
+    /// Objects with more than one live record of a slot, as `namespace/name`.
     pub duplicates: BTreeSet<String>,
-    /// Live records of ours without an object: `namespace/name` as their tags say.
+    /// Live records of this operator without an object, as `namespace/name` from their tags.
     pub orphaned: BTreeSet<String>,
-    /// Live records that end later than their object's deadline allows: `namespace/name`.
+    /// Objects with a live record that ends later than the deadline allows, as `namespace/name`.
     pub over_granted: BTreeSet<String>,
-    /// Live by the listing, although they had ended before it began.
+    /// Records that were listed as live although they had ended before the listing began.
     pub overdue: u32,
-    /// Made later than their attempt could still take effect.
+    /// Records that were created after their attempt could no longer take effect.
     pub late: u32,
-    /// Known from an object's status, live from the listing's beginning to its end, and not in it.
+    /// Records of an object's status that were live during the whole listing, but not listed.
     pub unlisted: u32,
-    /// Known from an object's status and listed under other tags.
+    /// Records of an object's status that were listed with the tags of another object.
     pub retagged: u32,
 }
 
-/// Whose grants were listed, and when.
+/// The organization and the time of a listing.
 ///
-/// Each page shows what is live when it is read, and of thousands of grants the last one is read hours after the first.
-/// So what had ended before the first page was wrongly listed, and only what was made before the first page and lives on
-/// after the last was wrongly left out.
+/// Each page shows the grants that are live when it is read, and a listing of thousands of grants can take hours. A
+/// listed grant is overdue only if it had ended before the first page. A missing grant counts only if it was created
+/// before the first page and ends after the last.
 pub struct Listing<'a> {
-    /// The Organization's name.
+    /// The name of the Organization object.
     pub name: &'a str,
     /// The organization's id at Amigo.
     pub organization: &'a str,
     /// The cluster's identity.
     pub cluster: &'a str,
-    /// When the first page was asked for.
+    /// When the first page was requested.
     pub began: Timestamp,
-    /// When the last page was there.
+    /// When the last page was received.
     pub ended: Timestamp,
-    /// The protocol's times.
+    /// The durations of the protocol.
     pub timing: Timing,
 }
 
 impl Listing<'_> {
-    /// Compares what was listed with all objects of the cluster.
+    /// Compares the listed grants with all objects of the cluster.
     #[must_use]
     pub fn compare(&self, grants: &[RemoteGrant], objects: &[Arc<TemporaryPermissionGrant>]) -> SweepReport {
         let by_uid: BTreeMap<String, &TemporaryPermissionGrant> =
-            objects.iter().map(|object| (condensed(&object.uid().unwrap_or_default()), &**object)).collect();
+            objects.iter().map(|object| (compact_uid(&object.uid().unwrap_or_default()), &**object)).collect();
         let mut report = SweepReport { at: self.ended, ..SweepReport::default() };
         let mut slots = BTreeSet::new();
         for grant in grants {
             let is_overdue = self.is_overdue(grant);
-            // A long listing outlives some of what it lists, and their objects with it.
+            // The grant ended while the listing was read; its object may be gone as well.
             if grant.expires_at <= self.ended && !is_overdue {
                 continue;
             }
@@ -75,7 +75,7 @@ impl Listing<'_> {
                 report.counts.unmanaged += 1;
                 continue;
             }
-            // Of whatever Organization: two objects may have named one organization one after the other.
+            // An object of any Organization counts: two may have named the same organization one after the other.
             let Some(object) = by_uid.get(grant.tag(UID)) else {
                 report.counts.orphaned += 1;
                 report.orphaned.insert(format!("{}/{}", grant.tag("k8s_namespace"), grant.tag("k8s_name")));
@@ -83,9 +83,9 @@ impl Listing<'_> {
             };
             report.counts.managed += 1;
             let is_second = !slots.insert((grant.tag(UID), grant.tag("slot")));
-            self.hold_against(object, grant, is_second, &mut report);
+            self.compare_with_object(object, grant, is_second, &mut report);
         }
-        self.find_unlisted(grants, &by_uid, &mut report);
+        self.count_unlisted(grants, &by_uid, &mut report);
         report
     }
 
@@ -93,7 +93,7 @@ impl Listing<'_> {
         grant.expires_at.checked_add(self.timing.margin()).is_ok_and(|end| end < self.began)
     }
 
-    fn hold_against(
+    fn compare_with_object(
         &self,
         object: &TemporaryPermissionGrant,
         grant: &RemoteGrant,
@@ -112,14 +112,14 @@ impl Listing<'_> {
         report.late += u32::from(committed_late(status, grant, &self.timing));
     }
 
-    fn find_unlisted(
+    fn count_unlisted(
         &self,
         grants: &[RemoteGrant],
         by_uid: &BTreeMap<String, &TemporaryPermissionGrant>,
         report: &mut SweepReport,
     ) {
         let listed: BTreeMap<&str, &str> = grants.iter().map(|grant| (grant.id.as_str(), grant.tag(UID))).collect();
-        for (uid, object) in by_uid.iter().filter(|(_, object)| self.was_asked_by(object)) {
+        for (uid, object) in by_uid.iter().filter(|(_, object)| self.belongs_to(object)) {
             let issued = object.status.iter().flat_map(|status| &status.grants);
             for grant in issued.filter(|grant| self.must_be_listed(grant)) {
                 match listed.get(grant.id.as_str()) {
@@ -131,18 +131,19 @@ impl Listing<'_> {
         }
     }
 
-    /// What was asked of another organization is not listed by this one.
-    fn was_asked_by(&self, object: &TemporaryPermissionGrant) -> bool {
-        let asked = object.status.as_ref().and_then(|status| status.organization.as_deref());
-        object.spec.organization_ref.name == self.name && asked.is_none_or(|asked| asked == self.organization)
+    /// Whether the object requested its grants from this organization.
+    fn belongs_to(&self, object: &TemporaryPermissionGrant) -> bool {
+        let requested = object.status.as_ref().and_then(|status| status.organization.as_deref());
+        object.spec.organization_ref.name == self.name
+            && requested.is_none_or(|requested| requested == self.organization)
     }
 
     fn must_be_listed(&self, grant: &IssuedGrant) -> bool {
         let margin = self.timing.margin();
         let list_lag = SignedDuration::try_from(self.timing.list_lag).unwrap_or(SignedDuration::MAX);
-        let shown = grant.issued_at.saturating_add(margin).and_then(|made| made.saturating_add(list_lag));
-        let lasted = self.ended.saturating_add(margin);
-        shown.is_ok_and(|shown| shown < self.began) && lasted.is_ok_and(|lasted| lasted < grant.expires_at)
+        let listed_by = grant.issued_at.saturating_add(margin).and_then(|created| created.saturating_add(list_lag));
+        let ends_after = self.ended.saturating_add(margin);
+        listed_by.is_ok_and(|time| time < self.began) && ends_after.is_ok_and(|time| time < grant.expires_at)
     }
 }
 
@@ -152,8 +153,8 @@ mod tests {
 
     use super::*;
 
-    /// One request with one record, and a listing from ten to twelve o'clock.
-    struct World {
+    /// One object with one record, and a listing from ten to twelve o'clock.
+    struct Cluster {
         grants: Vec<RemoteGrant>,
         objects: Vec<TemporaryPermissionGrant>,
     }
@@ -162,9 +163,9 @@ mod tests {
         format!("2026-01-01T{time}:00Z").parse().unwrap()
     }
 
-    /// A request that was issued at nine, until one o'clock.
-    fn issued() -> World {
-        World { grants: vec![record("record", "0a")], objects: vec![request("0a", "record")] }
+    /// An object that was issued at nine, until one o'clock.
+    fn issued() -> Cluster {
+        Cluster { grants: vec![record("record", "0a")], objects: vec![request("0a", "record")] }
     }
 
     /// A live record for the object with this uid.
@@ -190,7 +191,7 @@ mod tests {
     fn request(uid: &str, record: &str) -> TemporaryPermissionGrant {
         let object = json!({
             "metadata": {"namespace": "team", "name": "request", "uid": uid},
-            "spec": {"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test asks"},
+            "spec": {"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test request"},
             "status": {
                 "organization": "acme-at-amigo", "activatedAt": at("09:00"), "deadline": at("13:00"),
                 "grants": [{"permissionName": "A:B", "id": record, "issuedAt": at("09:00"), "expiresAt": at("13:00")}],
@@ -199,7 +200,7 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
-    impl World {
+    impl Cluster {
         fn with(mut self, grant: RemoteGrant) -> Self {
             self.grants.push(grant);
             self
@@ -218,7 +219,7 @@ mod tests {
             self
         }
 
-        /// At Amigo and in the status.
+        /// Both at Amigo and in the status.
         fn ending(mut self, time: &str) -> Self {
             self.grants[0].expires_at = at(time);
             self.objects.iter_mut().for_each(|object| first(object).expires_at = at(time));
@@ -230,13 +231,13 @@ mod tests {
             self
         }
 
-        fn of(mut self, name: &str, organization: &str) -> Self {
+        fn in_organization(mut self, name: &str, organization: &str) -> Self {
             self.objects[0].spec.organization_ref.name = name.to_owned();
             self.objects[0].status.as_mut().unwrap().organization = Some(organization.to_owned());
             self
         }
 
-        fn swept(self) -> SweepReport {
+        fn sweep(self) -> SweepReport {
             let objects: Vec<_> = self.objects.into_iter().map(Arc::new).collect();
             let (name, organization, cluster, timing) = ("acme", "acme-at-amigo", "cluster", Timing::default());
             let (began, ended) = (at("10:00"), at("12:00"));
@@ -244,8 +245,8 @@ mod tests {
         }
 
         /// Active, managed, orphaned, unmanaged.
-        fn counted(self) -> [u32; 4] {
-            let GrantCounts { active, managed, orphaned, unmanaged } = self.swept().counts;
+        fn counts(self) -> [u32; 4] {
+            let GrantCounts { active, managed, orphaned, unmanaged } = self.sweep().counts;
             [active, managed, orphaned, unmanaged]
         }
     }
@@ -259,83 +260,87 @@ mod tests {
     }
 
     #[test]
-    fn what_was_issued_as_asked_is_managed_and_nothing_else() {
+    fn issued_grants_count_as_managed_only() {
         let counts = GrantCounts { active: 1, managed: 1, ..GrantCounts::default() };
-        assert_eq!(issued().swept(), SweepReport { at: at("12:00"), counts, ..SweepReport::default() });
+        assert_eq!(issued().sweep(), SweepReport { at: at("12:00"), counts, ..SweepReport::default() });
     }
 
     #[test]
-    fn a_second_record_of_one_slot_is_a_duplicate_and_one_of_the_next_lease_is_not() {
+    fn second_record_of_slot_is_duplicate_unless_renewed() {
         let second = record("second", "0a");
         let mut next_lease = second.clone();
         next_lease.tags.insert("slot".to_owned(), Some("0_1".to_owned()));
-        assert_eq!(issued().with(second).swept().duplicates, names(&["team/request"]));
-        assert_eq!(issued().with(next_lease).swept().duplicates, names(&[]));
+        assert_eq!(issued().with(second).sweep().duplicates, names(&["team/request"]));
+        assert_eq!(issued().with(next_lease).sweep().duplicates, names(&[]));
     }
 
     #[test]
-    fn what_ends_after_its_objects_deadline_and_the_margin_is_over_granted() {
-        assert_eq!(issued().ending("13:01").swept().over_granted, names(&[]));
-        assert_eq!(issued().ending("13:02").swept().over_granted, names(&["team/request"]));
+    fn records_ending_after_deadline_are_over_granted() {
+        assert_eq!(issued().ending("13:01").sweep().over_granted, names(&[]));
+        assert_eq!(issued().ending("13:02").sweep().over_granted, names(&["team/request"]));
     }
 
     #[test]
-    fn what_is_live_and_not_listed_is_unlisted() {
-        assert_eq!(issued().without_records().swept().unlisted, 1);
-        assert_eq!(issued().swept().unlisted, 0);
+    fn live_records_missing_from_listing_are_unlisted() {
+        assert_eq!(issued().without_records().sweep().unlisted, 1);
+        assert_eq!(issued().sweep().unlisted, 0);
     }
 
     #[test]
-    fn what_began_or_ended_while_it_was_listed_may_be_missing() {
+    fn grants_live_for_part_of_listing_may_be_missing() {
         for end in ["10:30", "11:59", "12:01"] {
-            assert_eq!(issued().ending(end).without_records().swept().unlisted, 0, "{end}");
+            assert_eq!(issued().ending(end).without_records().sweep().unlisted, 0, "{end}");
         }
         for begin in ["09:59", "10:30", "12:00"] {
-            assert_eq!(issued().issued_since(begin).without_records().swept().unlisted, 0, "{begin}");
+            assert_eq!(issued().issued_since(begin).without_records().sweep().unlisted, 0, "{begin}");
         }
     }
 
     #[test]
-    fn what_was_asked_of_another_organization_is_not_missed_here() {
-        assert_eq!(issued().of("another", "another-at-amigo").without_records().swept().unlisted, 0);
-        assert_eq!(issued().of("acme", "another-at-amigo").without_records().swept().unlisted, 0);
+    fn grants_of_other_organizations_are_not_unlisted() {
+        assert_eq!(issued().in_organization("another", "another-at-amigo").without_records().sweep().unlisted, 0);
+        assert_eq!(issued().in_organization("acme", "another-at-amigo").without_records().sweep().unlisted, 0);
     }
 
     #[test]
-    fn what_comes_back_with_another_uid_is_retagged() {
-        let swept = issued().tagged(UID, "0b").swept();
-        assert_eq!((swept.retagged, swept.unlisted, swept.counts.orphaned), (1, 0, 1));
+    fn listed_records_with_other_uid_are_retagged() {
+        let report = issued().tagged(UID, "0b").sweep();
+        assert_eq!((report.retagged, report.unlisted, report.counts.orphaned), (1, 0, 1));
     }
 
     #[test]
-    fn a_record_of_ours_without_an_object_is_residual() {
-        assert_eq!(issued().without_objects().counted(), [1, 0, 1, 0]);
-        assert_eq!(issued().without_objects().swept().orphaned, names(&["team/gone"]));
+    fn own_records_without_object_are_orphaned() {
+        assert_eq!(issued().without_objects().counts(), [1, 0, 1, 0]);
+        assert_eq!(issued().without_objects().sweep().orphaned, names(&["team/gone"]));
     }
 
     #[test]
-    fn an_object_of_any_organization_explains_its_records() {
-        assert_eq!(issued().of("older", "acme-at-amigo").counted(), [1, 1, 0, 0]);
+    fn objects_of_any_organization_own_their_records() {
+        assert_eq!(issued().in_organization("older", "acme-at-amigo").counts(), [1, 1, 0, 0]);
     }
 
     #[test]
-    fn what_is_of_another_cluster_or_program_is_unmanaged() {
-        assert_eq!(issued().tagged(CLUSTER, "another").counted(), [1, 0, 0, 1]);
-        assert_eq!(issued().tagged(MANAGED_BY, "somebody").counted(), [1, 0, 0, 1]);
+    fn records_of_other_clusters_are_unmanaged() {
+        assert_eq!(issued().tagged(CLUSTER, "another").counts(), [1, 0, 0, 1]);
+        assert_eq!(issued().tagged(MANAGED_BY, "somebody").counts(), [1, 0, 0, 1]);
     }
 
     #[test]
-    fn what_was_made_long_after_its_attempt_is_late() {
+    fn records_created_after_their_attempt_are_late() {
         let mut late = issued().tagged("attempt", "1");
         late.grants[0].created_at = Some(at("09:02"));
-        assert_eq!((late.swept().late, issued().swept().late), (1, 0));
+        assert_eq!((late.sweep().late, issued().sweep().late), (1, 0));
     }
 
     #[test]
-    fn what_ended_while_it_was_listed_is_nobodys_and_what_had_ended_before_is_overdue() {
+    fn only_grants_ended_before_listing_are_overdue() {
         for (end, active, overdue) in [("11:00", 0, 0), ("09:59", 0, 0), ("09:58", 1, 1), ("12:30", 1, 0)] {
-            let swept = issued().without_objects().ending(end).swept();
-            assert_eq!((swept.counts.active, swept.counts.orphaned, swept.overdue), (active, active, overdue), "{end}");
+            let report = issued().without_objects().ending(end).sweep();
+            assert_eq!(
+                (report.counts.active, report.counts.orphaned, report.overdue),
+                (active, active, overdue),
+                "{end}"
+            );
         }
     }
 }

@@ -1,23 +1,23 @@
-//! Tags: how a record at Amigo says which object, slot and attempt it comes from.
+//! The tags of a record at Amigo: its object, slot and attempt.
 //!
-//! Keys and values match `[\w\s]+` (API document, create-temporary-permission-grant), so names lose their
-//! hyphens and dots, and uids are written as 32 hexadecimal digits.
+//! Keys and values match `[\w\s]+` (API document, create-temporary-permission-grant), so hyphens and dots in
+//! names become underscores, and uids are written as 32 hexadecimal digits.
 
 use std::collections::BTreeMap;
 
-/// Key of the tag that every record of this program carries.
+/// Key of the tag that every record of this operator has.
 pub const MANAGED_BY: &str = "managed_by";
-/// Its value.
+/// The value of [`MANAGED_BY`].
 pub const MANAGED_BY_VALUE: &str = "amigo_operator";
-/// Key: the cluster's identity.
+/// Key of the tag with the cluster's identity.
 pub const CLUSTER: &str = "cluster";
-/// Key: the object's uid.
+/// Key of the tag with the object's uid.
 pub const UID: &str = "uid";
 
-/// The longest value we send; the API document states no limit.
-const LONGEST_VALUE: usize = 63;
+/// The longest value that is sent; the API document states no limit.
+const MAX_VALUE_LENGTH: usize = 63;
 
-/// Where the records of one object come from.
+/// The object that the records belong to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The cluster: the uid of its `kube-system` namespace, 32 hexadecimal digits.
@@ -41,8 +41,8 @@ impl Origin {
             ("slot", format!("{slot}_{lease}")),
             ("attempt", attempt.to_string()),
             ("nonce", nonce.to_owned()),
-            ("k8s_namespace", word(&self.namespace)),
-            ("k8s_name", word(&self.name)),
+            ("k8s_namespace", tag_value(&self.namespace)),
+            ("k8s_name", tag_value(&self.name)),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into()
@@ -51,22 +51,22 @@ impl Origin {
 
 /// A Kubernetes uid without hyphens.
 #[must_use]
-pub fn condensed(uid: &str) -> String {
+pub fn compact_uid(uid: &str) -> String {
     uid.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase()).collect()
 }
 
-/// The permission and lease that a record's tags name.
+/// The slot and the lease in a record's tags.
 #[must_use]
-pub fn slot_of(tags: &BTreeMap<String, String>) -> Option<(u32, u32)> {
+pub fn slot_from_tags(tags: &BTreeMap<String, String>) -> Option<(u32, u32)> {
     let (slot, lease) = tags.get("slot")?.split_once('_')?;
     Some((slot.parse().ok()?, lease.parse().ok()?))
 }
 
-pub(super) fn attempt_of(tags: &BTreeMap<String, String>) -> Option<u32> {
+pub(super) fn attempt_from_tags(tags: &BTreeMap<String, String>) -> Option<u32> {
     tags.get("attempt")?.parse().ok()
 }
 
-fn word(name: &str) -> String {
+fn tag_value(name: &str) -> String {
     let allowed = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
-    name.chars().take(LONGEST_VALUE).map(allowed).collect()
+    name.chars().take(MAX_VALUE_LENGTH).map(allowed).collect()
 }

@@ -1,270 +1,273 @@
-//! What to do about a role: a pure function of what is wanted, what is there, and what is known.
+//! What to do with a role at Amigo: a pure function of the desired role, the observed role, and the status.
 
 use amigo_api::{Adoption, DenyRecord, DriftPolicy, RoleSpec, RoleStatus, reasons};
 use amigo_client::{Excerpt, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange};
 use amigo_permissions::{Action, NoEquivalent};
 
-use crate::{
-    Failure, RetryClass,
-    role::{self, Wanted},
-};
+use super::desired::{DesiredRole, grant_digest};
+use crate::{Failure, RetryClass};
 
-/// What is wanted of a role at Amigo.
+/// The arguments of [`plan`], except for the observed role.
 #[derive(Clone, Debug)]
-pub struct Desired<'a> {
-    /// Its name at Amigo.
+pub struct PlanInput<'a> {
+    /// The role's name at Amigo.
     pub name: &'a str,
     /// The object's spec.
     pub spec: &'a RoleSpec,
-    /// What the organization's API understands.
+    /// The permission model of the organization's API.
     pub model: PermissionModel,
-    /// What the spec wants of such an API.
-    pub wanted: Result<Wanted, NoEquivalent>,
-    /// Whether the listing shows that the API knows Deny. A model that is merely forced is no evidence.
-    pub deny_shown: bool,
-    /// What happens to somebody else's changes.
+    /// The role to send to that API.
+    pub desired: Result<DesiredRole, NoEquivalent>,
+    /// Whether the listing proves that the API supports Deny. A configured model is no proof.
+    pub deny_observed: bool,
+    /// What to do with changes that others made at Amigo.
     pub drift_policy: DriftPolicy,
-    /// What is known of the role; that of another organization counts for nothing.
+    /// The object's status in this organization.
     pub status: &'a RoleStatus,
-    /// Whether nothing may be changed at Amigo.
+    /// Whether changes at Amigo are suspended.
     pub suspended: bool,
 }
 
-/// What to do.
+/// What to do with the role at Amigo.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
-    /// The role is as it should be.
+    /// The role matches the spec.
     Keep {
-        /// Its id.
+        /// The role's id.
         id: String,
     },
-    /// There is none: make it.
+    /// The role does not exist: create it.
     Create(NewRole),
-    /// It differs: change what differs.
-    Change {
-        /// The change.
+    /// The role differs: send the fields that differ.
+    Update {
+        /// The change to send.
         change: RoleChange,
-        /// What differs, for people.
-        differs: Vec<&'static str>,
+        /// The spec fields that differ.
+        fields: Vec<&'static str>,
     },
-    /// Its Deny grants became Allows: it must not grant anything.
-    Empty,
-    /// It is left as it is, for a reason to be told.
-    Leave(Failure),
+    /// Amigo stored its Deny grants as Allow grants: remove all grants.
+    RemoveGrants,
+    /// Leave the role unchanged and report why.
+    Skip(Failure),
 }
 
-impl Desired<'_> {
-    /// Whether this object created or adopted the role before. A creation whose end was not seen counts: else the
-    /// object would refuse to adopt its own role.
+impl PlanInput<'_> {
+    /// Whether this object created or adopted the role. A creation with an unknown outcome counts, so that the object
+    /// adopts its own role.
     #[must_use]
     pub fn is_managed(&self) -> bool {
         self.status.role_id.is_some() || self.status.creating
     }
 
-    /// What is sent, or could not be, in few characters.
+    /// The digest of the desired role, or of the spec as written if no role can be sent.
     #[must_use]
     pub fn digest(&self) -> String {
-        self.wanted.as_ref().map_or_else(|_| self.written_digest(), Wanted::digest)
+        self.desired.as_ref().map_or_else(|_| self.uncompiled_digest(), DesiredRole::digest)
     }
 
-    /// What was sent if the Deny grants were.
+    /// The digest of the spec as written, with its Deny grants.
     #[must_use]
-    pub fn written_digest(&self) -> String {
-        role::as_written(self.spec).digest()
+    pub fn uncompiled_digest(&self) -> String {
+        DesiredRole::uncompiled(self.spec).digest()
     }
 
-    /// Whether the spec is another than the one the role last followed.
+    /// Whether the spec changed since it was last applied.
     fn is_changed(&self) -> bool {
         self.status.applied_digest.as_deref() != Some(&self.digest())
     }
 
-    /// Whether the spec was sent as it is: what then cannot be read is not mended by sending it again.
+    /// Whether the current spec was already sent: sending it again would not make unreadable grants readable.
     fn was_sent(&self) -> bool {
         let record = self.status.deny.as_ref().filter(|record| !record.dropped);
-        !self.is_changed() || record.is_some_and(|record| record.digest == self.written_digest())
+        !self.is_changed() || record.is_some_and(|record| record.digest == self.uncompiled_digest())
     }
 
-    /// Whether a Deny would be sent.
+    /// Whether the role to send has a Deny grant.
     fn sends_deny(&self) -> bool {
-        self.wanted.as_ref().is_ok_and(Wanted::denies)
+        self.desired.as_ref().is_ok_and(DesiredRole::has_deny)
     }
 
-    /// What is to be written down before this plan sends anything that denies.
+    /// The record to write to the status before this plan sends a Deny grant.
     #[must_use]
     pub fn deny_record(&self, plan: &Plan) -> Option<DenyRecord> {
         let sends_grants = match plan {
             Plan::Create(_) => true,
-            Plan::Change { change, .. } => change.permission_grants.is_some(),
+            Plan::Update { change, .. } => change.permission_grants.is_some(),
             _ => false,
         };
-        (sends_grants && self.sends_deny()).then(|| DenyRecord { digest: self.written_digest(), dropped: false })
+        (sends_grants && self.sends_deny()).then(|| DenyRecord { digest: self.uncompiled_digest(), dropped: false })
     }
 
-    /// Whether one of these Deny grants, which were sent, is an Allow at Amigo.
+    /// Whether Amigo returns one of these sent Deny grants without its action, which makes it an Allow.
     #[must_use]
     pub fn has_dropped(denied: &[String], observed: &RemoteRole) -> bool {
         let RemoteGrants::Understood(grants) = &observed.grants else { return false };
-        let forgotten = grants.iter().filter(|grant| grant.action.is_none());
-        forgotten
+        let without_action = grants.iter().filter(|grant| grant.action.is_none());
+        without_action
             .into_iter()
-            .any(|grant| denied.contains(&role::line_digest(&grant.permission_name, &grant.conditions)))
+            .any(|grant| denied.contains(&grant_digest(&grant.permission_name, &grant.conditions)))
     }
 
-    /// The Deny grants that may stand at Amigo: those that were sent, whatever the spec says by now.
+    /// The digests of all Deny grants that may be at Amigo, including those of earlier specs.
     fn sent_denies(&self) -> Vec<String> {
         let mut sent = self.status.denied_digests.clone();
-        // A status of an earlier version names none.
+        // A status that an earlier version wrote has no digests.
         let sent_as_written =
-            self.status.deny.is_some() || self.status.applied_digest.as_ref() == Some(&self.written_digest());
+            self.status.deny.is_some() || self.status.applied_digest.as_ref() == Some(&self.uncompiled_digest());
         if sent_as_written {
-            sent.extend(role::as_written(self.spec).denied_digests());
+            sent.extend(DesiredRole::uncompiled(self.spec).denied_digests());
         }
         sent
     }
 }
 
-/// Decides.
+/// Decides what to do with the role.
 #[must_use]
-pub fn plan(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Plan {
-    if let Some(plan) = contain(desired, observed) {
+pub fn plan(input: &PlanInput<'_>, observed: Option<&RemoteRole>) -> Plan {
+    if let Some(plan) = plan_for_dropped_deny(input, observed) {
         return plan;
     }
     if let Some(RemoteGrants::Raw { reason, .. }) = observed.map(|role| &role.grants)
-        && desired.was_sent()
+        && input.was_sent()
     {
-        return Plan::Leave(unreadable(desired.name, reason));
+        return Plan::Skip(unreadable(input.name, reason));
     }
-    let wanted = match sendable(desired) {
-        Ok(wanted) => wanted,
-        Err(refusal) => return Plan::Leave(refusal),
+    let desired = match sendable(input) {
+        Ok(desired) => desired,
+        Err(refusal) => return Plan::Skip(refusal),
     };
     let Some(observed) = observed else {
-        return if desired.suspended {
-            Plan::Leave(suspended(desired.name))
+        return if input.suspended {
+            Plan::Skip(suspended(input.name))
         } else {
-            Plan::Create(wanted.creation(desired.name))
+            Plan::Create(desired.to_new_role(input.name))
         };
     };
-    let (change, differs) = wanted.difference(observed);
-    if differs.is_empty() {
-        return if desired.is_managed() || desired.spec.adoption != Adoption::Never {
+    let (change, fields) = desired.diff(observed);
+    if fields.is_empty() {
+        return if input.is_managed() || input.spec.adoption != Adoption::Never {
             Plan::Keep { id: observed.id.clone() }
         } else {
-            Plan::Leave(not_adopted(desired, &differs))
+            Plan::Skip(not_adopted(input, &fields))
         };
     }
-    if !desired.is_managed() && desired.spec.adoption != Adoption::Override {
-        return Plan::Leave(not_adopted(desired, &differs));
+    if !input.is_managed() && input.spec.adoption != Adoption::Override {
+        return Plan::Skip(not_adopted(input, &fields));
     }
-    if desired.suspended {
-        return Plan::Leave(suspended(desired.name));
+    if input.suspended {
+        return Plan::Skip(suspended(input.name));
     }
-    if desired.is_managed() && !desired.is_changed() && desired.drift_policy == DriftPolicy::Report {
+    if input.is_managed() && !input.is_changed() && input.drift_policy == DriftPolicy::Report {
         let message = format!(
-            "role {} was changed at Amigo ({}) and driftPolicy is Report: set it back there, or set driftPolicy to Correct",
-            desired.name,
-            differs.join(", ")
+            "role {} was changed at Amigo ({}), and driftPolicy is Report. Revert the change at Amigo, or set driftPolicy \
+             to Correct",
+            input.name,
+            fields.join(", ")
         );
-        return Plan::Leave(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message));
+        return Plan::Skip(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message));
     }
-    Plan::Change { change, differs }
+    Plan::Update { change, fields }
 }
 
-/// What may be sent; else why nothing may, whatever is there.
-fn sendable<'d>(desired: &'d Desired<'_>) -> Result<&'d Wanted, Failure> {
-    if desired.name.starts_with("Default") {
-        let message = format!("role {} is one of Amigo's own: choose another roleName", desired.name);
+/// The role to send, or why the operator must not send any.
+fn sendable<'d>(input: &'d PlanInput<'_>) -> Result<&'d DesiredRole, Failure> {
+    if input.name.starts_with("Default") {
+        let message = format!("role name {} is reserved for Amigo's own roles. Choose another roleName", input.name);
         return Err(Failure::new(reasons::RESERVED_NAME, RetryClass::Permanent, message));
     }
-    if desired.model == PermissionModel::AllowOnly && desired.spec.is_base_role == Some(true) {
-        let message = "isBaseRole cannot be set: this organization's API knows no base roles. Remove it".to_owned();
+    if input.model == PermissionModel::AllowOnly && input.spec.is_base_role == Some(true) {
+        let message = "isBaseRole is not supported by this organization's API. Remove the field".to_owned();
         return Err(Failure::new(reasons::INVALID_SPEC, RetryClass::Permanent, message));
     }
-    let wanted = desired.wanted.as_ref().map_err(|refusal| {
+    let desired = input.desired.as_ref().map_err(|refusal| {
         let advice = refusal.advice();
-        let message = format!("this organization's API knows only Allow, and {refusal}. To have the role, {advice}");
+        let message =
+            format!("this organization's API supports only Allow, and {refusal}. To create the role, {advice}");
         Failure::new(reasons::DENY_NOT_SUPPORTED, RetryClass::Permanent, message)
     })?;
-    let denied = wanted.grants.iter().position(|line| line.grant.action == Action::Deny);
-    if let Some(place) = denied.filter(|_| !desired.deny_shown) {
+    let denied = desired.grants.iter().position(|line| line.grant.action == Action::Deny);
+    if let Some(index) = denied.filter(|_| !input.deny_observed) {
         let message = format!(
-            "permissionGrants[{place}] denies {}, and although the Organization's permissionModel is AllowDeny, no role \
-             that the operator's user may see shows that the API knows Deny: sent there, it would allow. Set \
-             permissionModel to Detect, or remove the Deny and narrow the Allow grants instead",
-            wanted.grants[place].grant.permission_name
+            "permissionGrants[{index}] denies {}. The Organization's permissionModel is AllowDeny, but no role that the \
+             operator can read shows that the API supports Deny, and an API without Deny would allow the permission. Set \
+             permissionModel to Detect, or replace the Deny with narrower Allow grants",
+            desired.grants[index].grant.permission_name
         );
         return Err(Failure::new(reasons::DENY_NOT_SUPPORTED, RetryClass::Permanent, message));
     }
-    Ok(wanted)
+    Ok(desired)
 }
 
-/// What comes of Deny grants that became Allows: nothing else may come before it.
-fn contain(desired: &Desired<'_>, observed: Option<&RemoteRole>) -> Option<Plan> {
+/// The plan for a role whose Deny grants became Allow grants; it takes precedence over everything else.
+fn plan_for_dropped_deny(input: &PlanInput<'_>, observed: Option<&RemoteRole>) -> Option<Plan> {
     let observed = observed?;
-    let record = desired.status.deny.as_ref();
-    let knows_deny = desired.model == PermissionModel::AllowDeny;
-    // The API may also forget its Denies long after they were seen there, and after they left the spec.
-    let allows = Desired::has_dropped(&desired.sent_denies(), observed);
+    let record = input.status.deny.as_ref();
+    let supports_deny = input.model == PermissionModel::AllowDeny;
+    // The API may drop Deny grants long after they were observed, and after the spec no longer has them.
+    let allows = PlanInput::has_dropped(&input.sent_denies(), observed);
     let is_dropped =
-        record.is_some_and(|record| knows_deny && record.dropped && record.digest == desired.written_digest());
+        record.is_some_and(|record| supports_deny && record.dropped && record.digest == input.uncompiled_digest());
     if !allows && !is_dropped {
         return None;
     }
-    // What was denied may be what the spec allows by now.
-    if sendable(desired).is_ok_and(|wanted| !wanted.denies() && wanted.difference(observed).1.is_empty()) {
+    // The spec may now allow what it denied before.
+    if sendable(input).is_ok_and(|desired| !desired.has_deny() && desired.diff(observed).1.is_empty()) {
         return None;
     }
     let is_empty = matches!(&observed.grants, RemoteGrants::Understood(grants) if grants.is_empty());
-    Some(match (is_empty, desired.suspended, sendable(desired)) {
-        (true, ..) => Plan::Leave(deny_dropped(desired.name)),
-        (false, true, _) => Plan::Leave(suspended(desired.name)),
-        (false, false, Ok(wanted)) if !wanted.denies() => {
-            let (change, differs) = wanted.difference(observed);
-            Plan::Change { change, differs }
+    Some(match (is_empty, input.suspended, sendable(input)) {
+        (true, ..) => Plan::Skip(deny_dropped(input.name)),
+        (false, true, _) => Plan::Skip(suspended(input.name)),
+        (false, false, Ok(desired)) if !desired.has_deny() => {
+            let (change, fields) = desired.diff(observed);
+            Plan::Update { change, fields }
         }
-        (false, false, _) => Plan::Empty,
+        (false, false, _) => Plan::RemoveGrants,
     })
 }
 
-/// What is said of a role whose Deny grants became Allows.
+/// The failure of a role whose Deny grants became Allow grants.
 #[must_use]
 pub fn deny_dropped(name: &str) -> Failure {
     let message = format!(
-        "Amigo made Allows of the Deny grants of role {name}, so its grants were emptied and are not sent again: remove \
-         the Deny grants"
+        "Amigo stored the Deny grants of role {name} as Allow grants. The operator removed all grants of the role and \
+         does not send them again. Remove the Deny grants from the spec"
     );
     Failure::new(reasons::DENY_DROPPED, RetryClass::Permanent, message)
 }
 
-/// What is said of a role whose grants cannot be read.
+/// The failure of a role whose grants cannot be parsed.
 #[must_use]
 pub fn unreadable(name: &str, reason: &Excerpt) -> Failure {
     let message = format!(
-        "role {name} is listed with grants that cannot be read ({reason}), so it cannot be compared and is left as it is: \
-         look at it at Amigo; a change of the spec is sent"
+        "Amigo returned grants of role {name} that the operator cannot parse ({reason}), so the role stays unchanged. Check \
+         the role at Amigo. To overwrite it, change the spec"
     );
     Failure::new(reasons::INVALID_RESPONSE, RetryClass::Persistent, message)
 }
 
-fn not_adopted(desired: &Desired<'_>, differs: &[&str]) -> Failure {
-    let how = if differs.is_empty() { "is the same".to_owned() } else { format!("differs in {}", differs.join(", ")) };
+fn not_adopted(input: &PlanInput<'_>, fields: &[&str]) -> Failure {
+    let how =
+        if fields.is_empty() { "matches the spec".to_owned() } else { format!("differs in {}", fields.join(", ")) };
     let message = format!(
-        "role {} exists at Amigo and {how}; adoption is {:?}: set adoption to Override to take it over",
-        desired.name, desired.spec.adoption
+        "role {} exists at Amigo and {how}, but adoption is {:?}. To manage the role, set adoption to Override",
+        input.name, input.spec.adoption
     );
     Failure::new(reasons::ADOPTION_REFUSED, RetryClass::Persistent, message)
 }
 
 fn suspended(name: &str) -> Failure {
-    let message = format!("role {name} differs from the spec, and nothing is changed while suspended");
+    let message = format!("role {name} differs from the spec; the operator makes no changes while suspended");
     Failure::new(reasons::SUSPENDED, RetryClass::Transient, message)
 }
 
-/// The role as it is after a plan was carried out, for the shared listing. What may not be sent was emptied.
+/// The role at Amigo after a plan was applied, for the cache. A role that must not be sent has no grants.
 #[must_use]
-pub fn after(desired: &Desired<'_>, id: String) -> RemoteRole {
-    match &desired.wanted {
-        Ok(wanted) => wanted.applied(desired.name, id),
-        Err(_) => Wanted { grants: Vec::new(), ..role::as_written(desired.spec) }.applied(desired.name, id),
+pub fn role_after(input: &PlanInput<'_>, id: String) -> RemoteRole {
+    match &input.desired {
+        Ok(desired) => desired.to_remote_role(input.name, id),
+        Err(_) => {
+            DesiredRole { grants: Vec::new(), ..DesiredRole::uncompiled(input.spec) }.to_remote_role(input.name, id)
+        }
     }
 }

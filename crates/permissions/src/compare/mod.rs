@@ -1,53 +1,53 @@
 //! Which of two roles has more privileges ("Role Hierarchy Requirements" in the guide to role-based permissions).
 //!
-//! A role is the set of requests it allows. One role is greater if it allows everything the other allows, and more.
-//! Both sides are held against every caller, each as the same caller, so `{self}` on both sides is the same user.
+//! A role is the set of requests it allows. A role is greater if it allows everything that the other allows, and more.
+//! Both roles are evaluated for the same callers, so `{self}` is the same user on both sides.
 //!
 //! # Guarantees
-//! `Greater`, `Equal` and `Less` are proven. What could not be settled within the bounds is `Incomparable`, which
-//! gives nobody a privilege.
+//! `Greater`, `Equal` and `Less` are proven. A comparison that exceeds the limits is `Incomparable`, which must not grant
+//! any privilege.
 
 use std::{collections::BTreeSet, fmt};
 
 use super::{
     Attributes, Caller, Condition, PermissionGrant, VARIABLES, Value,
+    callers::Variables,
     region::{Region, Steps},
-    world::World,
 };
 
-/// How many steps on regions are made before giving up.
-const MOST_STEPS: usize = 100_000;
+/// The maximum number of steps of a comparison.
+const MAX_STEPS: usize = 100_000;
 
-/// How the first role's privileges stand to the second's.
+/// How the privileges of the first role compare to those of the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Privilege {
-    /// The first allows all that the second allows, and more.
+    /// The first role allows everything that the second allows, and more.
     Greater,
-    /// Both allow the same.
+    /// Both roles allow the same requests.
     Equal,
-    /// The second allows all that the first allows, and more.
+    /// The second role allows everything that the first allows, and more.
     Less,
-    /// Each allows something the other does not, or the question is too large to settle.
+    /// Each role allows a request that the other does not, or the comparison exceeds the limits.
     Incomparable,
 }
 
-/// How two roles compare, and by what.
+/// The result of a comparison, with examples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// How the first role's privileges stand to the second's.
+    /// How the privileges of the first role compare to those of the second.
     pub privilege: Privilege,
-    /// A request that only the first allows, if one was found.
+    /// A request that only the first role allows, if one was found.
     pub first_only: Option<Request>,
-    /// A request that only the second allows, if one was found.
+    /// A request that only the second role allows, if one was found.
     pub second_only: Option<Request>,
 }
 
-/// One check that can be put to `evaluate`.
+/// One permission check, as [`evaluate`](super::evaluate()) takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The permission asked for.
+    /// The requested permission.
     pub permission_name: String,
-    /// What it is asked on.
+    /// The attributes of the object.
     pub attributes: Attributes,
     /// The value of `{self}`.
     pub user_id: String,
@@ -57,26 +57,26 @@ pub struct Request {
     pub role_name: String,
 }
 
-/// What one role allows beyond another.
+/// The requests that one role allows and another does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Excess {
-    /// Nothing: every request the first allows, the second allows too.
+    /// None: the second role allows every request that the first allows.
     Nothing,
     /// At least this request.
     Request(Box<Request>),
-    /// Too many combinations to settle.
+    /// The comparison exceeds the limits.
     Unknown,
 }
 
 impl Request {
-    /// Who asks.
+    /// The caller of the request.
     #[must_use]
     pub fn caller(&self) -> Caller<'_> {
         Caller { user_id: &self.user_id, org_id: &self.org_id, role_name: &self.role_name }
     }
 }
 
-/// Displayed as the permission and its attributes, those of the caller by their variables.
+/// Displays the permission and its attributes, with variables for values of the caller.
 impl fmt::Display for Request {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.permission_name)?;
@@ -113,10 +113,10 @@ pub fn compare(first: &[PermissionGrant], second: &[PermissionGrant]) -> Compari
 #[must_use]
 pub fn excess(first: &[PermissionGrant], second: &[PermissionGrant]) -> Excess {
     let (first, second): (Vec<_>, Vec<_>) = (first.iter().collect(), second.iter().collect());
-    excess_within(&first, &second, &mut Steps::new(MOST_STEPS))
+    excess_within(&first, &second, &mut Steps::new(MAX_STEPS))
 }
 
-/// As [`excess`], in the steps given.
+/// Like [`excess`], with a limit of steps.
 pub(super) fn excess_within(first: &[&PermissionGrant], second: &[&PermissionGrant], steps: &mut Steps) -> Excess {
     let names: BTreeSet<&str> = first.iter().map(|grant| grant.permission_name.as_str()).collect();
     let mut outcome = Excess::Nothing;
@@ -124,14 +124,18 @@ pub(super) fn excess_within(first: &[&PermissionGrant], second: &[&PermissionGra
         match excess_of(name, &named(first, name), &named(second, name), steps) {
             Excess::Nothing => {}
             Excess::Unknown => outcome = Excess::Unknown,
-            found @ Excess::Request(_) => return found,
+            excess @ Excess::Request(_) => return excess,
         }
     }
     outcome
 }
 
-/// Whether `first` allows nothing beyond `second`; `None` if the steps do not suffice to settle it.
-pub(super) fn is_nothing(first: &[&PermissionGrant], second: &[&PermissionGrant], steps: &mut Steps) -> Option<bool> {
+/// Whether `first` allows nothing beyond `second`; `None` if the steps run out.
+pub(super) fn has_no_excess(
+    first: &[&PermissionGrant],
+    second: &[&PermissionGrant],
+    steps: &mut Steps,
+) -> Option<bool> {
     match excess_within(first, second, steps) {
         Excess::Nothing => Some(true),
         Excess::Request(_) => Some(false),
@@ -139,10 +143,10 @@ pub(super) fn is_nothing(first: &[&PermissionGrant], second: &[&PermissionGrant]
     }
 }
 
-/// The grants with the variables replaced that a role's place already fixes: its organization and its name.
+/// The grants with the variables of a role replaced: its organization and its name.
 #[must_use]
 pub fn bind(grants: &[PermissionGrant], org_id: &str, role_name: &str) -> Vec<PermissionGrant> {
-    let fix = |value: &mut Value| {
+    let replace = |value: &mut Value| {
         if let Value::String(text) = value {
             match text.as_str() {
                 "{self_org_id}" => org_id.clone_into(text),
@@ -154,8 +158,8 @@ pub fn bind(grants: &[PermissionGrant], org_id: &str, role_name: &str) -> Vec<Pe
     let mut bound = grants.to_vec();
     for condition in bound.iter_mut().flat_map(|grant| grant.conditions.values_mut()) {
         match condition {
-            Condition::Equals { value } | Condition::NotEquals { value } => fix(value),
-            Condition::In { values } => values.iter_mut().for_each(fix),
+            Condition::Equals { value } | Condition::NotEquals { value } => replace(value),
+            Condition::In { values } => values.iter_mut().for_each(replace),
         }
     }
     bound
@@ -166,11 +170,11 @@ fn named<'g>(grants: &[&'g PermissionGrant], name: &str) -> Vec<&'g PermissionGr
 }
 
 fn excess_of(name: &str, first: &[&PermissionGrant], second: &[&PermissionGrant], steps: &mut Steps) -> Excess {
-    let Some(worlds) = World::all(&[first, second].concat()) else { return Excess::Unknown };
-    for world in &worlds {
-        let Some(regions) = world.excess(first, second, steps) else { return Excess::Unknown };
+    let Some(callers) = Variables::all(&[first, second].concat()) else { return Excess::Unknown };
+    for caller in &callers {
+        let Some(regions) = caller.excess(first, second, steps) else { return Excess::Unknown };
         if let Some(attributes) = regions.iter().find_map(Region::sample) {
-            return Excess::Request(Box::new(world.request(name, attributes)));
+            return Excess::Request(Box::new(caller.request(name, attributes)));
         }
     }
     Excess::Nothing

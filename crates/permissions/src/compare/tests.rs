@@ -10,14 +10,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn a_witness_is_allowed_by_the_first_role_only(first in role(), second in role()) {
+    fn excess_request_is_allowed_by_first_role_only(first in role(), second in role()) {
         if let Excess::Request(witness) = excess(&first, &second) {
             prop_assert!(allows(&first, &witness) && !allows(&second, &witness));
         }
     }
 
     #[test]
-    fn without_excess_no_request_is_allowed_by_the_first_role_only(
+    fn no_excess_means_second_role_allows_all(
         first in role(), second in role(), start in any::<u8>()
     ) {
         if excess(&first, &second) == Excess::Nothing {
@@ -51,28 +51,28 @@ fn equals(value: &str) -> Condition {
 }
 
 #[test]
-fn fewer_conditions_are_more_privileges() {
+fn fewer_conditions_grant_more_privileges() {
     assert_eq!(compare(&allow_always(), &allow_when(equals("a"))).privilege, Privilege::Greater);
     assert_eq!(compare(&allow_when(equals("a")), &allow_always()).privilege, Privilege::Less);
     assert_eq!(compare(&allow_when(equals("a")), &allow_when(equals("b"))).privilege, Privilege::Incomparable);
 }
 
 #[test]
-fn a_value_and_its_opposite_still_need_the_attribute() {
+fn value_and_its_opposite_require_the_attribute() {
     let mut both = allow_when(equals("a"));
     both.extend(allow_when(Condition::NotEquals { value: "a".into() }));
     assert_eq!(compare(&both, &allow_always()).privilege, Privilege::Less);
 }
 
 #[test]
-fn a_variable_may_turn_out_to_be_any_text() {
+fn variable_can_equal_any_text() {
     let others = allow_when(Condition::NotEquals { value: "{self}".into() });
     assert_eq!(compare(&others, &allow_when(equals("u1"))).privilege, Privilege::Incomparable);
 }
 
 #[test]
-fn a_question_too_large_is_incomparable() {
-    // Each deny of two attributes of its own doubles the pieces.
+fn comparison_beyond_limits_is_incomparable() {
+    // Each Deny on two attributes of its own doubles the number of regions.
     let deny = |index: usize| {
         let conditions = [(format!("x{index}"), equals("a")), (format!("y{index}"), equals("a"))].into();
         PermissionGrant { action: Action::Deny, permission_name: "P".to_owned(), conditions }
@@ -84,16 +84,16 @@ fn a_question_too_large_is_incomparable() {
 }
 
 #[test]
-fn binding_makes_the_own_organization_a_literal() {
+fn bind_replaces_own_organization_with_literal() {
     let bound = bind(&allow_when(equals("{self_org_id}")), "acme", "r");
     assert_eq!(compare(&bound, &allow_when(equals("acme"))).privilege, Privilege::Equal);
 }
 
 #[test]
-fn a_comparison_shows_what_each_side_allows_alone() {
+fn comparison_shows_requests_of_one_side_only() {
     let comparison = compare(&allow_when(equals("{self}")), &allow_when(equals("b")));
     let shown = |request: Option<Request>| request.unwrap().to_string();
-    assert_eq!(shown(comparison.first_only), "P on x = \"stranger0\" ({self})");
+    assert_eq!(shown(comparison.first_only), "P on x = \"other-user\" ({self})");
     assert_eq!(shown(comparison.second_only), "P on x = \"b\"");
     let comparison = compare(&allow_always(), &allow_when(equals("a")));
     assert_eq!((shown(comparison.first_only), comparison.second_only), ("P".to_owned(), None));

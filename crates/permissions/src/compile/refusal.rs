@@ -1,37 +1,37 @@
-//! Why a Deny has no equivalent, in words.
+//! Why a Deny has no equivalent in Allow grants.
 
 use std::fmt;
 
-use super::{Failure, MOST_STEPS, region};
+use super::{Failure, MAX_STEPS, region};
 use crate::{
     Condition, PermissionGrant, VARIABLES, Value,
-    compare::is_nothing,
+    compare::has_no_excess,
     evaluate,
-    lines::{Line, Lines},
-    region::{Steps, Wording},
+    indexed::{IndexedGrant, PermissionGrants},
+    region::{Expression, Steps},
 };
 
-/// A Deny that Allow grants cannot stand in for.
+/// A Deny without equivalent Allow grants.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "permissionGrants[{deny}] denies {permission_name} and permissionGrants[{allow}] allows it, and no Allow grants say \
-     what is left: {why}"
+    "permissionGrants[{deny}] denies {permission_name} and permissionGrants[{allow}] allows it, but no Allow grants express \
+     the difference: {why}"
 )]
 pub struct NoEquivalent {
     /// The Deny, by its index in the role.
     pub deny: usize,
-    /// The Allow of which it takes a part, by its index in the role.
+    /// The Allow that it restricts, by its index in the role.
     pub allow: usize,
     /// The permission of both.
     pub permission_name: String,
-    /// What cannot be said.
-    pub why: Unsayable,
+    /// What no condition expresses.
+    pub why: Inexpressible,
 }
 
-/// What no condition says.
+/// A restriction that no condition expresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unsayable {
-    /// The attribute is absent, or has not every value: every condition needs its attribute.
+pub enum Inexpressible {
+    /// The attribute is absent or has some values: every condition requires its attribute.
     AbsentOr {
         /// The attribute.
         attribute: String,
@@ -43,67 +43,71 @@ pub enum Unsayable {
         /// The attribute.
         attribute: String,
     },
-    /// It depends on who asks whether a variable equals another value.
+    /// Whether a variable equals another value depends on the caller.
     DependsOnCaller {
         /// The attribute.
         attribute: String,
     },
-    /// Too many combinations to settle.
+    /// There are too many combinations to check.
     TooLarge,
 }
 
 impl NoEquivalent {
-    /// What to write instead.
+    /// What to change in the role.
     #[must_use]
     pub fn advice(&self) -> String {
         let Self { allow, why, .. } = self;
         let narrow = match why {
-            Unsayable::AbsentOr { attribute, denied } => {
+            Inexpressible::AbsentOr { attribute, denied } => {
                 let instead = match denied {
                     Condition::Equals { value } => Condition::NotEquals { value: value.clone() }.to_string(),
                     Condition::NotEquals { value } => Condition::Equals { value: value.clone() }.to_string(),
-                    Condition::In { .. } => "In with the values to allow".to_owned(),
+                    Condition::In { .. } => "In with the allowed values".to_owned(),
                 };
-                format!("give permissionGrants[{allow}] the condition {attribute} {instead}")
+                format!("add the condition {attribute} {instead} to permissionGrants[{allow}]")
             }
-            Unsayable::Excludes { attribute } | Unsayable::DependsOnCaller { attribute } => {
-                format!("list the values to allow in permissionGrants[{allow}].conditions.{attribute}")
+            Inexpressible::Excludes { attribute } | Inexpressible::DependsOnCaller { attribute } => {
+                format!("list the allowed values in permissionGrants[{allow}].conditions.{attribute}")
             }
-            Unsayable::TooLarge => format!("narrow permissionGrants[{allow}] itself"),
+            Inexpressible::TooLarge => format!("narrow permissionGrants[{allow}]"),
         };
         format!("remove the Deny and {narrow}")
     }
 }
 
-impl fmt::Display for Unsayable {
+impl fmt::Display for Inexpressible {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AbsentOr { attribute, .. } => {
-                write!(formatter, "no condition holds both without {attribute} and with only some values of it")
+                write!(formatter, "no condition matches both a missing {attribute} and some of its values")
             }
             Self::Excludes { attribute } => write!(formatter, "no condition on {attribute} excludes several values"),
             Self::DependsOnCaller { attribute } => {
-                write!(formatter, "it depends on who asks which values of {attribute} it takes")
+                write!(formatter, "the denied values of {attribute} depend on the caller")
             }
-            Self::TooLarge => formatter.write_str("there are too many combinations to settle it"),
+            Self::TooLarge => formatter.write_str("there are too many combinations to check"),
         }
     }
 }
 
-/// Which Deny to name for a failure, against which Allow, and why.
-pub(super) fn explain(lines: &Lines<'_>, failure: &Failure, first: (Line<'_>, Line<'_>)) -> NoEquivalent {
-    let mut steps = Steps::new(MOST_STEPS);
+/// Selects the Deny and the Allow to report for a failure, with the reason.
+pub(super) fn explain(
+    lines: &PermissionGrants<'_>,
+    failure: &Failure,
+    first: (IndexedGrant<'_>, IndexedGrant<'_>),
+) -> NoEquivalent {
+    let mut steps = Steps::new(MAX_STEPS);
     let pairs = lines.allows.iter().flat_map(|allow| lines.denies.iter().map(move |deny| (*allow, *deny)));
-    // The Allow that the request is about comes first, and then a pair that has no equivalent even by itself.
-    let blamed = pairs.min_by_key(|(allow, deny)| {
-        let meet = is_nothing(&[allow.1], &[allow.1, deny.1], &mut steps) != Some(true);
-        let alone = Lines { allows: vec![*allow], denies: vec![*deny] };
-        (!meet, !concerns(failure, allow.1), alone.rewrite(&mut steps).is_ok())
+    // Prefers the Allow of the failed request, and then a pair that has no equivalent on its own.
+    let pair = pairs.min_by_key(|(allow, deny)| {
+        let intersect = has_no_excess(&[allow.1], &[allow.1, deny.1], &mut steps) != Some(true);
+        let alone = PermissionGrants { allows: vec![*allow], denies: vec![*deny] };
+        (!intersect, !concerns(failure, allow.1), alone.rewrite(&mut steps).is_ok())
     });
-    let (allow, deny) = blamed.unwrap_or(first);
+    let (allow, deny) = pair.unwrap_or(first);
     let why = match failure {
-        Failure::Differs(_) => unsayable(allow.1, deny.1),
-        Failure::TooLarge => Unsayable::TooLarge,
+        Failure::Differs(_) => inexpressible(allow.1, deny.1),
+        Failure::TooLarge => Inexpressible::TooLarge,
     };
     NoEquivalent { deny: deny.0, allow: allow.0, permission_name: deny.1.permission_name.clone(), why }
 }
@@ -114,15 +118,15 @@ fn concerns(failure: &Failure, allow: &PermissionGrant) -> bool {
     evaluate(allow, &[], request.caller(), &request.permission_name, &request.attributes).is_allowed()
 }
 
-fn unsayable(allow: &PermissionGrant, deny: &PermissionGrant) -> Unsayable {
+fn inexpressible(allow: &PermissionGrant, deny: &PermissionGrant) -> Inexpressible {
     for piece in region(allow).around(&region(deny)) {
-        let Err((attribute, wording)) = piece.conditions(&allow.conditions, |_| None) else { continue };
+        let Err((attribute, expression)) = piece.conditions(&allow.conditions, |_| None) else { continue };
         let attribute = attribute.to_owned();
         match deny.conditions.get(&attribute) {
-            Some(denied) if wording == Wording::AbsentOr => {
-                return Unsayable::AbsentOr { attribute, denied: denied.clone() };
+            Some(denied) if expression == Expression::AbsentOr => {
+                return Inexpressible::AbsentOr { attribute, denied: denied.clone() };
             }
-            _ => return Unsayable::Excludes { attribute },
+            _ => return Inexpressible::Excludes { attribute },
         }
     }
     let is_variable = |value: &Value| value.text().is_some_and(|text| VARIABLES.contains(&text));
@@ -131,7 +135,7 @@ fn unsayable(allow: &PermissionGrant, deny: &PermissionGrant) -> Unsayable {
         conditions[0] != conditions[1] && conditions.into_iter().flatten().flat_map(Condition::values).any(is_variable)
     };
     match deny.conditions.keys().find(differ) {
-        Some(attribute) => Unsayable::DependsOnCaller { attribute: attribute.clone() },
-        None => Unsayable::TooLarge,
+        Some(attribute) => Inexpressible::DependsOnCaller { attribute: attribute.clone() },
+        None => Inexpressible::TooLarge,
     }
 }

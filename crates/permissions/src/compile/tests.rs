@@ -38,19 +38,19 @@ fn compiled(role: &[PermissionGrant]) -> Vec<PermissionGrant> {
     compile(role).unwrap().grants
 }
 
-fn refused(role: &[PermissionGrant]) -> NoEquivalent {
+fn rejected(role: &[PermissionGrant]) -> NoEquivalent {
     compile(role).unwrap_err()
 }
 
-fn touches(allow: &PermissionGrant, deny: &PermissionGrant) -> bool {
-    is_nothing(&[allow], &[allow, deny], &mut Steps::new(MOST_STEPS)) == Some(false)
+fn intersects(allow: &PermissionGrant, deny: &PermissionGrant) -> bool {
+    has_no_excess(&[allow], &[allow, deny], &mut Steps::new(MAX_STEPS)) == Some(false)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
-    fn a_compiled_role_allows_just_what_the_original_allows(
+    fn compiled_role_allows_what_the_original_allows(
         role in role(), start in any::<u8>()
     ) {
         if let Ok(compiled) = compile(&role) {
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn compiling_twice_is_compiling_once(role in role()) {
+    fn compile_is_idempotent(role in role()) {
         if let Ok(compiled) = compile(&role) {
             let again = compile(&compiled.grants).unwrap();
             prop_assert_eq!(again.grants, compiled.grants);
@@ -71,21 +71,21 @@ proptest! {
     }
 
     #[test]
-    fn what_is_refused_has_a_deny_that_takes_from_an_allow(role in role()) {
+    fn rejected_role_has_deny_that_restricts_an_allow(role in role()) {
         if let Err(refusal) = compile(&role) {
             let (allow, deny) = (&role[refusal.allow], &role[refusal.deny]);
             prop_assert_eq!((allow.action, deny.action), (Action::Allow, Action::Deny));
-            prop_assert!(touches(allow, deny), "{}", refusal);
-            prop_assert!(refusal.why != Unsayable::TooLarge);
+            prop_assert!(intersects(allow, deny), "{}", refusal);
+            prop_assert!(refusal.why != Inexpressible::TooLarge);
         }
     }
 
     #[test]
-    fn an_allow_that_no_deny_meets_stays_as_it_is_written(role in role()) {
+    fn allow_without_intersecting_deny_is_unchanged(role in role()) {
         if let Ok(compiled) = compile(&role) {
             let denies: Vec<_> = role.iter().filter(|grant| grant.action == Action::Deny).collect();
             for (index, allow) in role.iter().enumerate().filter(|(_, grant)| grant.action == Action::Allow) {
-                if !denies.iter().any(|deny| deny.permission_name == allow.permission_name && touches(allow, deny)) {
+                if !denies.iter().any(|deny| deny.permission_name == allow.permission_name && intersects(allow, deny)) {
                     prop_assert!(compiled.grants.contains(allow) && !compiled.narrowed.contains(&index));
                 }
             }
@@ -93,65 +93,65 @@ proptest! {
     }
 }
 
-/// Random roles, always the same, in which a Deny takes something from an Allow.
-fn roles_with_a_working_deny() -> impl Iterator<Item = Vec<PermissionGrant>> {
+/// Deterministic random roles in which a Deny restricts an Allow.
+fn roles_with_effective_deny() -> impl Iterator<Item = Vec<PermissionGrant>> {
     let mut runner = TestRunner::deterministic();
     let roles = std::iter::from_fn(move || Some(role().new_tree(&mut runner).unwrap().current()));
     roles.filter(|role| {
         let (allows, denies): (Vec<_>, Vec<_>) = role.iter().partition(|grant| grant.action == Action::Allow);
         let same = |one: &PermissionGrant, other: &PermissionGrant| one.permission_name == other.permission_name;
-        allows.iter().any(|allow| denies.iter().any(|deny| same(allow, deny) && touches(allow, deny)))
+        allows.iter().any(|allow| denies.iter().any(|deny| same(allow, deny) && intersects(allow, deny)))
     })
 }
 
 #[test]
-fn half_of_all_random_roles_with_a_working_deny_can_be_compiled() {
-    let found = roles_with_a_working_deny().take(500).filter(|role| compile(role).is_ok()).count();
-    assert!(found >= 240, "{found} of 500");
+fn half_of_random_roles_with_deny_compile() {
+    let compiled = roles_with_effective_deny().take(500).filter(|role| compile(role).is_ok()).count();
+    assert!(compiled >= 240, "{compiled} of 500");
 }
 
-/// All grants that can be said of the random roles' values are tried; together they are not the role.
+/// Tries all grants with the values of the random roles: together they do not equal the role.
 #[test]
-fn what_is_refused_has_no_equivalent() {
+fn rejected_role_has_no_equivalent() {
     let values = || [Value::from("a"), "b".into(), "{self}".into(), OWN.into(), true.into()];
     let conditions =
         || values().into_iter().flat_map(|value| [equals(value.clone()), not(value)]).map(Some).chain([None]);
-    let sayable: Vec<PermissionGrant> = conditions()
+    let expressible: Vec<PermissionGrant> = conditions()
         .flat_map(|x| conditions().map(move |y| [("x", x.clone()), ("y", y)]))
         .map(|named| named.into_iter().filter_map(|(name, condition)| Some((name, condition?))).collect::<Vec<_>>())
         .map(|conditions| allow(&conditions))
         .collect();
-    let refused = roles_with_a_working_deny().filter_map(|role| Some((compile(&role).err()?, role))).take(100);
-    for (NoEquivalent { permission_name, .. }, role) in refused {
+    let rejected = roles_with_effective_deny().filter_map(|role| Some((compile(&role).err()?, role))).take(100);
+    for (NoEquivalent { permission_name, .. }, role) in rejected {
         let of_it = role.into_iter().filter(|grant| grant.permission_name == permission_name);
         let role: Vec<_> = of_it.map(|grant| PermissionGrant { permission_name: "P".to_owned(), ..grant }).collect();
         let within = |grant: &&PermissionGrant| excess(std::slice::from_ref(*grant), &role) == Excess::Nothing;
-        let all: Vec<_> = sayable.iter().filter(within).cloned().collect();
+        let all: Vec<_> = expressible.iter().filter(within).cloned().collect();
         assert!(matches!(excess(&role, &all), Excess::Request(_)), "{role:#?}");
     }
 }
 
 #[test]
-fn a_role_without_deny_stays_as_it_is() {
+fn role_without_deny_is_unchanged() {
     let role = [allow(&[("x", any_of(&["a", "a"]))]), allow(&[]), allow(&[("x", any_of(&["a"]))])];
     assert_eq!(compile(&role).unwrap(), Compiled { grants: role.to_vec(), denies: 0, narrowed: Vec::new() });
 }
 
 #[test]
-fn a_deny_without_its_allow_vanishes() {
+fn deny_without_allow_is_removed() {
     let other = PermissionGrant { permission_name: "Q".to_owned(), ..allow(&[("org_id", equals(OWN))]) };
     let compiled = compile(&[deny(&[]), other.clone()]).unwrap();
     assert_eq!(compiled, Compiled { grants: vec![other], denies: 1, narrowed: Vec::new() });
 }
 
 #[test]
-fn a_deny_without_conditions_removes_the_allows_of_its_permission() {
+fn unconditional_deny_removes_all_allows() {
     let compiled = compile(&[allow(&[("x", equals("a"))]), deny(&[])]).unwrap();
     assert_eq!(compiled, Compiled { grants: Vec::new(), denies: 1, narrowed: vec![0] });
 }
 
 #[test]
-fn a_list_loses_what_is_denied() {
+fn denied_values_are_removed_from_list() {
     let left = |denied| compiled(&[allow(&[("x", any_of(&["a", "b", "c"]))]), deny(&[("x", denied)])]);
     assert_eq!(left(equals("b")), [allow(&[("x", any_of(&["a", "c"]))])]);
     assert_eq!(left(any_of(&["a", "b"])), [allow(&[("x", equals("c"))])]);
@@ -160,13 +160,13 @@ fn a_list_loses_what_is_denied() {
 }
 
 #[test]
-fn all_but_one_less_all_but_another_is_the_other() {
+fn two_exclusions_leave_one_value() {
     let role = [allow(&[("x", not("a")), ("org_id", equals(OWN))]), deny(&[("x", not("b"))])];
     assert_eq!(compiled(&role), [allow(&[("x", equals("b")), ("org_id", equals(OWN))])]);
 }
 
 #[test]
-fn a_deny_of_two_attributes_leaves_two_grants() {
+fn deny_on_two_attributes_leaves_two_grants() {
     let role = [
         allow(&[("x", any_of(&["a", "b"])), ("y", any_of(&["c", "d"]))]),
         deny(&[("x", equals("a")), ("y", equals("c"))]),
@@ -179,57 +179,57 @@ fn a_deny_of_two_attributes_leaves_two_grants() {
 }
 
 #[test]
-fn a_deny_in_the_words_of_the_allow_takes_it_whatever_its_variables() {
+fn deny_equal_to_allow_removes_it() {
     let own = [("org_id", equals(OWN)), ("x", equals("{self}"))];
     assert_eq!(compiled(&[allow(&own), deny(&own)]), []);
     assert_eq!(compiled(&[allow(&own), allow(&own[..1]), deny(&own[..1])]), []);
 }
 
 #[test]
-fn what_one_allow_cannot_say_several_may_say_together() {
+fn several_allows_express_a_rest_together() {
     let role = [allow(&[("x", equals("a"))]), allow(&[("x", not("a"))]), deny(&[("x", equals("b"))])];
     assert_eq!(compiled(&role), [allow(&[("x", equals("a"))]), allow(&[("x", not("b"))])]);
 }
 
 #[test]
-fn without_a_condition_on_the_attribute_there_is_no_equivalent() {
-    let refusal = refused(&[allow(&[("org_id", equals(OWN))]), deny(&[("x", equals("a"))])]);
+fn allow_without_the_attribute_has_no_equivalent() {
+    let refusal = rejected(&[allow(&[("org_id", equals(OWN))]), deny(&[("x", equals("a"))])]);
     assert_eq!((refusal.deny, refusal.allow), (1, 0));
-    assert!(matches!(&refusal.why, Unsayable::AbsentOr { attribute, .. } if attribute == "x"));
-    assert_eq!(refusal.advice(), "remove the Deny and give permissionGrants[0] the condition x NotEquals \"a\"");
+    assert!(matches!(&refusal.why, Inexpressible::AbsentOr { attribute, .. } if attribute == "x"));
+    assert_eq!(refusal.advice(), "remove the Deny and add the condition x NotEquals \"a\" to permissionGrants[0]");
     assert!(refusal.to_string().starts_with("permissionGrants[1] denies P and permissionGrants[0] allows it"));
 }
 
 #[test]
-fn two_exclusions_have_no_equivalent() {
-    let refusal = refused(&[allow(&[("x", not("a"))]), deny(&[("x", equals("b"))])]);
-    assert_eq!(refusal.why, Unsayable::Excludes { attribute: "x".to_owned() });
-    let advice = "remove the Deny and list the values to allow in permissionGrants[0].conditions.x";
+fn allow_with_two_exclusions_has_no_equivalent() {
+    let refusal = rejected(&[allow(&[("x", not("a"))]), deny(&[("x", equals("b"))])]);
+    assert_eq!(refusal.why, Inexpressible::Excludes { attribute: "x".to_owned() });
+    let advice = "remove the Deny and list the allowed values in permissionGrants[0].conditions.x";
     assert_eq!(refusal.advice(), advice);
 }
 
 #[test]
-fn what_depends_on_the_caller_has_no_equivalent() {
+fn deny_depending_on_caller_has_no_equivalent() {
     for (allowed, denied) in [("u1", "{self}"), ("{self}", "u1"), ("{self}", "{self_org_id}")] {
-        let refusal = refused(&[allow(&[("x", equals(allowed))]), deny(&[("x", equals(denied))])]);
-        assert_eq!(refusal.why, Unsayable::DependsOnCaller { attribute: "x".to_owned() });
+        let refusal = rejected(&[allow(&[("x", equals(allowed))]), deny(&[("x", equals(denied))])]);
+        assert_eq!(refusal.why, Inexpressible::DependsOnCaller { attribute: "x".to_owned() });
     }
 }
 
 #[test]
-fn the_deny_that_is_named_is_the_one_without_an_equivalent() {
+fn refusal_names_the_deny_without_equivalent() {
     let role = [
         allow(&[("x", any_of(&["a", "b"]))]),
         allow(&[("y", equals("c"))]),
         deny(&[("x", equals("a")), ("y", equals("d"))]),
         deny(&[("z", equals("e")), ("x", equals("b"))]),
     ];
-    let refusal = refused(&role);
+    let refusal = rejected(&role);
     assert_eq!((refusal.allow, refusal.deny), (0, 2));
 }
 
 #[test]
-fn a_question_too_large_is_refused() {
+fn role_beyond_limits_is_rejected() {
     let pair = |index: usize| deny(&[(&format!("x{index}"), not("a")), (&format!("y{index}"), not("a"))]);
     let everywhere: Vec<(String, Condition)> = (0..20)
         .flat_map(|index| [format!("x{index}"), format!("y{index}")])
@@ -237,11 +237,11 @@ fn a_question_too_large_is_refused() {
         .collect();
     let conditions: Vec<_> = everywhere.iter().map(|(name, condition)| (name.as_str(), condition.clone())).collect();
     let role: Vec<_> = std::iter::once(allow(&conditions)).chain((0..20).map(pair)).collect();
-    assert_eq!(refused(&role).why, Unsayable::TooLarge);
+    assert_eq!(rejected(&role).why, Inexpressible::TooLarge);
 }
 
 #[test]
-fn lists_of_many_users_are_settled() {
+fn lists_of_many_users_compile() {
     let users: Vec<String> = (0..64).map(|index| format!("u{index}")).collect();
     let users: Vec<&str> = users.iter().map(String::as_str).collect();
     let own = ("org_id", equals(OWN));
@@ -250,6 +250,6 @@ fn lists_of_many_users_are_settled() {
         deny(&[own.clone(), ("x", equals("u7"))]),
         allow(&[own, ("x", equals("{self}"))]),
     ];
-    assert_eq!(compile(&role).unwrap_err().why, Unsayable::DependsOnCaller { attribute: "x".to_owned() });
+    assert_eq!(compile(&role).unwrap_err().why, Inexpressible::DependsOnCaller { attribute: "x".to_owned() });
     assert_eq!(compiled(&role[..2])[0].conditions["x"].values().len(), 63);
 }

@@ -1,13 +1,13 @@
-//! What a finding is about, and how much it weighs.
+//! The rules, and their severities.
 
 use std::fmt;
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// It cannot work, or surely is not meant.
+    /// The role cannot work as intended.
     Error,
-    /// A risk.
+    /// The role has a risk.
     Warning,
     /// A matter of style.
     Note,
@@ -15,14 +15,14 @@ pub enum Severity {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $severity:ident;)*) => {
-        /// What a finding is about; the names are stable, for programs.
+        /// The rule of a finding. Programs can rely on the names.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[$doc])* $name,)*
         }
 
         impl Code {
-            /// Every code.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The code's name.
@@ -31,7 +31,7 @@ macro_rules! codes {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// How much it weighs.
+            /// The severity of the code.
             #[must_use]
             pub const fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)* }
@@ -43,49 +43,49 @@ macro_rules! codes {
 codes! {
     /// The name belongs to Amigo's own roles.
     ReservedName = Error;
-    /// The name cannot be a part of a path: it has a slash, blanks at its ends, or more than 256 characters.
+    /// The name cannot be part of a URL path: it is empty, too long, or has a slash or leading or trailing spaces.
     UnusableName = Error;
-    /// The permission is not written `Category:Action`, but, for example, with a dot.
+    /// The permission does not have the form `Category:Action`; it may have a dot instead of the colon.
     MalformedPermission = Error;
-    /// A preference of users stands where its attribute, of nearly the same name, is meant.
+    /// A condition names a user preference instead of the attribute with a similar name.
     PreferenceAsAttribute = Error;
-    /// The value is of a type that the attribute never has, so the condition never holds (`NotEquals`: always).
+    /// The value has a type that the attribute never has, so the condition never holds (`NotEquals`: always holds).
     WrongValueType = Error;
-    /// Text in braces that is no variable.
+    /// A text in braces is not a variable.
     UnknownVariable = Error;
-    /// A variable that stands for something else than the attribute, such as a user for an organization.
+    /// The variable has another kind of value than the attribute, for example a user instead of an organization.
     MismatchedVariable = Error;
-    /// `In` without a value never holds.
+    /// `In` without values never holds.
     EmptyIn = Error;
-    /// The role's Deny grants take all that this Allow gives.
+    /// The role's Deny grants deny everything that this Allow allows.
     DeniedAllow = Error;
-    /// No condition at all: the permission holds everywhere.
+    /// The grant has no conditions, so it always applies.
     NoConditions = Warning;
-    /// Conditions, but none that keeps the permission within the organization.
+    /// No condition limits the permission to one organization.
     MissingOrganizationScope = Warning;
-    /// A Deny without conditions, which takes the permission from everybody with the role.
+    /// A Deny without conditions always denies the permission.
     BroadDeny = Warning;
-    /// No snapshot of the API document names this permission; it may be a slip.
+    /// No known version of the API document has this permission; it may be misspelled.
     UnknownPermission = Warning;
-    /// No guide shows this attribute; it may be a slip.
+    /// No guide shows this attribute; it may be misspelled.
     UnknownAttribute = Warning;
-    /// An attribute of one kind of thing on a permission about another.
+    /// Permissions of this category do not have the attribute.
     MisplacedAttribute = Warning;
-    /// A variable within a longer text, where it is text.
+    /// A variable inside a longer text is not replaced.
     VariableInText = Warning;
-    /// The permission does little without another that the role does not allow.
+    /// The permission requires another one that the role does not allow.
     MissingCompanion = Warning;
-    /// A Deny that takes away what an Allow gives, where a narrower Allow would do.
+    /// A Deny restricts an Allow that could be narrower instead.
     PreferAllow = Note;
-    /// A Deny that takes nothing, as no Allow gives it.
+    /// A Deny has no effect, because no Allow allows what it denies.
     IdleDeny = Note;
-    /// The rest of the role means the same without this grant.
+    /// The role has the same privileges without this grant.
     RedundantGrant = Note;
-    /// `In` with one value.
+    /// `In` has only one value.
     SingleIn = Note;
-    /// `In` with a value twice.
+    /// `In` has a duplicate value.
     RepeatedValue = Note;
-    /// Nothing says what the role, or why the grant, is for.
+    /// The role or the grant has no description.
     NoDescription = Note;
 }
 

@@ -1,9 +1,8 @@
-//! Advice on roles: the guide's best practices, and the traps of the API (guide to role-based permissions, "Best
+//! Lints roles for the guide's best practices and for pitfalls of the API (guide to role-based permissions, "Best
 //! Practices").
 //!
-//! # Guarantees
-//! The order of the findings is stable: the role's own first, then grant by grant. What is said of grants that cover
-//! or take one another is proven by [`excess`](super::excess); where that is too large to settle, nothing is said.
+//! The order of the findings is stable: the role first, then grant by grant. Findings about grants that cover or deny each
+//! other are proven by [`excess`](super::excess); comparisons that exceed its limits give no findings.
 
 mod code;
 mod grant;
@@ -20,77 +19,77 @@ pub use self::{
 };
 use super::DescribedGrant;
 
-/// A role as it is looked at.
+/// A role to lint.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft<'a> {
-    /// Its name at Amigo.
+    /// The name at Amigo.
     pub name: &'a str,
-    /// What the role is for.
+    /// The description of the role.
     pub description: &'a str,
-    /// What it allows and denies.
+    /// The grants of the role.
     pub grants: &'a [DescribedGrant],
 }
 
-/// One piece of advice that a role does not follow.
+/// One rule that a role violates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about; gives the severity.
+    /// The rule, which defines the severity.
     pub code: Code,
-    /// Where it is.
-    pub place: Place,
-    /// What is the matter.
+    /// The location in the role.
+    pub location: Location,
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub advice: String,
 }
 
-/// Where a finding is. Displayed as the path in a Role's spec, such as `permissionGrants[2].conditions.org_id`.
+/// The location of a finding, displayed as the path in a Role's spec, such as `permissionGrants[2].conditions.org_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Location {
     /// The role's name.
     RoleName,
     /// The role's description.
     RoleDescription,
     /// A grant.
     Grant {
-        /// Which, counted from 0.
+        /// The index of the grant.
         index: usize,
-        /// What of it.
+        /// The part of the grant.
         member: Member,
     },
 }
 
-/// What of a grant a finding is about.
+/// The part of a grant that a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Member {
     /// The grant as a whole.
     Whole,
     /// Allow or Deny.
     Action,
-    /// The permission's name.
+    /// The name of the permission.
     PermissionName,
-    /// All conditions together.
+    /// All conditions.
     Conditions,
     /// The condition on this attribute.
     Condition(String),
-    /// Why the grant is there.
+    /// The description of the grant.
     Description,
 }
 
-/// What a role does not follow.
+/// Lints a role.
 #[must_use]
 pub fn lint(draft: &Draft<'_>) -> Vec<Finding> {
-    let mut findings = role::itself(draft);
+    let mut findings = role::findings(draft);
     let relations = role::relations(draft.grants);
     for (index, line) in draft.grants.iter().enumerate() {
         findings.extend(grant::findings(index, line));
-        findings.extend(relations.iter().filter(|finding| finding.place.grant() == Some(index)).cloned());
+        findings.extend(relations.iter().filter(|finding| finding.location.grant() == Some(index)).cloned());
     }
     findings
 }
 
 impl Finding {
-    /// How much it weighs.
+    /// The severity of the finding.
     #[must_use]
     pub const fn severity(&self) -> Severity {
         self.code.severity()
@@ -99,12 +98,12 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}: {}: {}", self.place, self.code, self.message, self.advice)
+        write!(formatter, "{} {}: {}: {}", self.location, self.code, self.message, self.advice)
     }
 }
 
-impl Place {
-    /// The grant's index, if it is in a grant.
+impl Location {
+    /// The index of the grant, if the location is in a grant.
     #[must_use]
     pub const fn grant(&self) -> Option<usize> {
         match self {
@@ -114,7 +113,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (index, member) = match self {
             Self::RoleName => return formatter.write_str("roleName"),

@@ -1,6 +1,6 @@
-//! The known name that was perhaps meant.
+//! Suggestions for misspelled names.
 
-/// The candidate nearest to `name`, if it is near enough to be a slip: one edit in five characters.
+/// The candidate nearest to `name`, with at most one edit per five characters.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     let distances = candidates

@@ -6,7 +6,7 @@ use amigo_api::{
     duration,
     reasons::condition,
 };
-use amigo_lifecycle::grant::given_up;
+use amigo_lifecycle::grant::final_reason;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -127,7 +127,7 @@ fn times(
     let mut facts = Vec::new();
     let mut add = |about, text: Option<String>| facts.extend(text.map(|text| Fact { about, text }));
     add("Duration", Some(requested_duration(object, organization)));
-    if status.grants.is_empty() && given_up(status).is_none() {
+    if status.grants.is_empty() && final_reason(status).is_none() {
         add(
             "Activate by",
             activation_deadline(object, organization).map(|end| format!("{}, else the operator gives up", at(end))),

@@ -7,7 +7,7 @@ use amigo_api::{
     conditions::is_true,
     reasons::{self, condition},
 };
-use amigo_lifecycle::grant::{Request, given_up, remaining_access::RemainingAccess};
+use amigo_lifecycle::grant::{Request, final_reason, remaining_access::RemainingAccess};
 use amigo_permissions::Conditions;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -96,7 +96,7 @@ pub fn request_report(
 ) -> StatusReport {
     let nothing = TemporaryPermissionGrantStatus::default();
     let status = object.status.as_ref().unwrap_or(&nothing);
-    let remaining_access = RemainingAccess::of(object, now);
+    let remaining_access = RemainingAccess::from_object(object, now);
     StatusReport {
         object: output::name(object),
         facts: request_facts(object, status, organization, now),
@@ -104,8 +104,8 @@ pub fn request_report(
         conditions: condition_reports(&status.conditions),
         remedies: request_remedies(status, organization, operator_namespace),
         if_deleted: Some(Deletion {
-            access: remaining_access.word(),
-            access_until: remaining_access.over_at(),
+            access: remaining_access.as_str(),
+            access_until: remaining_access.ends_at(),
             text: describe(remaining_access, now),
         }),
         events: Vec::new(),
@@ -132,7 +132,7 @@ fn permissions(
             Some(grant) if grant.expires_at > now => "live",
             Some(_) => "expired",
             None if open => "unknown",
-            None if given_up(status).is_some() || status.phase == Some(Phase::Expired) => "not issued",
+            None if final_reason(status).is_some() || status.phase == Some(Phase::Expired) => "not issued",
             None => "pending",
         };
         let (grant_id, expires) = (issued.map(|grant| grant.id.clone()), issued.map(|grant| grant.expires_at));

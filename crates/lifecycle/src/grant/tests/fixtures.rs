@@ -1,4 +1,4 @@
-//! Grants in the states that tests speak of.
+//! Grants for the tests, built step by step.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,7 +7,7 @@ use amigo_permissions::Conditions;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    amigo::{Amigo, Fate},
+    server::{Amigo, Fate},
     world::{World, at},
 };
 use crate::grant::{Origin, PermissionRequest, Request, Spec, Timing};
@@ -21,7 +21,7 @@ pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A request for two hours of one conversation owner's conversations, made now.
+/// A new request for two hours of access to the conversations of one owner.
 pub(super) fn grant() -> Grant {
     let spec = Spec {
         origin: Origin {
@@ -35,7 +35,7 @@ pub(super) fn grant() -> Grant {
         created_at: at(Duration::ZERO),
         request: Request::Conversation,
         org_id: "acme".to_owned(),
-        service_user_id: super::amigo::SERVICE_USER.to_owned(),
+        service_user_id: super::server::SERVICE_USER.to_owned(),
         duration: SignedDuration::from_hours(2),
         duration_text: "PT2H".to_owned(),
         revoke_within: None,
@@ -43,7 +43,7 @@ pub(super) fn grant() -> Grant {
         not_after: None,
         ttl_after_expiry: SignedDuration::ZERO,
         being_deleted: false,
-        obstacle: None,
+        blocker: None,
         timing: Timing::default(),
     };
     Grant { spec, skew: 0, replicas: 1, longest: None }
@@ -58,12 +58,17 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    pub fn of_permissions(mut self, count: u32) -> Self {
+    pub fn with_permissions(mut self, count: u32) -> Self {
         let request = |number| PermissionRequest {
             permission_name: format!("Conversation:Read{number}"),
             conditions: Conditions::new(),
         };
         self.spec.request = Request::Permissions((0..count).map(request).collect());
+        self
+    }
+
+    pub fn with_timing(mut self, timing: Timing) -> Self {
+        self.spec.timing = timing;
         self
     }
 
@@ -88,24 +93,24 @@ impl Grant {
         self
     }
 
-    /// Created long before anybody saw it.
-    pub fn old(mut self, age: Duration) -> Self {
+    /// Created so long before the first reconcile.
+    pub fn created_before(mut self, age: Duration) -> Self {
         let age = SignedDuration::try_from(age).unwrap();
         self.spec.created_at = at(Duration::ZERO).checked_sub(age).unwrap();
         self
     }
 
-    pub fn obstructed(mut self, class: RetryClass) -> Self {
-        self.spec.obstacle = Some(obstacle(class));
+    pub fn blocked(mut self, class: RetryClass) -> Self {
+        self.spec.blocker = Some(organization_not_ready(class));
         self
     }
 
-    pub fn server_ahead(mut self, milliseconds: i64) -> Self {
+    pub fn with_server_ahead(mut self, milliseconds: i64) -> Self {
         self.skew = milliseconds;
         self
     }
 
-    pub fn cut_by_server(mut self, longest: Duration) -> Self {
+    pub fn shortened_by_server(mut self, longest: Duration) -> Self {
         self.longest = Some(longest);
         self
     }
@@ -117,11 +122,11 @@ impl Grant {
 
     pub fn world(self) -> World {
         let amigo =
-            Amigo { journal: vec![], skew: self.skew, lag: seconds(10), tells_creation: true, longest: self.longest };
+            Amigo { journal: vec![], skew: self.skew, lag: seconds(10), lists_creation: true, longest: self.longest };
         World::new(&self.spec, amigo, self.replicas)
     }
 
-    /// Issued without trouble.
+    /// Issued without a fault.
     pub fn issued(self) -> World {
         let mut world = self.world();
         world.work();
@@ -130,30 +135,25 @@ impl Grant {
     }
 }
 
-pub(super) fn obstacle(class: RetryClass) -> Failure {
-    Failure {
-        reason: amigo_api::reasons::ORGANIZATION_NOT_READY,
-        message: "not ready".to_owned(),
-        class,
-        retry_after: None,
-    }
+pub(super) fn organization_not_ready(class: RetryClass) -> Failure {
+    Failure::new(amigo_api::reasons::ORGANIZATION_NOT_READY, class, "not ready")
 }
 
 impl World {
-    /// What happens to the next calls of one kind.
-    pub fn meeting(mut self, effect: &'static str, fates: &[Fate]) -> Self {
+    /// The fates of the next effects of one kind.
+    pub fn with_fates(mut self, effect: &'static str, fates: &[Fate]) -> Self {
         self.script.entry(effect).or_default().extend(fates);
         self
     }
 
-    /// Works, and tells which effects it took, `wait` left out.
+    /// Runs until all replicas wait; returns the effects, without `wait`.
     pub fn effects(&mut self) -> String {
         self.log.clear();
         self.work();
         self.log.join(" ")
     }
 
-    /// Lets so much time pass, and tells which effects it took.
+    /// Runs for so much time; returns the effects.
     pub fn effects_for(&mut self, time: Duration) -> String {
         self.log.clear();
         self.run_until(self.now + time);
@@ -169,7 +169,7 @@ impl World {
         conditions::find(&self.record().conditions, kind).map_or_else(String::new, |found| found.message.clone())
     }
 
-    /// Phase, and the three conditions, in short.
+    /// The phase and the three conditions, abbreviated.
     pub fn summary(&self) -> String {
         let mut summary = self.phase().map_or_else(|| "none".to_owned(), |phase| format!("{phase:?}"));
         for kind in ["Ready", "Issued", "Stalled"] {
@@ -182,7 +182,7 @@ impl World {
         self.store.is_some() && self.phase() == Some(Phase::Active)
     }
 
-    /// The status of the object as another copy without it would have it: wiped.
+    /// Another client removes the status.
     pub fn wipe(&mut self) {
         let object = self.store.as_mut().unwrap();
         object.version += 1;
@@ -194,11 +194,11 @@ impl World {
         self.record().deadline.unwrap()
     }
 
-    /// The durations asked for, in order.
-    pub fn asked(&self) -> Vec<String> {
-        let life = |entry: &super::amigo::Entry| {
+    /// The requested durations, in order.
+    pub fn requested_durations(&self) -> Vec<String> {
+        let life = |entry: &super::server::Entry| {
             duration::format(entry.ends.saturating_sub(entry.committed).try_into().unwrap())
         };
-        self.amigo.ours().map(life).collect()
+        self.amigo.own().map(life).collect()
     }
 }

@@ -1,19 +1,19 @@
-//! Stories of `revokeWithin`: short leases, renewed.
+//! Grants with `revokeWithin`: short leases and their renewals.
 
 use super::{
-    amigo::Fate,
     fixtures::{grant, minutes, seconds},
+    server::Fate,
     world::at,
 };
 
 #[test]
-fn a_lease_is_what_revoke_within_leaves() {
+fn lease_is_revoke_within_minus_margin() {
     let world = grant().revoked_within("PT10M").issued();
-    assert_eq!(world.asked(), ["PT8M55S"; 3]);
+    assert_eq!(world.requested_durations(), ["PT8M55S"; 3]);
 }
 
 #[test]
-fn the_next_lease_begins_at_half_the_life_granted() {
+fn next_lease_starts_at_half_of_the_lifetime() {
     let mut world = grant().revoked_within("PT10M").issued();
     assert_eq!(world.effects_for(seconds(267)), "");
     assert_eq!(world.effects_for(seconds(1)), "reserve read write post write");
@@ -21,27 +21,27 @@ fn the_next_lease_begins_at_half_the_life_granted() {
 }
 
 #[test]
-fn long_leases_are_renewed_six_minutes_before_their_end() {
+fn long_leases_renew_six_minutes_before_their_end() {
     let mut world = grant().revoked_within("PT1H1M5S").lasting("P1D").issued();
     assert_eq!(world.effects_for(seconds(54 * 60 - 1)), "");
     assert_eq!(world.effects_for(seconds(1)), "reserve read write post write");
 }
 
 #[test]
-fn access_has_no_gap_and_the_last_lease_ends_by_the_deadline() {
+fn leases_have_no_gap_and_end_by_the_deadline() {
     let mut world = grant().revoked_within("PT10M").lasting("PT1H").issued();
     for _ in 0..57 {
         world.run_until(world.now + minutes(1));
         assert!(world.amigo.live(world.now) >= 3, "a gap at {:?}", world.now);
     }
-    let last = world.amigo.ours().map(|entry| entry.ends).max().unwrap();
+    let last = world.amigo.own().map(|entry| entry.ends).max().unwrap();
     assert!(at(last) <= world.deadline());
     world.run_until(minutes(60));
     assert!(world.store.is_none());
 }
 
 #[test]
-fn a_deleted_grant_ends_within_the_time_promised() {
+fn deleted_grant_ends_within_revoke_within() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.run_until(minutes(33));
     world.delete();
@@ -50,58 +50,58 @@ fn a_deleted_grant_ends_within_the_time_promised() {
 }
 
 #[test]
-fn a_grant_that_is_being_deleted_is_not_renewed() {
+fn grant_being_deleted_is_not_renewed() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.begin_deletion();
     world.run_until(minutes(10));
-    assert_eq!((world.ledger.posts, world.amigo.live(world.now)), (3, 0));
+    assert_eq!((world.history.posts, world.amigo.live(world.now)), (3, 0));
     assert_eq!(world.condition("Ready"), "False Expired");
 }
 
 #[test]
-fn a_lease_cut_by_the_server_is_renewed_by_its_own_end() {
-    let mut world = grant().revoked_within("PT1H").cut_by_server(minutes(10)).issued();
+fn lease_shortened_by_server_is_renewed_in_time() {
+    let mut world = grant().revoked_within("PT1H").shortened_by_server(minutes(10)).issued();
     assert_eq!(world.effects_for(seconds(299)), "");
     assert_eq!(world.effects_for(seconds(1)), "reserve read write post write");
 }
 
 #[test]
-fn a_server_far_behind_does_not_make_it_renew_without_end() {
-    let mut world = grant().revoked_within("PT5M").server_ahead(-3_600_000).issued();
+fn server_far_behind_does_not_cause_renewal_loop() {
+    let mut world = grant().revoked_within("PT5M").with_server_ahead(-3_600_000).issued();
     world.run_until(minutes(10));
-    assert!(world.ledger.posts <= 33, "{} requests", world.ledger.posts);
+    assert!(world.history.posts <= 33, "{} requests", world.history.posts);
 }
 
 #[test]
-fn a_lost_renewal_is_made_up_for() {
-    let mut world = grant().revoked_within("PT15M").world().meeting("post", &[Fate::Fine, Fate::LostBefore]);
+fn lost_renewal_is_retried() {
+    let mut world = grant().revoked_within("PT15M").world().with_fates("post", &[Fate::Fine, Fate::LostBefore]);
     world.run_until(minutes(14));
     assert_eq!(world.condition("Ready"), "True Active");
     assert!(world.record().grants.iter().all(|grant| grant.lease == 1));
 }
 
 #[test]
-fn a_lease_partly_filled_is_completed() {
-    let mut world = grant().revoked_within("PT10M").world().meeting("post", &[Fate::Fine, Fate::Mixed]);
+fn partly_issued_lease_is_completed() {
+    let mut world = grant().revoked_within("PT10M").world().with_fates("post", &[Fate::Fine, Fate::PartlyRejected]);
     world.run_until(minutes(5));
     assert!(world.record().grants.iter().all(|grant| grant.lease == 1));
-    assert_eq!(world.ledger.posts, 3 + 3 + 1);
+    assert_eq!(world.history.posts, 3 + 3 + 1);
 }
 
 #[test]
-fn what_was_never_issued_is_given_up_and_the_rest_renewed() {
+fn unissued_slot_is_given_up_and_others_renewed() {
     let mut world = grant().revoked_within("PT10M").world();
-    world.script.insert("post", [Fate::Mixed, Fate::Hopeless].into());
+    world.script.insert("post", [Fate::PartlyRejected, Fate::Invalid].into());
     world.run_until(minutes(30));
     assert_eq!(world.condition("Ready"), "False PartiallyIssued");
-    assert_eq!(world.condition("Stalled"), "True Refused");
+    assert_eq!(world.condition("Stalled"), "True InvalidRequest");
     let leases: Vec<u32> = world.record().grants.iter().map(|grant| grant.lease).collect();
     assert_eq!(leases, [6, 6]);
 }
 
 #[test]
-fn a_refused_renewal_gives_nothing_up() {
-    let mut world = grant().revoked_within("PT10M").world().meeting("post", &[Fate::Fine, Fate::Hopeless]);
+fn rejected_renewal_gives_up_no_slot() {
+    let mut world = grant().revoked_within("PT10M").world().with_fates("post", &[Fate::Fine, Fate::Invalid]);
     world.run_until(minutes(5));
     assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
     world.run_until(minutes(20));
@@ -109,9 +109,9 @@ fn a_refused_renewal_gives_nothing_up() {
 }
 
 #[test]
-fn a_renewal_whose_intent_is_in_doubt_is_made_again_at_once() {
+fn renewal_with_unknown_write_is_retried_at_once() {
     let writes = [Fate::Fine, Fate::Fine, Fate::LostAfter];
-    let mut world = grant().revoked_within("PT5M").world().meeting("write", &writes);
+    let mut world = grant().revoked_within("PT5M").world().with_fates("write", &writes);
     for _ in 0..600 {
         world.run_until(world.now + seconds(1));
         assert!(world.amigo.live(world.now) >= 3, "a gap at {:?}", world.now);
@@ -119,7 +119,7 @@ fn a_renewal_whose_intent_is_in_doubt_is_made_again_at_once() {
 }
 
 #[test]
-fn leases_go_on_when_the_default_they_come_from_goes() {
+fn leases_continue_without_organization_default() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.replicas[0].spec.revoke_within = None;
     world.run_until(minutes(33));
@@ -128,7 +128,7 @@ fn leases_go_on_when_the_default_they_come_from_goes() {
 }
 
 #[test]
-fn a_default_that_comes_later_changes_nothing() {
+fn later_organization_default_changes_nothing() {
     let mut world = grant().issued();
     world.replicas[0].spec.revoke_within = Some(jiff::SignedDuration::from_mins(10));
     world.act(0, Fate::Fine);
@@ -137,7 +137,7 @@ fn a_default_that_comes_later_changes_nothing() {
 }
 
 #[test]
-fn a_lease_that_ends_during_an_outage_is_not_called_active() {
+fn lease_ended_in_outage_is_not_active() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.script.insert("post", vec![Fate::Forbidden; 100].into());
     world.run_until(seconds(536));
@@ -145,9 +145,9 @@ fn a_lease_that_ends_during_an_outage_is_not_called_active() {
 }
 
 #[test]
-fn after_an_outage_the_next_lease_is_issued() {
+fn next_lease_is_issued_after_an_outage() {
     let mut world = grant().revoked_within("PT10M").issued();
-    world.script.insert("post", vec![Fate::Refused; 20].into());
+    world.script.insert("post", vec![Fate::Rejected; 20].into());
     world.run_until(minutes(60));
     assert_eq!(world.condition("Ready"), "True Active");
 }

@@ -1,12 +1,14 @@
-//! Tests of the grant's life: a simulated world (`world`, `amigo`), what must hold in it (`checks`), random
-//! schedules (`schedules`), and single stories (`life`, `trouble`, `leases`, `finds`).
+//! Tests of the protocol in one simulator (`world`, `server`) with its invariants (`invariants`): single scenarios
+//! (`lifecycle`, `failures`, `leases`, `adoption`), random schedules (`random`), and all schedules within bounds
+//! (`model`).
 
-mod amigo;
-mod checks;
-mod finds;
+mod adoption;
+mod failures;
 mod fixtures;
+mod invariants;
 mod leases;
-mod life;
-mod schedules;
-mod trouble;
+mod lifecycle;
+mod model;
+mod random;
+mod server;
 mod world;

@@ -1,19 +1,24 @@
-//! A simulated world that performs a step's effects: a store with resource versions, Amigo, replicas that crash.
+//! A simulator that performs the effects of steps: a store with resource versions, Amigo, and replicas that crash.
 
-use std::{collections::BTreeMap, collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use amigo_api::{Phase, TemporaryPermissionGrantStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    amigo::{Amigo, Fate, failure},
-    checks::{Intended, Ledger},
+    invariants::{History, WrittenIntent},
+    server::{Amigo, Fate, failure},
 };
-use crate::grant::{Effect, Fresh, Input, Now, Post, ReadFailed, Resolved, Spec, Status, WriteOutcome, step};
+use crate::grant::{
+    Effect, Fresh, Input, Now, Post, PostOutcome, ReadFailed, Resolved, Spec, Status, WriteOutcome, step,
+};
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The simulator's times as wall-clock times.
+/// The wall-clock time of a simulated time.
 pub(super) fn at(time: Duration) -> Timestamp {
     let epoch = Timestamp::from_second(1_790_000_000).unwrap();
     epoch.checked_add(SignedDuration::try_from(time).unwrap()).unwrap()
@@ -28,15 +33,15 @@ pub(super) struct Object {
     pub record: TemporaryPermissionGrantStatus,
 }
 
-/// Where a replica is in its pass.
+/// What a replica does at present.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few in a test")]
-pub(super) enum Doing {
-    /// Between passes; `None` waits for events only.
-    Resting(Option<Duration>),
+#[expect(clippy::large_enum_variant, reason = "few values in a test")]
+pub(super) enum Activity {
+    /// Between reconciles; `None` waits for events only.
+    Waiting(Option<Duration>),
     Planned(Effect),
-    Answered(Input),
-    /// It knows that the object is gone.
+    Performed(Input),
+    /// The object is gone.
     Finished,
 }
 
@@ -45,43 +50,50 @@ pub(super) enum Doing {
 pub(super) struct Replica {
     pub spec: Spec,
     pub status: Status,
-    /// Status and version when the pass began.
+    /// Status and version at the start of the reconcile.
     pub at_start: (Status, u64),
-    pub doing: Doing,
-    /// The version on which its next write rests.
+    pub activity: Activity,
+    /// The version that its next write requires.
     pub version: u64,
-    /// The version that the answer on its way tells.
-    pub answered_version: Option<u64>,
+    /// The version in the response that was not applied yet.
+    pub response_version: Option<u64>,
     pub cache: Option<Object>,
     pub boot_offset: Duration,
     pub steps: u32,
-    /// Whether the shell dropped what it knew of a settled object.
+    /// Whether the caller dropped the state of a settled object.
     pub forgot: bool,
+    /// How many status writes it planned: the source of its nonces.
+    pub random: u64,
 }
 
-/// A write under way whose caller gave up.
+/// A write that takes effect after its caller timed out.
 #[derive(Clone, Debug)]
 struct Delayed {
     due: Duration,
     version: u64,
     record: Option<TemporaryPermissionGrantStatus>,
-    intended: Option<Intended>,
+    written: Option<WrittenIntent>,
 }
 
-/// Everything.
+/// The whole simulation.
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub now: Duration,
     pub store: Option<Object>,
     pub amigo: Amigo,
     pub replicas: Vec<Replica>,
-    pub ledger: Ledger,
+    pub history: History,
     pub log: Vec<String>,
-    /// What happens to the next effects of a kind, by its name; then all is fine.
+    /// The fates of the next effects of a kind, by its name; later ones succeed.
     pub script: BTreeMap<&'static str, VecDeque<Fate>>,
     pub user: String,
+    /// Added to all random numbers.
+    pub seed: u64,
+    /// Waits end on a multiple of this unit, where there is one.
+    pub unit: Option<Duration>,
+    /// Whether replicas drop the state of settled objects.
+    pub drops_settled: bool,
     delayed: Vec<Delayed>,
-    random: u64,
 }
 
 /// The name of an effect in logs and scripts.
@@ -98,6 +110,12 @@ pub(super) fn name(effect: &Effect) -> &'static str {
     }
 }
 
+/// The next multiple of the unit after a delay.
+fn round_up(delay: Duration, unit: Duration) -> Duration {
+    let units = u32::try_from(delay.as_secs() / unit.as_secs()).unwrap_or(u32::MAX);
+    unit * units.saturating_add(1).min(1000)
+}
+
 impl World {
     pub fn new(spec: &Spec, amigo: Amigo, replicas: u32) -> Self {
         let object = Object {
@@ -111,12 +129,14 @@ impl World {
             store: Some(object),
             amigo,
             replicas: vec![],
-            ledger: Ledger::new(spec),
+            history: History::new(spec),
             log: vec![],
             script: BTreeMap::new(),
             user: "user".to_owned(),
+            seed: 0,
+            unit: None,
+            drops_settled: true,
             delayed: vec![],
-            random: 0,
         };
         for number in 0..replicas {
             let spec = Spec { holder: format!("replica-{number}"), ..spec.clone() };
@@ -125,13 +145,14 @@ impl World {
                 spec,
                 status: Status::default(),
                 at_start: (Status::default(), 0),
-                doing: Doing::Resting(Some(Duration::ZERO)),
+                activity: Activity::Waiting(Some(Duration::ZERO)),
                 version: 0,
-                answered_version: None,
+                response_version: None,
                 cache: world.store.clone(),
                 boot_offset,
                 steps: 0,
                 forgot: false,
+                random: 0,
             });
         }
         world
@@ -151,29 +172,40 @@ impl World {
         while self.delayed.first().is_some_and(|write| write.due <= until) {
             let write = self.delayed.remove(0);
             self.now = write.due;
-            self.commit(write.version, write.record, write.intended);
+            self.commit(write.version, write.record, write.written);
+            self.assert_valid();
         }
         self.now = until;
     }
 
-    /// One move of one replica: begin a pass, perform the effect planned, or take in its result.
+    /// One move of one replica; panics if an invariant does not hold.
     pub fn act(&mut self, number: usize, fate: Fate) {
-        match self.replicas[number].doing.clone() {
-            Doing::Finished => {}
-            Doing::Resting(_) => self.begin(number, fate),
-            Doing::Planned(effect) => {
-                let doing = self.perform(number, &effect, fate);
-                self.replicas[number].doing = doing;
+        self.transition(number, fate);
+        self.assert_valid();
+    }
+
+    pub fn assert_valid(&self) {
+        assert_eq!(self.history.violation, None, "{:?}", self.log);
+    }
+
+    /// One move of one replica: start a reconcile, perform the planned effect, or apply its result.
+    pub fn transition(&mut self, number: usize, fate: Fate) {
+        match self.replicas[number].activity.clone() {
+            Activity::Finished => {}
+            Activity::Waiting(_) => self.begin(number, fate),
+            Activity::Planned(effect) => {
+                let activity = self.perform(number, &effect, fate);
+                self.replicas[number].activity = activity;
             }
-            Doing::Answered(input) => {
+            Activity::Performed(input) => {
                 let replica = &mut self.replicas[number];
-                replica.version = replica.answered_version.take().unwrap_or(replica.version);
+                replica.version = replica.response_version.take().unwrap_or(replica.version);
                 self.take_step(number, input);
             }
         }
     }
 
-    /// The process ends; another takes its place and remembers nothing.
+    /// The process ends, and another one without its memory replaces it.
     pub fn crash(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
         replica.status = Status::default();
@@ -181,17 +213,17 @@ impl World {
         replica.version = 0;
         replica.forgot = false;
         replica.cache = None;
-        replica.doing = Doing::Resting(Some(self.now));
+        replica.activity = Activity::Waiting(Some(self.now));
     }
 
-    /// The pass ends before its next effect or answer; the shell keeps the latest status, or the pass's first.
-    pub fn cut_short(&mut self, number: usize, keeps_latest: bool) {
+    /// The reconcile ends before its next effect or result; the caller keeps its latest status, or its first.
+    pub fn cancel(&mut self, number: usize, keeps_latest: bool) {
         let replica = &mut self.replicas[number];
-        if matches!(replica.doing, Doing::Planned(_) | Doing::Answered(_)) {
+        if matches!(replica.activity, Activity::Planned(_) | Activity::Performed(_)) {
             if !keeps_latest {
                 (replica.status, replica.version) = replica.at_start.clone();
             }
-            replica.doing = Doing::Resting(Some(self.now));
+            replica.activity = Activity::Waiting(Some(self.now));
         }
     }
 
@@ -202,25 +234,25 @@ impl World {
         }
     }
 
-    /// Somebody deletes the object.
+    /// A user deletes the object.
     pub fn delete(&mut self) {
         if self.store.take().is_some() {
-            self.ledger.deleted(self.now);
+            self.history.record_deletion(self.now);
         }
     }
 
-    /// Somebody deletes the object, and a finalizer holds it.
+    /// A user deletes the object, and a finalizer holds it.
     pub fn begin_deletion(&mut self) {
         if let Some(object) = self.store.as_mut().filter(|object| !object.being_deleted) {
             object.being_deleted = true;
             object.generation += 1;
             object.version += 1;
-            self.ledger.deleted(self.now);
+            self.history.record_deletion(self.now);
         }
         self.notify();
     }
 
-    /// The spec becomes another; the replicas hear of it at their next pass.
+    /// A user changes the spec; the replicas see it in their next reconcile.
     pub fn change_spec(&mut self) {
         if let Some(object) = &mut self.store {
             object.generation += 1;
@@ -234,15 +266,15 @@ impl World {
             replica.cache.clone_from(&self.store);
         }
         if replica.forgot && replica.cache.as_ref().is_some_and(|cached| cached.version < replica.version) {
-            // The shell waits for a cache that is not older than its own last write.
+            // The caller waits for a cache that is not older than its own last write.
             replica.cache.clone_from(&self.store);
         }
         let Some(cached) = replica.cache.clone() else {
-            replica.doing = Doing::Finished;
+            replica.activity = Activity::Finished;
             return;
         };
         if std::mem::take(&mut replica.forgot) {
-            replica.status = Status::seen(cached.record.clone());
+            replica.status = Status::from_record(cached.record.clone());
             replica.version = cached.version;
         }
         replica.spec.generation = replica.spec.generation.max(cached.generation);
@@ -257,52 +289,58 @@ impl World {
     }
 
     fn take_step(&mut self, number: usize, input: Input) {
-        self.random += 1;
         let replica = &mut self.replicas[number];
         let boot = self.now + replica.boot_offset;
-        let now = Now { wall: at(self.now), boot, random: self.random };
+        let random = self.seed.wrapping_add((number as u64) << 32).wrapping_add(replica.random);
+        let now = Now { wall: at(self.now), boot, random };
         let (status, effect) = step(&replica.spec, &replica.status, input, now);
         replica.steps += 1;
-        assert!(replica.steps <= 64, "a pass goes on and on: {:?}", self.log);
+        self.history.check(replica.steps <= 64, || "a reconcile does not end".to_owned());
         replica.status = status;
-        replica.doing = match effect {
-            None => Doing::Resting(None),
+        replica.activity = match effect {
+            None => Activity::Waiting(None),
             Some(Effect::WaitUntil(until)) => {
                 let outdated = replica.status.memory.outdated;
-                assert!(until > now.wall || outdated, "woken in the past: {until} at {}", now.wall);
+                let in_future = until > now.wall || outdated;
+                self.history.check(in_future, || format!("wakes in the past: {until} at {}", now.wall));
                 let delay = now.wall.duration_until(until).unsigned_abs();
-                Doing::Resting(Some(self.now + delay))
+                let delay = self.unit.map_or(delay, |unit| round_up(delay, unit));
+                Activity::Waiting(Some(self.now + delay))
             }
-            Some(effect) => Doing::Planned(effect),
+            Some(effect) => {
+                replica.random += u64::from(effect == Effect::WriteStatus);
+                Activity::Planned(effect)
+            }
         };
-        if matches!(replica.doing, Doing::Resting(_)) && replica.status.is_settled() {
+        let waits = matches!(replica.activity, Activity::Waiting(_));
+        if self.drops_settled && waits && replica.status.is_settled() {
             replica.status = Status::default();
             replica.forgot = true;
         }
-        if let Doing::Planned(effect) = &replica.doing {
+        if let Activity::Planned(effect) = &replica.activity {
             self.log.push(name(effect).to_owned());
         }
     }
 
-    fn perform(&mut self, number: usize, effect: &Effect, fate: Fate) -> Doing {
+    fn perform(&mut self, number: usize, effect: &Effect, fate: Fate) -> Activity {
         let fate = self.script.get_mut(name(effect)).and_then(VecDeque::pop_front).unwrap_or(fate);
         let fine = fate == Fate::Fine;
-        self.ledger.met(effect, fate);
-        self.replicas[number].answered_version = None;
+        self.history.record_fate(effect, fate);
+        self.replicas[number].response_version = None;
         let input = match effect {
             Effect::Resolve if fine => {
                 Input::Resolved(Ok(Resolved { user_id: self.user.clone(), owner_user_id: Some("owner".to_owned()) }))
             }
             Effect::Resolve => Input::Resolved(Err(failure(fate))),
             Effect::Reserve { .. } => match fate {
-                Fate::Limited(after) => Input::Reserved(Err(at(self.now + Duration::from_secs(after)))),
+                Fate::RateLimited(after) => Input::Reserved(Err(at(self.now + Duration::from_secs(after)))),
                 _ => Input::Reserved(Ok(())),
             },
             Effect::Read => {
-                let Some(object) = self.store.clone() else { return Doing::Finished };
+                let Some(object) = self.store.clone() else { return Activity::Finished };
                 let replica = &mut self.replicas[number];
                 if fine {
-                    replica.answered_version = Some(object.version);
+                    replica.response_version = Some(object.version);
                     let (generation, record) = (object.generation, object.record);
                     Input::Read(Ok(Fresh { generation, record, began: self.now + replica.boot_offset }))
                 } else {
@@ -311,24 +349,24 @@ impl World {
             }
             Effect::WriteStatus => {
                 let record = self.replicas[number].status.record.clone();
-                let intended = self.intended(number);
-                Input::Written(self.write(number, Some(record), intended, fate))
+                let written = self.written(number);
+                Input::Written(self.write(number, Some(record), written, fate))
             }
             Effect::Delete => Input::Written(self.write(number, None, None, fate)),
             Effect::Post { posts, window_closes } => Input::Posted(self.send(number, posts, *window_closes, fate)),
             Effect::Lookup if fine => {
-                Input::Found(Ok(self.amigo.list(&self.replicas[number].spec.origin.uid, self.now)))
+                Input::LookedUp(Ok(self.amigo.list(&self.replicas[number].spec.origin.uid, self.now)))
             }
-            Effect::Lookup => Input::Found(Err(failure(fate))),
-            Effect::WaitUntil(_) => return Doing::Resting(None),
+            Effect::Lookup => Input::LookedUp(Err(failure(fate))),
+            Effect::WaitUntil(_) => return Activity::Waiting(None),
         };
-        Doing::Answered(input)
+        Activity::Performed(input)
     }
 
-    fn intended(&self, number: usize) -> Option<Intended> {
+    fn written(&self, number: usize) -> Option<WrittenIntent> {
         let replica = &self.replicas[number];
         let intent = replica.status.record.intent.clone()?;
-        Some(Intended {
+        Some(WrittenIntent {
             intent,
             replica: number,
             holder: replica.spec.holder.clone(),
@@ -341,23 +379,23 @@ impl World {
         &mut self,
         number: usize,
         record: Option<TemporaryPermissionGrantStatus>,
-        intended: Option<Intended>,
+        written: Option<WrittenIntent>,
         fate: Fate,
     ) -> WriteOutcome {
         let version = self.replicas[number].version;
         match fate {
             Fate::Late(delay) => {
                 let due = self.now + MILLISECOND * u32::try_from(delay).unwrap();
-                self.delayed.push(Delayed { due, version, record, intended });
+                self.delayed.push(Delayed { due, version, record, written });
                 WriteOutcome::Unknown
             }
             Fate::LostAfter => {
-                self.commit(version, record, intended);
+                self.commit(version, record, written);
                 WriteOutcome::Unknown
             }
-            Fate::Fine | Fate::Mixed | Fate::InconsistentPages => match self.commit(version, record, intended) {
+            Fate::Fine | Fate::PartlyRejected | Fate::PartlyInvalid => match self.commit(version, record, written) {
                 Some(version) => {
-                    self.replicas[number].answered_version = Some(version);
+                    self.replicas[number].response_version = Some(version);
                     WriteOutcome::Done
                 }
                 None => WriteOutcome::Conflict,
@@ -371,48 +409,42 @@ impl World {
         &mut self,
         version: u64,
         record: Option<TemporaryPermissionGrantStatus>,
-        intended: Option<Intended>,
+        written: Option<WrittenIntent>,
     ) -> Option<u64> {
         let object = self.store.as_mut().filter(|object| object.version == version)?;
         let Some(record) = record else {
             self.store = None;
-            self.ledger.deleted(self.now);
+            self.history.record_deletion(self.now);
             return Some(version);
         };
-        self.ledger.stored(&self.amigo, &object.record, &record, intended, object.generation, self.now);
+        self.history.record_write(&self.amigo, (&object.record, &record), written, object.generation, self.now);
         object.version += 1;
         object.record = record;
         Some(object.version)
     }
 
-    fn send(
-        &mut self,
-        number: usize,
-        posts: &[Post],
-        window_closes: Duration,
-        fate: Fate,
-    ) -> Vec<(u32, crate::grant::PostOutcome)> {
+    fn send(&mut self, number: usize, posts: &[Post], window_closes: Duration, fate: Fate) -> Vec<(u32, PostOutcome)> {
         let replica = &self.replicas[number];
-        // The shell's own check: nothing leaves after the window.
+        // The caller's own check: nothing is sent after the window.
         let late = self.now + replica.boot_offset >= window_closes;
         let fate = if late { Fate::NotSent } else { fate };
         let holder = replica.spec.holder.clone();
         let mut outcomes = vec![];
         for post in posts {
-            self.ledger.sent(post, (number, &holder), self.now, fate);
+            self.history.record_post(post, (number, &holder), self.now, fate);
             outcomes.push((post.slot, self.amigo.post(post, fate, self.now)));
-            self.ledger.journal(&self.amigo);
+            self.history.check_journal(&self.amigo);
         }
         outcomes
     }
 
-    /// Lets every replica work until all rest, all going well.
+    /// Lets every replica act, without faults, until all of them wait.
     pub fn work(&mut self) {
         for _ in 0..200 {
-            let due = |replica: &Replica| match replica.doing {
-                Doing::Resting(wake) => wake.is_some_and(|wake| wake <= self.now),
-                Doing::Finished => false,
-                Doing::Planned(_) | Doing::Answered(_) => true,
+            let due = |replica: &Replica| match replica.activity {
+                Activity::Waiting(wake) => wake.is_some_and(|wake| wake <= self.now),
+                Activity::Finished => false,
+                Activity::Planned(_) | Activity::Performed(_) => true,
             };
             let busy: Vec<usize> = (0..self.replicas.len()).filter(|number| due(&self.replicas[*number])).collect();
             if busy.is_empty() {
@@ -422,15 +454,15 @@ impl World {
                 self.act(number, Fate::Fine);
             }
         }
-        panic!("the replicas never rest: {:?}", self.log);
+        panic!("the replicas never wait: {:?}", self.log);
     }
 
-    /// Lets time pass, waking replicas when they asked to be, until that moment.
+    /// Advances time until that moment, and lets replicas act when their waits end.
     pub fn run_until(&mut self, end: Duration) {
         loop {
             self.work();
-            let wake = |replica: &Replica| match replica.doing {
-                Doing::Resting(wake) => wake,
+            let wake = |replica: &Replica| match replica.activity {
+                Activity::Waiting(wake) => wake,
                 _ => None,
             };
             let delayed = self.delayed.iter().map(|write| write.due).min();
@@ -445,12 +477,14 @@ impl World {
         self.work();
     }
 
-    /// Every replica hears of a change that others made.
+    /// Every replica receives a watch event for a change of the object.
     pub fn notify(&mut self) {
         let version = self.store.as_ref().map(|object| object.version);
         for replica in &mut self.replicas {
-            if matches!(replica.doing, Doing::Resting(_)) && version.is_none_or(|version| version > replica.version) {
-                replica.doing = Doing::Resting(Some(self.now));
+            if matches!(replica.activity, Activity::Waiting(_))
+                && version.is_none_or(|version| version > replica.version)
+            {
+                replica.activity = Activity::Waiting(Some(self.now));
             }
         }
     }

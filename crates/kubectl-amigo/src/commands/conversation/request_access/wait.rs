@@ -7,7 +7,7 @@ use amigo_api::{
     conditions::{self, ConditionStatus},
     reasons::{self, condition},
 };
-use amigo_lifecycle::grant::given_up;
+use amigo_lifecycle::grant::final_reason;
 use futures::{FutureExt as _, future, poll};
 use kube::ResourceExt as _;
 use tokio::time::{MissedTickBehavior, interval};
@@ -92,7 +92,7 @@ fn judge(
         Some(Phase::Failed) => return Some(Err(WaitFailure::Refused(present(grant, None)))),
         _ => {}
     }
-    if status.is_some_and(|status| given_up(status).is_some()) {
+    if status.is_some_and(|status| final_reason(status).is_some()) {
         return Some(Err(WaitFailure::Refused(present(grant, None))));
     }
     if is_stalled(grant) {

@@ -1,7 +1,7 @@
 //! The difference of two Roles: in the spec, at Amigo, and in their privileges.
 
 use amigo_api::{Organization, PermissionModel, Role, RoleSpec};
-use amigo_lifecycle::role::{self, Wanted};
+use amigo_lifecycle::role::DesiredRole;
 use amigo_permissions::{DescribedGrant, Excess, PermissionGrant, bind, excess};
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -110,12 +110,12 @@ impl OrganizationContext {
     }
 
     /// The role that the operator sends, or why it sends nothing.
-    pub fn wanted(&self, spec: &RoleSpec) -> Result<Wanted, String> {
-        let Some(model) = self.model else { return Ok(role::as_written(spec)) };
+    pub fn wanted(&self, spec: &RoleSpec) -> Result<DesiredRole, String> {
+        let Some(model) = self.model else { return Ok(DesiredRole::uncompiled(spec)) };
         if model == PermissionModel::AllowOnly && spec.is_base_role == Some(true) {
             return Err("this organization's API does not support base roles: remove isBaseRole".to_owned());
         }
-        role::wanted(spec, model).map_err(|error| {
+        DesiredRole::from_spec(spec, model).map_err(|error| {
             format!("this organization's API does not support Deny, and {error}. To keep the role, {}", error.advice())
         })
     }
@@ -143,7 +143,10 @@ impl Change {
             is_new: before.is_none(),
             immutable: before.map(|before| immutable(before, after)).unwrap_or_default(),
             fields: before.map(|_| mutable(spec_before, &after.spec)).unwrap_or_default(),
-            grants: GrantChanges::new(&role::as_written(spec_before).grants, &role::as_written(&after.spec).grants),
+            grants: GrantChanges::new(
+                &DesiredRole::uncompiled(spec_before).grants,
+                &DesiredRole::uncompiled(&after.spec).grants,
+            ),
             sent: sent(wanted_before.as_ref(), &wanted),
             at_amigo: at_amigo(wanted_before.as_ref(), &wanted),
             refusal: wanted.err(),
@@ -230,12 +233,12 @@ fn without(all: &[String], others: &[String]) -> Vec<String> {
     kept
 }
 
-type WantedResult = Result<Wanted, String>;
+type WantedResult = Result<DesiredRole, String>;
 
 fn sent(before: Option<&WantedResult>, after: &WantedResult) -> Option<SentGrants> {
     let Ok(after) = after else { return None };
     let before = before.and_then(|before| before.as_ref().ok());
-    let is_compiled = |wanted: &Wanted| wanted.compiled_away > 0;
+    let is_compiled = |wanted: &DesiredRole| wanted.compiled_away > 0;
     (is_compiled(after) || before.is_some_and(is_compiled)).then(|| SentGrants {
         compiled_away: after.compiled_away,
         grants: GrantChanges::new(before.map(|before| before.grants.as_slice()).unwrap_or_default(), &after.grants),
@@ -249,7 +252,7 @@ fn at_amigo(before: Option<&WantedResult>, after: &WantedResult) -> AtAmigo {
         (Some(Err(_)), Ok(_)) => return AtAmigo::Unknown,
         (Some(Ok(before)), Ok(after)) => (before, after),
     };
-    let (change, differs) = after.difference(&before.applied("", String::new()));
+    let (change, differs) = after.diff(&before.to_remote_role("", String::new()));
     if change.permission_grants.is_some() || change.frontend_view.is_some() {
         AtAmigo::NewDocument
     } else if differs.is_empty() {

@@ -5,7 +5,7 @@ use amigo_api::{
     conditions::{self, ConditionStatus},
     reasons::condition,
 };
-use amigo_lifecycle::role;
+use amigo_lifecycle::role::DesiredRole;
 use serde::Serialize;
 
 use super::change::{OrganizationContext, RoleIdentity, describe_grant};
@@ -40,7 +40,7 @@ pub struct SyncState {
 impl CurrentRole {
     pub fn new(role: &Role, context: &OrganizationContext) -> Self {
         let wanted = context.wanted(&role.spec);
-        let shown = wanted.as_ref().map_or_else(|_| role::as_written(&role.spec), Clone::clone);
+        let shown = wanted.as_ref().map_or_else(|_| DesiredRole::uncompiled(&role.spec), Clone::clone);
         Self {
             identity: RoleIdentity::new(role),
             state: SyncState::new(role),

@@ -1,49 +1,49 @@
-//! Takes in what happened: the first half of a step.
+//! Applies an input to the state: the first half of a step.
 
 use amigo_api::{IssuedGrant, TemporaryPermissionGrantStatus};
 
 use super::{
-    Found, Fresh, Input, Now, PostOutcome, Spec, Status, WriteOutcome,
-    adopt::{adopt, latest_end, rebuild, take},
+    Fresh, Input, ListedGrant, Now, PostOutcome, Spec, Status, WriteOutcome,
+    adopt::{adopt, insert, latest_end, rebuild},
     spec::signed,
 };
 use crate::{Failure, RetryClass};
 
-/// So many writes in a row may find the object changed before the next waits for a while.
-const CONFLICTS_AT_ONCE: u32 = 3;
+/// Consecutive write conflicts before the next write is delayed.
+const CONFLICTS_WITHOUT_DELAY: u32 = 3;
 
-pub(super) fn absorb(spec: &Spec, status: &mut Status, input: Input, now: Now) {
+pub(super) fn apply_input(spec: &Spec, status: &mut Status, input: Input, now: Now) {
     match input {
         Input::Start => start(spec, status, now),
         Input::Resolved(Ok(resolved)) => {
             status.memory.resolved = Some(resolved);
-            status.recover();
+            status.clear_failure();
         }
-        Input::Resolved(Err(failure)) => unresolved(spec, status, failure, now),
+        Input::Resolved(Err(failure)) => resolve_failed(spec, status, failure, now),
         Input::Reserved(Ok(())) => {
             status.memory.reserved = true;
-            status.memory.turn = None;
+            status.memory.queued_until = None;
         }
-        Input::Reserved(Err(turn)) => {
-            // A turn that is already over would have the pass ask again and again.
+        Input::Reserved(Err(queued_until)) => {
+            // A time in the past would make the reconcile reserve again without a pause.
             let soonest = now.wall.checked_add(signed(spec.timing.tick / 10)).ok();
-            status.memory.turn = Some(soonest.map_or(turn, |soonest| turn.max(soonest)));
+            status.memory.queued_until = Some(soonest.map_or(queued_until, |soonest| queued_until.max(soonest)));
         }
         Input::Read(Ok(fresh)) => read(spec, status, fresh, now),
-        Input::Read(Err(_)) => status.postpone_write(spec, now),
+        Input::Read(Err(_)) => status.postpone_read(spec, now),
         Input::Written(outcome) => written(spec, status, outcome, now),
         Input::Posted(outcomes) => posted(spec, status, outcomes, now),
-        Input::Found(Ok(found)) => looked_up(spec, status, &found, now),
-        Input::Found(Err(failure)) => {
+        Input::LookedUp(Ok(listed)) => looked_up(spec, status, &listed, now),
+        Input::LookedUp(Err(failure)) => {
             let delay = failure.retry_after.map_or(spec.timing.tick, |after| after.max(spec.timing.tick));
-            status.suffer(spec, failure, now);
+            status.record_failure(spec, failure, now);
             status.memory.next_lookup = Some(now.boot + delay);
         }
     }
 }
 
 fn start(spec: &Spec, status: &mut Status, now: Now) {
-    // The last pass may have been cut short anywhere: what it planned and did not write is planned anew.
+    // The last reconcile may have been canceled anywhere: drop what it planned and did not write.
     if status.is_dirty() {
         status.record = status.memory.stored.clone();
     }
@@ -56,27 +56,27 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
     memory.witnessed |= young && status.record.attempts == 0 && !memory.history_lost;
     memory.reserved = false;
     memory.read_began = None;
-    if memory.turn.is_some_and(|turn| turn <= now.wall) {
-        memory.turn = None;
+    if memory.queued_until.is_some_and(|until| until <= now.wall) {
+        memory.queued_until = None;
     }
     memory.outdated = false;
-    // While a question is open, what the listing said last is the news, not what stands in the way.
-    if (spec.obstacle.is_some() || memory.obstructed) && status.record.intent.is_none() {
-        memory.failure.clone_from(&spec.obstacle);
+    // While an intent is open, the last lookup explains more than the blocker.
+    if (spec.blocker.is_some() || memory.blocked) && status.record.intent.is_none() {
+        memory.failure.clone_from(&spec.blocker);
     }
-    memory.obstructed = spec.obstacle.is_some();
+    memory.blocked = spec.blocker.is_some();
     if spec.being_deleted && status.record.intent.is_none() {
-        // Nothing is tried again, so nothing stands in its way.
+        // Nothing is retried, so the failure no longer matters.
         memory.failure = None;
     }
-    status.notice_intent(now);
+    status.track_intent(now);
 }
 
-fn unresolved(spec: &Spec, status: &mut Status, failure: Failure, now: Now) {
-    let hopeless = failure.class == RetryClass::Permanent;
+fn resolve_failed(spec: &Spec, status: &mut Status, failure: Failure, now: Now) {
+    let permanent = failure.class == RetryClass::Permanent;
     let (reason, message) = (failure.reason, failure.message.clone());
-    status.suffer(spec, failure, now);
-    if hopeless {
+    status.record_failure(spec, failure, now);
+    if permanent {
         status.give_up(spec, reason, message, now);
     }
 }
@@ -84,11 +84,11 @@ fn unresolved(spec: &Spec, status: &mut Status, failure: Failure, now: Now) {
 fn read(spec: &Spec, status: &mut Status, fresh: Fresh, now: Now) {
     let memory = &mut status.memory;
     memory.must_read = false;
-    // The plan may have been made for another spec: then the shell starts over with the object just read.
+    // If the spec changed, the caller starts over with the object that was just read.
     memory.outdated = fresh.generation != spec.generation;
     memory.read_began = Some(fresh.began);
     status.observe(fresh.record);
-    status.notice_intent(now);
+    status.track_intent(now);
     if status.memory.outdated {
         return;
     }
@@ -97,7 +97,7 @@ fn read(spec: &Spec, status: &mut Status, fresh: Fresh, now: Now) {
     }
     apply_outcomes(spec, status);
     if !status.is_dirty() {
-        // The record knows already, or has no question any more that they answer.
+        // The record contains them already, or has no open intent for them.
         status.memory.outcomes.clear();
     }
 }
@@ -113,15 +113,15 @@ fn written(spec: &Spec, status: &mut Status, outcome: WriteOutcome, now: Now) {
             memory.never_sent.clear();
             memory.write_failures = 0;
             if memory.unsent.is_none() {
-                // The next decision to send rests on a read of its own.
+                // The next decision to send needs a new read.
                 memory.read_began = None;
             }
             return;
         }
-        WriteOutcome::Conflict if memory.write_failures < CONFLICTS_AT_ONCE => memory.write_failures += 1,
-        WriteOutcome::Conflict | WriteOutcome::Unknown => status.postpone_write(spec, now),
+        WriteOutcome::Conflict if memory.write_failures < CONFLICTS_WITHOUT_DELAY => memory.write_failures += 1,
+        WriteOutcome::Conflict | WriteOutcome::Unknown => status.postpone_read(spec, now),
     }
-    // Whatever was planned rests on a record that is no longer known to be the store's.
+    // The plan relies on a record that the store may no longer have.
     let memory = &mut status.memory;
     memory.never_sent.extend(memory.unsent.take());
     memory.read_began = None;
@@ -131,26 +131,26 @@ fn written(spec: &Spec, status: &mut Status, outcome: WriteOutcome, now: Now) {
 
 fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, now: Now) {
     let Some(nonce) = status.memory.sending.take() else { return };
-    let failure = worst(&outcomes);
-    let permanent = |(_, outcome): &(u32, PostOutcome)| match outcome {
+    let failure = worst_failure(&outcomes);
+    let is_permanent = |(_, outcome): &(u32, PostOutcome)| match outcome {
         PostOutcome::Created { .. } => true,
-        PostOutcome::Refused(failure) => failure.class == RetryClass::Permanent,
-        PostOutcome::NotSent(_) | PostOutcome::Ambiguous(_) => false,
+        PostOutcome::Rejected(failure) => failure.class == RetryClass::Permanent,
+        PostOutcome::NotSent(_) | PostOutcome::Unknown(_) => false,
     };
-    // What was issued before is not given up by a refused renewal: the next one may be accepted.
+    // A rejected renewal does not give up an issued slot: the next renewal may be accepted.
     let ever_issued = |slot: u32| status.record.grants.iter().any(|grant| grant.slot == slot);
-    let first_refused = |(slot, outcome): &(u32, PostOutcome)| outcome.failure().is_some() && !ever_issued(*slot);
-    let hopeless = outcomes.iter().all(permanent) && outcomes.iter().any(first_refused);
+    let first_rejected = |(slot, outcome): &(u32, PostOutcome)| outcome.failure().is_some() && !ever_issued(*slot);
+    let permanent = outcomes.iter().all(is_permanent) && outcomes.iter().any(first_rejected);
     status.memory.outcomes.extend(outcomes.into_iter().map(|(slot, outcome)| (nonce.clone(), slot, outcome)));
     apply_outcomes(spec, status);
     status.memory.reserved = false;
     match failure {
-        None => status.recover(),
+        None => status.clear_failure(),
         Some(failure) => {
-            let hopeless = hopeless && status.record.intent.is_none();
+            let permanent = permanent && status.record.intent.is_none();
             let (reason, message) = (failure.reason, failure.message.clone());
-            status.suffer(spec, failure, now);
-            if hopeless {
+            status.record_failure(spec, failure, now);
+            if permanent {
                 status.give_up(spec, reason, message, now);
             }
         }
@@ -158,8 +158,8 @@ fn posted(spec: &Spec, status: &mut Status, outcomes: Vec<(u32, PostOutcome)>, n
     status.memory.next_lookup = Some(now.boot + spec.timing.list_lag);
 }
 
-/// The failure that decides how to go on, with the longest wait that any answer asked for.
-fn worst(outcomes: &[(u32, PostOutcome)]) -> Option<Failure> {
+/// The failure that decides when to retry, with the longest `Retry-After` of all responses.
+fn worst_failure(outcomes: &[(u32, PostOutcome)]) -> Option<Failure> {
     let failures = || outcomes.iter().filter_map(|(_, outcome)| outcome.failure());
     let rank = |failure: &&Failure| match failure.class {
         RetryClass::Transient => 0,
@@ -171,7 +171,7 @@ fn worst(outcomes: &[(u32, PostOutcome)]) -> Option<Failure> {
     Some(worst)
 }
 
-/// Puts what is known of sent requests into the record, if it still holds their intent.
+/// Writes the outcomes of sent requests into the record, if their intent is still open.
 fn apply_outcomes(spec: &Spec, status: &mut Status) {
     let latest = latest_end(spec, &status.record);
     let record = &mut status.record;
@@ -182,16 +182,16 @@ fn apply_outcomes(spec: &Spec, status: &mut Status) {
                 let permission_name = spec.request.permission_name(*slot).unwrap_or_default().to_owned();
                 let (id, expires_at, slot) = (id.clone(), *expires_at, *slot);
                 let (issued_at, lease) = (intent.opened_at, intent.lease);
-                take(record, IssuedGrant { permission_name, id, issued_at, expires_at, slot, lease });
+                insert(record, IssuedGrant { permission_name, id, issued_at, expires_at, slot, lease });
             }
-            PostOutcome::Refused(_) | PostOutcome::NotSent(_) => close(record, *slot),
-            // A record that ends too late is not what was asked for: the listing will show it as odd.
-            PostOutcome::Created { .. } | PostOutcome::Ambiguous(_) => {}
+            PostOutcome::Rejected(_) | PostOutcome::NotSent(_) => close_slot(record, *slot),
+            // A record that ends too late does not match the request; the next lookup reports it.
+            PostOutcome::Created { .. } | PostOutcome::Unknown(_) => {}
         }
     }
 }
 
-fn close(record: &mut TemporaryPermissionGrantStatus, slot: u32) {
+fn close_slot(record: &mut TemporaryPermissionGrantStatus, slot: u32) {
     if let Some(intent) = &mut record.intent {
         intent.slots.retain(|open| *open != slot);
         if intent.slots.is_empty() {
@@ -200,26 +200,26 @@ fn close(record: &mut TemporaryPermissionGrantStatus, slot: u32) {
     }
 }
 
-fn looked_up(spec: &Spec, status: &mut Status, found: &[Found], now: Now) {
+fn looked_up(spec: &Spec, status: &mut Status, listed: &[ListedGrant], now: Now) {
     let began = status.memory.lookup_began.unwrap_or(now.boot);
     if status.record.intent.is_none() {
         let resolved = status.memory.resolved.clone().unwrap_or_default();
-        rebuild(spec, status, &resolved, found, now);
-        // What was found is looked for again unless it gets written down.
+        rebuild(spec, status, &resolved, listed, now);
+        // A lookup that found attempts counts only once they are written to the status.
         status.memory.history_checked = !status.is_dirty();
         return;
     }
-    adopt(spec, status, found);
+    adopt(spec, status, listed);
     status.memory.lookups = status.memory.lookups.saturating_add(1);
     let Some(intent) = &status.record.intent else {
-        status.recover();
+        status.clear_failure();
         return;
     };
-    let doubtful = intent.slots.iter().any(|slot| status.memory.odd.contains(slot));
-    if !doubtful && status.quarantine_is_over(spec, intent, began, now) {
+    let mismatched = intent.slots.iter().any(|slot| status.memory.mismatched.contains(slot));
+    if !mismatched && status.quarantine_is_over(spec, intent, began, now) {
         status.record.intent = None;
         status.memory.lookups = 0;
-        status.recover();
+        status.clear_failure();
         return;
     }
     status.memory.next_lookup = Some(status.following_lookup(spec, now));

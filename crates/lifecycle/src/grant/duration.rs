@@ -1,4 +1,4 @@
-//! How long to ask for: the first attempt asks what the spec says, every later one for the rest.
+//! Durations and deadlines: the first attempt requests the spec's duration, every later one the rest.
 
 use amigo_api::{TemporaryPermissionGrantStatus, duration};
 use jiff::{SignedDuration, Timestamp};
@@ -6,20 +6,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::Spec;
 
 impl Spec {
-    /// When access ends at the latest, for a request that begins now.
+    /// The latest end of the access for a request that starts now.
     pub(super) fn deadline(&self, activated_at: Timestamp) -> Timestamp {
         let by_duration = activated_at.saturating_add(self.duration).unwrap_or(Timestamp::MAX);
         self.not_after.map_or(by_duration, |not_after| by_duration.min(not_after))
     }
 
-    /// When a request that was not issued is given up.
+    /// When the grant stops trying to issue permissions that were never issued.
     pub(super) fn gives_up_at(&self) -> Timestamp {
         self.created_at.saturating_add(self.activation_deadline).unwrap_or(Timestamp::MAX)
     }
 
-    /// The length of a lease: what `revokeWithin` leaves after the send window and the commit time.
+    /// The length of a lease: `revokeWithin` minus the send window and the commit time.
     pub(super) fn lease_length(&self, record: &TemporaryPermissionGrantStatus) -> Option<SignedDuration> {
-        // Committed like the deadline: the Organization's default may be another by now, or gone.
+        // Committed like the deadline: the Organization's default may have changed since.
         let within = match record.attempts {
             0 => self.revoke_within,
             _ => record.revoke_within.as_deref().and_then(|within| duration::parse(within).ok()),
@@ -27,9 +27,9 @@ impl Spec {
         within.map(|within| within.saturating_sub(self.timing.margin()))
     }
 
-    /// The duration to ask for now; `None` where less than the shortest grant is left.
-    pub(super) fn ask(&self, record: &TemporaryPermissionGrantStatus, now: Timestamp) -> Option<String> {
-        // The committed deadline, not the duration: the Organization's default or maximum may be another by now.
+    /// The duration to request now; `None` if less than the shortest grant is left.
+    pub(super) fn request_duration(&self, record: &TemporaryPermissionGrantStatus, now: Timestamp) -> Option<String> {
+        // The committed deadline, not the duration: the Organization's default or maximum may have changed since.
         let committed = record.deadline.filter(|_| record.attempts > 0);
         let rest = committed.map_or(self.duration, |deadline| now.duration_until(deadline));
         let margin = self.timing.margin();
@@ -38,33 +38,33 @@ impl Spec {
             let until_deadline = now.duration_until(record.deadline.unwrap_or_else(|| self.deadline(now)));
             length.min(until_deadline.saturating_sub(margin))
         });
-        let asked = [until_not_after, lease].into_iter().flatten().fold(rest, SignedDuration::min);
-        if asked < duration::SHORTEST_GRANT {
+        let requested = [until_not_after, lease].into_iter().flatten().fold(rest, SignedDuration::min);
+        if requested < duration::SHORTEST_GRANT {
             return None;
         }
-        // PT2H is sent as PT2H: what the manifest says and what the audit record says are one text.
-        Some(if asked == self.duration { self.duration_text.clone() } else { duration::format(asked) })
+        // PT2H is sent as PT2H, so that the manifest and the audit record have the same text.
+        Some(if requested == self.duration { self.duration_text.clone() } else { duration::format(requested) })
     }
 
-    /// When the next lease is due, from the life granted to the present one, not the one asked; `None` without
-    /// leases, or when too little would be left to ask for.
+    /// When the next lease is due, by the lifetime that Amigo granted to the current one; `None` without leases, or if
+    /// too little time is left to request another.
     pub(super) fn renews_at(&self, record: &TemporaryPermissionGrantStatus, now: Timestamp) -> Option<Timestamp> {
         self.lease_length(record)?;
         let lease = current_lease(record);
         let present = record.grants.iter().filter(|grant| grant.lease == lease);
         let shortest = present.min_by_key(|grant| grant.expires_at)?;
-        let life = shortest.issued_at.duration_until(shortest.expires_at);
-        // Room for a lost answer's quarantine and another attempt; never before half the life is over.
-        let early = SignedDuration::from_mins(6).min(life / 2);
+        let lifetime = shortest.issued_at.duration_until(shortest.expires_at);
+        // Leaves room for the quarantine of a lost response and another attempt; never before half of the lifetime.
+        let early = SignedDuration::from_mins(6).min(lifetime / 2);
         let due = shortest.expires_at.saturating_sub(early).unwrap_or(shortest.expires_at);
-        // Where the server's clock is behind, the life looks short or over at once.
-        let soonest = shortest.issued_at.saturating_add((life / 4).max(duration::SHORTEST_GRANT)).unwrap_or(due);
+        // If the server's clock is behind, the lifetime looks short or already over.
+        let soonest = shortest.issued_at.saturating_add((lifetime / 4).max(duration::SHORTEST_GRANT)).unwrap_or(due);
         let due = due.max(soonest);
         let left = due.max(now).duration_until(record.deadline?).saturating_sub(self.timing.margin());
         (left >= duration::SHORTEST_GRANT).then_some(due)
     }
 
-    /// When the last access that is issued or can still be issued is over.
+    /// When the last access ends that is issued or can still be issued.
     pub(super) fn ends_at(&self, record: &TemporaryPermissionGrantStatus, more_to_come: bool) -> Option<Timestamp> {
         let deadline = record.deadline?;
         let last = record.grants.iter().map(|grant| grant.expires_at).max();
@@ -80,7 +80,7 @@ impl Spec {
     }
 }
 
-/// The lease that the newest records belong to.
+/// The lease of the newest records.
 pub(super) fn current_lease(record: &TemporaryPermissionGrantStatus) -> u32 {
     record.grants.iter().map(|grant| grant.lease).max().unwrap_or(0)
 }

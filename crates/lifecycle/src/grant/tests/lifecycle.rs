@@ -1,36 +1,36 @@
-//! Stories without trouble: what it costs, what it says, when it ends.
+//! Grants without faults: effects, conditions, and their end.
 
 use amigo_api::Phase;
 
 use super::{
-    amigo::Fate,
-    fixtures::{grant, minutes, obstacle, seconds},
+    fixtures::{grant, minutes, organization_not_ready, seconds},
+    server::Fate,
     world::at,
 };
 use crate::RetryClass;
 
 #[test]
-fn a_grant_takes_three_writes_in_its_life() {
+fn grant_takes_two_writes_and_a_delete() {
     let mut world = grant().world();
     assert_eq!(world.effects(), "resolve reserve read write post write");
     assert_eq!(world.summary(), "Active, Ready True Active, Issued True Active, Stalled none");
     assert_eq!(world.effects_for(minutes(121)), "delete");
     assert!(world.store.is_none());
-    assert_eq!(world.ledger.writes, 2);
+    assert_eq!(world.history.writes, 2);
 }
 
 #[test]
-fn a_queued_grant_takes_four_writes() {
-    let mut world = grant().world().meeting("reserve", &[Fate::Limited(30), Fate::Limited(30)]);
+fn queued_grant_takes_three_writes_and_a_delete() {
+    let mut world = grant().world().with_fates("reserve", &[Fate::RateLimited(30), Fate::RateLimited(30)]);
     assert_eq!(world.effects(), "resolve reserve write");
     assert_eq!(world.summary(), "Pending, Ready False Queued, Issued False Queued, Stalled none");
     assert_eq!(world.effects_for(minutes(1)), "reserve reserve read write post write");
     assert_eq!(world.effects_for(minutes(121)), "delete");
-    assert_eq!(world.ledger.writes, 3);
+    assert_eq!(world.history.writes, 3);
 }
 
 #[test]
-fn an_open_intent_is_unknown_and_not_false() {
+fn open_intent_is_unknown_not_false() {
     let mut world = grant().world();
     for _ in 0..9 {
         world.act(0, Fate::Fine);
@@ -39,16 +39,16 @@ fn an_open_intent_is_unknown_and_not_false() {
 }
 
 #[test]
-fn the_duration_is_sent_as_the_manifest_writes_it() {
+fn duration_is_sent_as_written() {
     for text in ["PT2H", "PT120M", "P1D", "PT24H", "PT60S"] {
         let world = grant().lasting(text).issued();
-        let intent = world.ledger.intents.values().next().unwrap();
+        let intent = world.history.intents.values().next().unwrap();
         assert_eq!(intent.intent.duration, text);
     }
 }
 
 #[test]
-fn the_start_and_the_deadline_are_whole_seconds_and_never_before_the_read() {
+fn start_and_deadline_round_up_to_whole_seconds() {
     let mut world = grant().world();
     world.advance(seconds(1) / 4);
     world.work();
@@ -57,7 +57,7 @@ fn the_start_and_the_deadline_are_whole_seconds_and_never_before_the_read() {
 }
 
 #[test]
-fn an_expired_grant_is_kept_for_its_time() {
+fn expired_grant_is_kept_for_its_ttl() {
     let mut world = grant().kept("PT10M").issued();
     assert_eq!(world.effects_for(minutes(121)), "write");
     assert_eq!(world.summary(), "Expired, Ready False Expired, Issued True Active, Stalled none");
@@ -65,18 +65,18 @@ fn an_expired_grant_is_kept_for_its_time() {
 }
 
 #[test]
-fn a_live_grant_that_is_being_deleted_goes_on_to_its_end_and_says_so() {
+fn live_grant_being_deleted_runs_to_its_end() {
     let mut world = grant().issued();
     world.begin_deletion();
     assert_eq!(world.effects(), "write");
-    assert!(world.message("Ready").ends_with("; the object is being deleted, and nothing more is issued"));
+    assert!(world.message("Ready").ends_with("; the object is being deleted; nothing more will be issued"));
     assert_eq!(world.effects_for(minutes(121)), "write");
     assert_eq!(world.phase(), Some(Phase::Expired));
     assert_eq!(world.effects_for(minutes(500)), "");
 }
 
 #[test]
-fn a_settled_grant_is_quiet() {
+fn settled_grant_has_no_effects() {
     let mut world = grant().issued();
     for _ in 0..3 {
         world.act(0, Fate::Fine);
@@ -85,14 +85,14 @@ fn a_settled_grant_is_quiet() {
 }
 
 #[test]
-fn not_after_shortens_what_is_asked() {
+fn not_after_shortens_the_duration() {
     let world = grant().not_after(minutes(30)).issued();
-    assert_eq!(world.asked(), ["PT28M55S"; 3]);
+    assert_eq!(world.requested_durations(), ["PT28M55S"; 3]);
     assert_eq!(world.deadline(), at(minutes(30)));
 }
 
 #[test]
-fn nothing_is_issued_after_not_after() {
+fn grant_past_not_after_fails() {
     let mut world = grant().not_after(minutes(0)).world();
     assert_eq!(world.effects(), "write");
     assert_eq!(
@@ -102,23 +102,23 @@ fn nothing_is_issued_after_not_after() {
 }
 
 #[test]
-fn nothing_is_issued_that_would_end_within_a_minute() {
+fn grant_with_less_than_a_minute_fails() {
     let mut world = grant().not_after(seconds(120)).world();
     assert_eq!(world.effects(), "write");
     assert_eq!(world.condition("Stalled"), "True TooLittleTime");
 }
 
 #[test]
-fn nothing_is_issued_after_the_activation_deadline() {
-    let mut world = grant().old(minutes(60)).world();
+fn grant_past_activation_deadline_fails() {
+    let mut world = grant().created_before(minutes(60)).world();
     assert_eq!(world.effects(), "write");
     assert_eq!(world.condition("Stalled"), "True ActivationDeadlineExceeded");
     assert_eq!(world.effects_for(minutes(500)), "");
 }
 
 #[test]
-fn an_unready_organization_is_waited_for_until_the_activation_deadline() {
-    let mut world = grant().obstructed(RetryClass::Persistent).world();
+fn unready_organization_blocks_until_the_deadline() {
+    let mut world = grant().blocked(RetryClass::Persistent).world();
     assert_eq!(world.effects(), "write");
     assert_eq!(world.condition("Ready"), "False OrganizationNotReady");
     assert_eq!(world.effects_for(minutes(60)), "write");
@@ -126,32 +126,32 @@ fn an_unready_organization_is_waited_for_until_the_activation_deadline() {
 }
 
 #[test]
-fn an_organization_that_will_never_do_ends_it() {
-    let mut world = grant().obstructed(RetryClass::Permanent).world();
+fn permanent_blocker_fails_the_grant() {
+    let mut world = grant().blocked(RetryClass::Permanent).world();
     assert_eq!(world.effects(), "write");
     assert!(world.summary().starts_with("Failed"));
 }
 
 #[test]
-fn a_live_grant_expires_whatever_its_organization_does() {
+fn live_grant_expires_despite_blocker() {
     let mut world = grant().issued();
-    world.replicas[0].spec.obstacle = Some(obstacle(RetryClass::Persistent));
+    world.replicas[0].spec.blocker = Some(organization_not_ready(RetryClass::Persistent));
     assert_eq!(world.effects_for(minutes(119)), "");
     assert_eq!(world.effects_for(minutes(2)), "delete");
 }
 
 #[test]
-fn an_organization_that_becomes_ready_lets_it_go_on() {
-    let mut world = grant().obstructed(RetryClass::Persistent).world();
+fn grant_is_issued_once_organization_is_ready() {
+    let mut world = grant().blocked(RetryClass::Persistent).world();
     world.work();
-    world.replicas[0].spec.obstacle = None;
+    world.replicas[0].spec.blocker = None;
     world.act(0, Fate::Fine);
     world.work();
     assert!(world.is_active());
 }
 
 #[test]
-fn a_grant_issued_to_the_end_of_a_second_still_ends_in_time() {
+fn grant_issued_late_in_a_second_ends_in_time() {
     let mut world = grant().world();
     world.advance(super::world::MILLISECOND * 999);
     world.work();

@@ -1,4 +1,4 @@
-//! Random schedules: whatever happens, and whenever, the protocol's properties hold.
+//! Random schedules of faults and changes, with the invariants checked after each event.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::{collection, prelude::*};
 
 use super::{
-    amigo::{Amigo, Fate},
-    checks::Ledger,
     fixtures::{Grant, grant, minutes, seconds},
-    world::{Doing, World, at},
+    invariants::History,
+    server::{Amigo, Fate},
+    world::{Activity, World, at},
 };
 
-/// One thing that happens.
+/// One event of a schedule.
 #[derive(Clone, Debug)]
 enum Event {
     Act(usize, Fate),
@@ -21,7 +21,7 @@ enum Event {
     Advance(u64),
     Wake(usize),
     Crash(usize),
-    CutShort(usize, bool),
+    Cancel(usize, bool),
     Touch,
     Delete,
     BeginDeletion,
@@ -38,12 +38,12 @@ fn fates() -> impl Strategy<Value = Fate> {
         3 => (1_u64..=60_000).prop_map(Fate::Late),
         1 => Just(Fate::Late(60_000)),
         1 => Just(Fate::NotSent),
-        1 => Just(Fate::Refused),
-        1 => (1_u64..=90).prop_map(Fate::Limited),
+        1 => Just(Fate::Rejected),
+        1 => (1_u64..=90).prop_map(Fate::RateLimited),
         1 => Just(Fate::Forbidden),
-        1 => Just(Fate::Hopeless),
-        2 => Just(Fate::Mixed),
-        1 => Just(Fate::InconsistentPages),
+        1 => Just(Fate::Invalid),
+        2 => Just(Fate::PartlyRejected),
+        1 => Just(Fate::PartlyInvalid),
     ]
 }
 
@@ -59,9 +59,9 @@ fn events() -> impl Strategy<Value = Event> {
         ].prop_map(Event::Advance),
         4 => replica().prop_map(Event::Wake),
         2 => replica().prop_map(Event::Crash),
-        2 => (replica(), any::<bool>()).prop_map(|(replica, keeps)| Event::CutShort(replica, keeps)),
+        2 => (replica(), any::<bool>()).prop_map(|(replica, keeps)| Event::Cancel(replica, keeps)),
         2 => Just(Event::Touch),
-        // Rare, because it ends the story.
+        // Rare, because a deletion ends the schedule.
         1 => prop_oneof![1 => Just(Event::Delete), 1 => Just(Event::BeginDeletion), 2 => Just(Event::ChangeSpec), 3 => Just(Event::Touch)],
         1 => Just(Event::OtherUser),
         1 => any::<u8>().prop_map(Event::Forge),
@@ -74,7 +74,7 @@ fn grants() -> impl Strategy<Value = Grant> {
     let not_after = prop_oneof![3 => Just(None), 1 => (60_u64..9000).prop_map(Some)];
     (durations, leases, not_after, 0_u32..4, -3000_i64..=9000, any::<bool>(), 1_u32..3).prop_map(
         |(duration, lease, not_after, permissions, skew, keeps, replicas)| {
-            let mut grant = grant().lasting(duration).server_ahead(skew).with_replicas(replicas);
+            let mut grant = grant().lasting(duration).with_server_ahead(skew).with_replicas(replicas);
             if let Some(lease) = lease {
                 grant = grant.revoked_within(lease);
             }
@@ -82,7 +82,7 @@ fn grants() -> impl Strategy<Value = Grant> {
                 grant = grant.not_after(seconds(end));
             }
             if permissions > 0 {
-                grant = grant.of_permissions(permissions);
+                grant = grant.with_permissions(permissions);
             }
             if keeps { grant.kept("PT1H") } else { grant }
         },
@@ -99,8 +99,8 @@ fn apply(world: &mut World, event: &Event, forged: &mut bool) {
         Event::Work(number, moves) => {
             let number = replica(number);
             for _ in 0..*moves {
-                let rests = matches!(world.replicas[number].doing, Doing::Resting(wake) if wake.is_none_or(|wake| wake > world.now));
-                if !rests {
+                let waits = matches!(world.replicas[number].activity, Activity::Waiting(wake) if wake.is_none_or(|wake| wake > world.now));
+                if !waits {
                     world.act(number, Fate::Fine);
                 }
             }
@@ -108,7 +108,7 @@ fn apply(world: &mut World, event: &Event, forged: &mut bool) {
         Event::Advance(milliseconds) => world.advance(Duration::from_millis(*milliseconds)),
         Event::Wake(number) => {
             let number = replica(number);
-            if let Doing::Resting(_) = world.replicas[number].doing {
+            if let Activity::Waiting(_) = world.replicas[number].activity {
                 world.act(number, Fate::Fine);
             }
         }
@@ -116,9 +116,9 @@ fn apply(world: &mut World, event: &Event, forged: &mut bool) {
             let number = replica(number);
             world.crash(number);
         }
-        Event::CutShort(number, keeps_latest) => {
+        Event::Cancel(number, keeps_latest) => {
             let number = replica(number);
-            world.cut_short(number, *keeps_latest);
+            world.cancel(number, *keeps_latest);
         }
         Event::Touch => world.touch(),
         Event::Delete => world.delete(),
@@ -129,7 +129,7 @@ fn apply(world: &mut World, event: &Event, forged: &mut bool) {
     }
 }
 
-/// Somebody else makes a record with our tags: with the open intent's nonce, or an old or made-up one.
+/// Another user creates a record with the operator's tags, with the nonce of the open intent or an invented one.
 fn forge(world: &mut World, kind: u8, forged: &mut bool) {
     let origin = world.replicas[0].spec.origin.clone();
     let Some(object) = &world.store else { return };
@@ -141,29 +141,29 @@ fn forge(world: &mut World, kind: u8, forged: &mut bool) {
     world.amigo.forge(tags, end, world.now);
 }
 
-/// After the faults: live and said so, or over, or given up for a reason that is there (L1).
+/// L1: after the faults, the grant is active, expired, or failed for a valid reason.
 fn check_issued(world: &World, forged: bool) {
     let Some(object) = &world.store else { return };
     let record = &object.record;
-    let over = matches!(record.phase, Some(Phase::Expired));
+    let expired = record.phase == Some(Phase::Expired);
     let complete = (world.is_active() || object.being_deleted) && record.intent.is_none();
     match record.phase {
         Some(Phase::Failed) => {
-            let late = at(world.now) >= world.ledger.gives_up_at();
+            let late = at(world.now) >= world.history.gives_up_at();
             let little = world.replicas[0].spec.deadline(record.activated_at.unwrap_or(at(world.now)));
             let little =
-                at(world.now).duration_until(little) < Ledger::shortest() + world.replicas[0].spec.timing.margin();
-            assert!(late || little || world.ledger.permanent, "L1: failed for no reason: {record:?}");
+                at(world.now).duration_until(little) < History::shortest() + world.replicas[0].spec.timing.margin();
+            assert!(late || little || world.history.permanent, "L1: failed without a reason: {record:?}");
         }
-        _ => assert!(complete || over || forged, "L1: not issued: {record:?} at {}", at(world.now)),
+        _ => assert!(complete || expired || forged, "L1: not issued: {record:?} at {}", at(world.now)),
     }
 }
 
-/// Rest is quiet (L6): another look at a settled grant changes nothing and asks nothing.
-fn check_quiet(world: &mut World) {
-    let writes = world.ledger.writes;
+/// L6: another reconcile of a settled grant has no effects.
+fn check_idle(world: &mut World) {
+    let writes = world.history.writes;
     for number in 0..world.replicas.len() {
-        if let Doing::Resting(wake) = world.replicas[number].doing
+        if let Activity::Waiting(wake) = world.replicas[number].activity
             && world.store.as_ref().is_some_and(|object| object.record.intent.is_none())
             && wake.is_none_or(|wake| wake > world.now)
         {
@@ -173,11 +173,11 @@ fn check_quiet(world: &mut World) {
             assert_eq!(world.log, Vec::<String>::new(), "L6: {:?}", world.store);
         }
     }
-    assert_eq!(world.ledger.writes, writes);
+    assert_eq!(world.history.writes, writes);
 }
 
-/// When the last of it is over.
-fn end_of(world: &World) -> Option<Timestamp> {
+/// The latest end of the access.
+fn access_end(world: &World) -> Option<Timestamp> {
     let record = &world.store.as_ref()?.record;
     let last = record.grants.iter().map(|grant| grant.expires_at).max();
     let margin = world.replicas[0].spec.timing.margin();
@@ -188,48 +188,51 @@ fn end_of(world: &World) -> Option<Timestamp> {
 }
 
 fn check_end(world: &mut World) {
-    let Some(end) = end_of(world) else { return };
+    let Some(end) = access_end(world) else { return };
     let wait = at(world.now).duration_until(end).max(SignedDuration::ZERO).unsigned_abs();
     world.run_until(world.now + wait + world.replicas[0].spec.timing.tick);
     let Some(object) = &world.store else { return };
-    let later = end_of(world).is_some_and(|later| later > end);
+    let later = access_end(world).is_some_and(|later| later > end);
     let void = object.being_deleted && object.record.grants.is_empty();
     let over = void || matches!(object.record.phase, Some(Phase::Expired | Phase::Failed));
     assert!(over || later, "L9: {:?} at {}", object.record, at(world.now));
 }
 
-fn live(world: &mut World, events: &[Event]) {
+fn run(world: &mut World, events: &[Event]) {
     let mut forged = false;
     for event in events {
         apply(world, event, &mut forged);
         for number in 0..world.replicas.len() {
             let memory = &world.replicas[number].status.memory;
-            assert!(memory.never_sent.len() + memory.outcomes.len() < 64, "the memory grows");
+            assert!(memory.never_sent.len() + memory.outcomes.len() < 64, "the memory does not grow without bound");
         }
     }
     world.replicas.iter_mut().for_each(|replica| {
-        if let Doing::Resting(_) = replica.doing {
-            replica.doing = Doing::Resting(Some(world.now));
+        if let Activity::Waiting(_) = replica.activity {
+            replica.activity = Activity::Waiting(Some(world.now));
         }
     });
-    let patience = world.ledger.patience();
-    world.run_until(world.now + patience);
+    let recovery_time = world.history.recovery_time();
+    world.run_until(world.now + recovery_time);
     check_issued(world, forged);
-    check_quiet(world);
+    check_idle(world);
     check_end(world);
-    world.ledger.check_revocation(&world.amigo);
+    world.history.check_revocation(&world.amigo);
+    world.assert_valid();
 }
 
 proptest! {
     #[test]
-    fn whatever_happens(
+    fn invariants_hold_under_random_schedules(
         grant in grants(),
         lag in 0_u64..=15,
-        tells_creation in any::<bool>(),
+        seed in any::<u64>(),
+        lists_creation in any::<bool>(),
         events in collection::vec(events(), 1..80),
     ) {
         let mut world = grant.world();
-        world.amigo = Amigo { lag: seconds(lag), tells_creation, ..world.amigo };
-        live(&mut world, &events);
+        world.seed = seed;
+        world.amigo = Amigo { lag: seconds(lag), lists_creation, ..world.amigo };
+        run(&mut world, &events);
     }
 }

@@ -1,0 +1,165 @@
+//! Records in the listing: adopted, ignored, or mismatched.
+
+use std::time::Duration;
+
+use amigo_api::Phase;
+
+use super::{
+    fixtures::{Grant, grant, minutes, seconds},
+    server::Fate,
+    world::World,
+};
+
+/// An issued object whose status and operator process were lost.
+fn restored(grant: Grant, after: Duration) -> World {
+    let mut world = grant.issued();
+    world.advance(after);
+    world.wipe();
+    world.crash(0);
+    world
+}
+
+/// A grant whose first response was lost, and whose records then changed.
+fn with_changed_records(change: impl Fn(&mut crate::grant::ListedGrant)) -> World {
+    let mut world = grant().world().with_fates("post", &[Fate::LostAfter]);
+    world.work();
+    world.amigo.journal.iter_mut().for_each(|entry| change(&mut entry.grant));
+    world
+}
+
+#[test]
+fn restored_object_adopts_its_live_records() {
+    let mut world = restored(grant(), minutes(20));
+    world.run_until(minutes(21));
+    assert_eq!((world.is_active(), world.history.posts), (true, 3));
+    assert_eq!(world.record().attempts, 1);
+}
+
+#[test]
+fn restored_object_requests_only_missing_records() {
+    let mut world = restored(grant(), minutes(20));
+    world.amigo.journal.pop();
+    world.run_until(minutes(21));
+    assert_eq!((world.is_active(), world.history.posts), (true, 4));
+    assert_eq!(world.requested_durations()[2], "PT1H40M");
+}
+
+#[test]
+fn restored_object_past_its_end_is_not_reissued() {
+    let mut world = restored(grant().kept("P1D"), minutes(121));
+    world.replicas[0].spec.activation_deadline = jiff::SignedDuration::from_hours(100);
+    world.run_until(minutes(200));
+    assert_eq!((world.phase(), world.history.posts), (Some(Phase::Expired), 3));
+}
+
+#[test]
+fn restored_records_survive_a_conflict() {
+    let mut world = restored(grant(), minutes(20));
+    world.amigo.journal.pop();
+    while world.log.last().map(String::as_str) != Some("write") {
+        world.act(0, Fate::Fine);
+    }
+    world.touch();
+    world.run_until(minutes(21));
+    assert_eq!((world.is_active(), world.history.posts), (true, 4));
+}
+
+#[test]
+fn restored_object_with_mismatched_record_fails() {
+    let mut world = restored(grant(), minutes(20));
+    world.amigo.journal.iter_mut().for_each(|entry| entry.grant.user_id = "another".to_owned());
+    world.run_until(minutes(30));
+    assert_eq!(world.summary(), "Failed, Ready False Conflict, Issued False Conflict, Stalled True Conflict");
+    assert_eq!(world.history.posts, 3);
+}
+
+#[test]
+fn old_object_is_looked_up_and_issued() {
+    let mut world = grant().created_before(minutes(5)).world();
+    assert_eq!(world.effects(), "resolve lookup reserve read write post write");
+    assert!(world.is_active());
+}
+
+#[test]
+fn old_object_waits_for_the_listing() {
+    let mut world = grant().created_before(minutes(5)).world().with_fates("lookup", &[Fate::Rejected; 3]);
+    world.work();
+    assert_eq!(world.history.posts, 0);
+    world.run_until(minutes(1));
+    assert!(world.is_active());
+}
+
+#[test]
+fn wiped_status_is_rebuilt_from_the_listing() {
+    let mut world = grant().issued();
+    world.run_until(minutes(1));
+    world.wipe();
+    world.run_until(minutes(2));
+    assert_eq!((world.is_active(), world.history.posts), (true, 3));
+}
+
+#[test]
+fn forged_records_are_not_adopted() {
+    let mut world = with_changed_records(|grant| grant.creator_user_id = "another".to_owned());
+    world.run_until(minutes(30));
+    assert_eq!((world.record().grants.len(), world.record().attempts), (0, 1));
+    assert_eq!(
+        world.summary(),
+        "Issuing, Ready Unknown OutcomeUnknown, Issued Unknown OutcomeUnknown, Stalled True OutcomeUnknown"
+    );
+}
+
+#[test]
+fn forged_records_without_nonce_are_ignored() {
+    let mut world = with_changed_records(|grant| {
+        grant.creator_user_id = "another".to_owned();
+        grant.tags.insert("nonce".to_owned(), "f".repeat(16));
+    });
+    world.run_until(minutes(30));
+    assert_eq!((world.is_active(), world.record().attempts), (true, 2));
+}
+
+#[test]
+fn records_of_other_objects_are_not_adopted() {
+    for tag in ["cluster", "uid"] {
+        let mut world = with_changed_records(|grant| {
+            grant.tags.insert(tag.to_owned(), "d".repeat(32));
+        });
+        // To the invariants they belong to another object as well.
+        world.amigo.journal.iter_mut().for_each(|entry| entry.slot += 10);
+        world.run_until(minutes(30));
+        assert_eq!(world.record().attempts, 2, "{tag}");
+    }
+}
+
+#[test]
+fn mismatched_record_is_not_adopted_or_replaced() {
+    let changes: [fn(&mut crate::grant::ListedGrant); 4] = [
+        |grant| grant.user_id = "another".to_owned(),
+        |grant| grant.conditions.clear(),
+        |grant| grant.permission_name = "Role:GetRole".to_owned(),
+        |grant| grant.expires_at += jiff::SignedDuration::from_secs(76),
+    ];
+    for change in changes {
+        let mut world = with_changed_records(change);
+        world.run_until(minutes(100));
+        assert_eq!((world.record().grants.len(), world.history.posts), (0, 3));
+        world.run_until(minutes(130));
+        assert!(world.store.is_none(), "expiry continues");
+    }
+}
+
+#[test]
+fn records_of_server_slightly_ahead_are_adopted() {
+    let mut world = grant().with_server_ahead(9_000).world().with_fates("post", &[Fate::Late(60_000)]);
+    world.run_until(minutes(3));
+    assert!(world.is_active());
+}
+
+#[test]
+fn records_ending_too_late_are_not_adopted() {
+    let mut world = grant().with_server_ahead(120_000).world();
+    world.run_until(seconds(30));
+    assert_eq!(world.condition("Ready"), "Unknown OutcomeUnknown");
+    assert_eq!((world.record().grants.len(), world.history.posts), (0, 3));
+}
