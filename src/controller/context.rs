@@ -1,4 +1,4 @@
-//! What every reconciler is given.
+//! The context of every reconciler.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -29,52 +29,36 @@ use crate::telemetry::{
 
 pub use super::events::Announcement;
 
-/// What every reconciler is given.
+/// The context of every reconciler.
 pub struct Context {
-    /// Watches.
+    /// For watches.
     pub client: Client,
-    /// Reads and writes that must end in time and never be repeated below us.
+    /// For reads and writes, which must end in time, and which only the operator itself retries.
     pub client_no_retry: Client,
-    /// Time.
     pub clock: SharedClock,
-    /// Counters.
     pub metrics: Metrics,
-    /// What the operator was told.
     pub settings: Settings,
     /// The identity of this cluster: the uid of `kube-system`, 32 hexadecimal digits.
     pub cluster: String,
-    /// The connections to Amigo.
     pub connections: ConnectionRegistry,
-    /// Reasons to look again.
     pub triggers: Arc<Triggers>,
-    /// Where audit lines go.
     pub audit: Audit,
-    /// Kubernetes Events.
     pub announcer: Announcer,
-    /// How many passes may wait for Amigo at a time.
     pub lookup_limiter: LookupLimiter,
-    /// Every object of every kind.
     pub stores: Stores,
-    /// Whether the first list of Organizations is there.
     pub organizations_filled: Filled,
-    /// Whether the first list of Roles is there.
     pub roles_filled: Filled,
-    /// Whether the first list of grants is there.
     pub grants_filled: Filled,
-    /// Cancelled when nothing new may begin.
+    /// Cancelled when the operator shuts down.
     pub stop: CancellationToken,
 }
 
 /// The stores behind the watches.
 #[derive(Clone)]
 pub struct Stores {
-    /// Every Organization.
     pub organizations: Store<Organization>,
-    /// Every Role.
     pub roles: Store<Role>,
-    /// Every `RoleAssignment`.
     pub assignments: Store<RoleAssignment>,
-    /// Every `TemporaryPermissionGrant`.
     pub grants: Store<TemporaryPermissionGrant>,
 }
 
@@ -103,30 +87,13 @@ impl Reconciled for TemporaryPermissionGrant {
 /// A failed reconcile. A failure that an object's status can report is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// The Kubernetes API did not do as asked.
     #[error("cannot {verb} {kind} {name}: {source}")]
-    Kubernetes {
-        /// What was tried.
-        verb: &'static str,
-        /// The object's kind.
-        kind: String,
-        /// The object's name.
-        name: String,
-        /// What the API server, or the way to it, said.
-        source: Box<kube::Error>,
-    },
-    /// The pass took longer than it may.
-    #[error("the pass over {name} did not end within {deadline:?}")]
-    TimedOut {
-        /// The object's name.
-        name: String,
-        /// How long it may take.
-        deadline: Duration,
-    },
+    Kubernetes { verb: &'static str, kind: String, name: String, source: Box<kube::Error> },
+    #[error("reconcile of {name} did not finish within {deadline:?}")]
+    TimedOut { name: String, deadline: Duration },
 }
 
 impl ReconcileError {
-    /// The Kubernetes API did not do as asked.
     pub fn kubernetes<K: Resource<DynamicType = ()>>(verb: &'static str, object: &K, source: kube::Error) -> Self {
         Self::Kubernetes {
             verb,
@@ -136,22 +103,21 @@ impl ReconcileError {
         }
     }
 
-    /// Whether somebody else wrote in between, which another look settles.
+    /// Whether another client wrote in between. A retry resolves it.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Kubernetes { source, .. } if is_status(source, 409))
     }
 }
 
-/// Whether the API server answered with this HTTP status.
 #[must_use]
 pub fn is_status(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
 }
 
 impl Context {
-    /// What is known of an Organization. Waits for the first list of Organizations, so that a start does not
-    /// take all of them for missing. A connection whose object went is not used any more, whoever made it.
+    /// Waits for the first list of Organizations, because before it every Organization looks missing. Ignores the
+    /// connection of a deleted object.
     pub async fn organization(&self, name: &str) -> Lookup {
         if !self.organizations_filled.wait().await {
             return Lookup::NotReady;
@@ -162,7 +128,6 @@ impl Context {
         connection.map_or(Lookup::NotReady, Lookup::Found)
     }
 
-    /// A scoped API for the object's kind and namespace.
     pub fn api_of<K>(&self, object: &K) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
@@ -170,7 +135,7 @@ impl Context {
         Api::namespaced(self.client_no_retry.clone(), &object.namespace().unwrap_or_default())
     }
 
-    /// Writes a whole object's status under the version it was read at.
+    /// Replaces the status, under the `resourceVersion` of the read.
     ///
     /// # Errors
     /// Those of the Kubernetes API.
@@ -183,14 +148,13 @@ impl Context {
         written.map_err(|source| ReconcileError::kubernetes("write the status of", object, source))
     }
 
-    /// Tells of something about an object in a Kubernetes Event, without waiting for it.
+    /// Emits a Kubernetes Event without waiting.
     pub fn announce<K: Resource<DynamicType = ()>>(&self, object: &K, announcement: Announcement) {
         self.announcer.announce(object.object_ref(&()), announcement);
     }
 }
 
-/// Says whether a pass may still send what it decided: its connection is the one that it began with, neither suspended
-/// nor edited since, and the object was neither edited nor deleted.
+/// Whether a reconcile may still send what it decided: neither its connection nor its object changed since.
 pub fn holds<K>(
     context: &SharedContext,
     connection: Option<&Arc<Connection>>,
@@ -212,18 +176,15 @@ where
     })
 }
 
-/// What is known of an Organization that an object names.
+/// The Organization that an object references.
 pub enum Lookup {
-    /// It is there.
     Found(Arc<Connection>),
-    /// Its object is there, and was not looked at yet.
+    /// The operator has not reconciled it yet.
     NotReady,
-    /// There is no such object.
     Missing,
 }
 
-/// How long an Organization that was not looked at yet is waited for; its first look is announced earlier.
+/// Wait for the first reconcile of an Organization, which triggers an earlier reconcile.
 pub const NOT_READY_RETRY: Duration = Duration::from_secs(1);
 
-/// Shared by all reconcilers.
 pub type SharedContext = Arc<Context>;

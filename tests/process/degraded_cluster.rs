@@ -52,9 +52,9 @@ async fn unreadable_secret_is_reported_until_readable() {
     apply(&plane, "unreachable-organization.yaml");
     let _operator = OperatorProcess::start(&plane, &["--no-leader-election"]);
     let why = until_reason(&plane, "organizations/acme", "SecretUnreadable").await;
-    assert!(why.contains("default/acme") && why.contains("permit the operator's service account"), "{why}");
+    assert!(why.contains("default/acme") && why.contains("allow the operator's ServiceAccount"), "{why}");
     let why = until_reason(&plane, "temporarypermissiongrants/request", "OrganizationNotReady").await;
-    assert!(why.contains("cannot be read"), "{why}");
+    assert!(why.contains("cannot read Secret"), "{why}");
     apply(&plane, "operator-rbac-secrets.yaml");
     until_reason(&plane, "organizations/acme", "SecretNotFound").await;
 }

@@ -1,4 +1,4 @@
-//! The connections to Amigo organizations that the controllers use.
+//! Connections to Amigo organizations, shared by the controllers.
 
 pub mod observed_state;
 pub mod rate_limiters;
@@ -25,30 +25,24 @@ use self::{
     user_cache::UserCache,
 };
 
-/// One Organization as other objects see it: may they use it, and how.
+/// One Organization, as other objects use it.
 #[derive(Clone)]
 pub struct Connection {
-    /// The object's name.
     pub name: String,
-    /// The object's uid: one that is made anew under the same name is another.
+    /// Distinguishes an object from a later one with the same name.
     pub uid: String,
-    /// Its spec.
     pub spec: Arc<OrganizationSpec>,
-    /// The client, where the object and its Secret make one.
+    /// `None` if the object or its Secret is invalid.
     pub client: Option<Client>,
-    /// Why nothing may be asked of it at present.
+    /// Why other objects must not use the connection now.
     pub closed: Option<Failure>,
-    /// The one listing of roles that serves every Role and RoleAssignment.
     pub role_cache: Arc<RoleCache>,
-    /// The users whose roles are watched over.
     pub user_cache: Arc<UserCache>,
-    /// What was learned about the organization.
     pub observed: Arc<ObservedState>,
     credentials: Option<Arc<Credentials>>,
 }
 
 impl Connection {
-    /// Whether objects of this namespace may use the Organization.
     #[must_use]
     pub fn admits(&self, namespace: &str) -> bool {
         self.spec.admits(namespace)
@@ -57,11 +51,11 @@ impl Connection {
     /// The client for an object of this namespace.
     ///
     /// # Errors
-    /// When the namespace is not admitted, or the connection stands closed.
+    /// If the Organization does not allow the namespace, or the connection is closed.
     pub fn client_for(&self, namespace: &str) -> Result<&Client, Failure> {
         if !self.admits(namespace) {
             let message = format!(
-                "Organization {} does not admit namespace {namespace}: add it to spec.allowedNamespaces there",
+                "Organization {} does not allow namespace {namespace}: add it to its spec.allowedNamespaces",
                 self.name
             );
             return Err(Failure::new(reasons::NAMESPACE_NOT_ALLOWED, RetryClass::Persistent, message));
@@ -69,26 +63,26 @@ impl Connection {
         match (&self.client, &self.closed) {
             (Some(client), None) => Ok(client),
             (_, closed) => {
-                let why = closed.as_ref().map_or("it was not looked at yet", |closed| closed.message.as_str());
+                let why =
+                    closed.as_ref().map_or("the operator has not reconciled it yet", |closed| closed.message.as_str());
                 let message = format!("Organization {} is not ready: {why}", self.name);
                 Err(Failure::new(reasons::ORGANIZATION_NOT_READY, RetryClass::Persistent, message))
             }
         }
     }
 
-    /// The id of the API key in use.
     #[must_use]
     pub fn api_key_id(&self) -> Option<&String> {
         self.credentials.as_ref().map(|credentials| &credentials.api_key_id)
     }
 
-    /// How much of each rate budget is in use; nothing where the Organization makes no calls.
+    /// The use of each rate limit. Empty if the Organization has no client.
     pub fn usages(&self) -> impl Iterator<Item = (Endpoint, Usage)> {
-        let budgets = self.client.iter().map(Client::rate_limiter);
-        budgets.flat_map(|budgets| Endpoint::ALL.into_iter().map(|endpoint| (endpoint, budgets.usage(endpoint))))
+        let limiters = self.client.iter().map(Client::rate_limiter);
+        limiters.flat_map(|limiter| Endpoint::ALL.into_iter().map(|endpoint| (endpoint, limiter.usage(endpoint))))
     }
 
-    /// How often remote roles and assignments are compared with their objects.
+    /// Interval at which the operator compares remote roles and assignments with their objects.
     #[must_use]
     pub fn resync_interval(&self) -> std::time::Duration {
         let text = self.spec.roles.as_ref().and_then(|roles| roles.resync_interval.as_deref());
@@ -97,13 +91,11 @@ impl Connection {
             .unwrap_or(std::time::Duration::from_mins(10))
     }
 
-    /// What happens to roles that somebody else changed.
     #[must_use]
     pub fn drift_policy(&self) -> DriftPolicy {
         self.spec.roles.as_ref().map(|roles| roles.drift_policy).unwrap_or_default()
     }
 
-    /// A rule for grants, or its default.
     pub(in crate::controller) fn grant_rule(
         &self,
         rule: impl Fn(&amigo_api::GrantRules) -> Option<&str>,
@@ -114,30 +106,26 @@ impl Connection {
     }
 }
 
-/// The connection an object names, if there is an Organization of that name.
-///
 /// # Errors
-/// When there is none.
+/// If there is no Organization of that name.
 pub fn existing<'a>(connection: Option<&'a Connection>, name: &str) -> Result<&'a Connection, Failure> {
     connection.ok_or_else(|| {
-        let message = format!("Organization {name} does not exist: `kubectl get organizations` lists those that do");
+        let message =
+            format!("Organization {name} does not exist: run `kubectl get organizations` to list the existing ones");
         Failure::new(reasons::ORGANIZATION_NOT_FOUND, RetryClass::Persistent, message)
     })
 }
 
-/// What a connection is made of.
+/// The input of a connection.
 pub struct Parts {
-    /// The object's name.
     pub name: String,
-    /// Its uid.
     pub uid: String,
-    /// Its spec.
     pub spec: Arc<OrganizationSpec>,
-    /// The API's address and the credentials, or why there are none.
+    /// The API's address and the credentials, or why the Organization must not connect.
     pub access: Result<(Uri, Credentials), Failure>,
 }
 
-/// All connections. Shared by all controllers. Whether an Organization exists is the store's to say.
+/// All connections. The store, not the registry, decides whether an Organization exists.
 pub struct ConnectionRegistry {
     by_name: RwLock<HashMap<String, Arc<Connection>>>,
     rate_limiters: RateLimiters,
@@ -146,25 +134,22 @@ pub struct ConnectionRegistry {
 }
 
 impl ConnectionRegistry {
-    /// No connections yet.
     #[must_use]
     pub fn new(transport: Transport, clock: SharedClock, observer: Arc<dyn Observe>) -> Self {
         Self { by_name: RwLock::default(), rate_limiters: RateLimiters::new(clock.clone(), observer), transport, clock }
     }
 
-    /// The connection of an Organization.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Connection>> {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// All connections there are.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Connection>> {
         self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Forgets an Organization that is gone, but not the one made anew under its name.
+    /// Removes the connection of a deleted object, but not that of a later object with the same name.
     pub fn remove(&self, name: &str, uid: &str) {
         let mut connections = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         if connections.get(name).is_some_and(|connection| connection.uid == uid) {
@@ -172,31 +157,30 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Makes or renews a connection; says whether anything changed. Token, budgets and listing survive whatever
-    /// does not concern them.
-    pub fn renew(&self, parts: Parts) -> (Arc<Connection>, bool) {
+    /// Adds or updates a connection; returns whether it changed. The client and the caches survive unrelated changes.
+    pub fn upsert(&self, parts: Parts) -> (Arc<Connection>, bool) {
         let before = self.get(&parts.name);
-        // On every pass: the last one over an object that went may have set the limits of its successor back.
-        let budgets = parts.access.as_ref().ok().map(|(address, _)| {
-            let place = ApiEndpoint::new(address, &parts.spec.organization);
-            self.rate_limiters.budgets(place, parts.spec.rate_limit.as_ref())
+        // On every reconcile: the last one of a deleted object may have overwritten the limits of its successor.
+        let limiter = parts.access.as_ref().ok().map(|(address, _)| {
+            let endpoint = ApiEndpoint::new(address, &parts.spec.organization);
+            self.rate_limiters.get(endpoint, parts.spec.rate_limit.as_ref())
         });
         if let Some(connection) = before.as_ref().filter(|connection| connection.is_made_of(&parts)) {
             return (Arc::clone(connection), false);
         }
-        let connection = Arc::new(self.make(parts, before.as_deref(), budgets));
+        let connection = Arc::new(self.connect(parts, before.as_deref(), limiter));
         self.replace(&connection);
         (connection, true)
     }
 
-    /// Closes or opens a connection after what a call said of it; says whether that is news.
-    pub fn judge(&self, connection: &Arc<Connection>, closed: Option<Failure>) -> (Arc<Connection>, bool) {
+    /// Closes or opens a connection; returns it, and whether it changed.
+    pub fn set_closed(&self, connection: &Arc<Connection>, closed: Option<Failure>) -> (Arc<Connection>, bool) {
         if connection.closed == closed {
             return (Arc::clone(connection), false);
         }
-        let judged = Arc::new(Connection { closed, ..Connection::clone(connection) });
-        self.replace(&judged);
-        (judged, true)
+        let updated = Arc::new(Connection { closed, ..Connection::clone(connection) });
+        self.replace(&updated);
+        (updated, true)
     }
 
     fn replace(&self, connection: &Arc<Connection>) {
@@ -206,40 +190,40 @@ impl ConnectionRegistry {
             .insert(connection.name.clone(), Arc::clone(connection));
     }
 
-    /// Forgets budgets that nobody needs any more.
-    pub fn prune_budgets(&self) {
+    pub fn prune_rate_limiters(&self) {
         self.rate_limiters.prune();
     }
 
-    fn make(&self, parts: Parts, before: Option<&Connection>, budgets: Option<Arc<RateLimiter>>) -> Connection {
+    fn connect(&self, parts: Parts, before: Option<&Connection>, limiter: Option<Arc<RateLimiter>>) -> Connection {
         let Parts { name, uid, spec, access } = parts;
-        let place = ApiEndpoint::of(&spec);
-        let same_place =
-            before.filter(|before| before.uid == uid && place.is_some() && ApiEndpoint::of(&before.spec) == place);
-        let (role_cache, user_cache, observed) = same_place
+        let endpoint = ApiEndpoint::from_spec(&spec);
+        let same_endpoint = before.filter(|before| {
+            before.uid == uid && endpoint.is_some() && ApiEndpoint::from_spec(&before.spec) == endpoint
+        });
+        let (role_cache, user_cache, observed) = same_endpoint
             .map(|before| {
                 (Arc::clone(&before.role_cache), Arc::clone(&before.user_cache), Arc::clone(&before.observed))
             })
             .unwrap_or_default();
-        let same_user = same_place.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
-        // The token and what was said of it go with the client.
+        let same_user = same_endpoint.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
+        // The client has the token; `closed` and `observed.failure` belong to it.
         if let Some(before) = same_user {
             return Connection { spec, ..before.clone() };
         }
         observed.forget_user();
         let credentials = access.as_ref().ok().map(|(_, credentials)| Arc::new(credentials.clone()));
         let closed = access.as_ref().err().cloned();
-        let client = access.ok().zip(budgets).map(|((base_url, credentials), budgets)| {
-            let connection = ApiAddress { base_url, organization: spec.organization.clone() };
-            Client::new(self.transport.clone(), connection, credentials, budgets, self.clock.clone())
+        let client = access.ok().zip(limiter).map(|((base_url, credentials), limiter)| {
+            let address = ApiAddress { base_url, organization: spec.organization.clone() };
+            Client::new(self.transport.clone(), address, credentials, limiter, self.clock.clone())
         });
-        observed.update(|known| known.failure = None);
+        observed.update(|observations| observations.failure = None);
         Connection { name, uid, spec, client, closed, role_cache, user_cache, observed, credentials }
     }
 }
 
 impl Connection {
-    /// The credentials as they were last read, where the same object still names the same Secret.
+    /// The previous credentials, if the same object still references the same Secret.
     pub(super) fn credentials_for(&self, uid: &str, secret_name: &str) -> Option<Credentials> {
         let same = self.uid == uid && self.spec.credentials_secret_ref.name == secret_name;
         self.credentials.as_deref().filter(|_| same).cloned()
@@ -294,28 +278,28 @@ mod tests {
         parts(|spec, _| spec.rate_limit = Some(limit))
     }
 
-    /// Requests for grants: allowed in a minute, and booked.
+    /// Requests for grants: allowed per minute, and waiting.
     fn posts(connection: &Connection) -> (usize, usize) {
         let (_, usage) = connection.usages().find(|(endpoint, _)| *endpoint == Endpoint::CreateGrant).unwrap();
         (usage.allowed, usage.waiting)
     }
 
-    /// What the second connection has of the first: its client, what was learned of the place, the key's end.
+    /// Whether the second connection keeps the client, the caches and the API key of the first.
     fn kept(second: Parts) -> (bool, bool, bool) {
         let connections = connections();
-        let (first, _) = connections.renew(parts(|_, _| ()));
-        first.observed.update(|known| known.keys_due = Some(std::time::Duration::MAX));
-        let (second, renewed) = connections.renew(second);
-        assert!(renewed);
+        let (first, _) = connections.upsert(parts(|_, _| ()));
+        first.observed.update(|observations| observations.keys_due = Some(std::time::Duration::MAX));
+        let (second, changed) = connections.upsert(second);
+        assert!(changed);
         let clients = first.client.as_ref().zip(second.client.as_ref());
         let same_client = clients.is_some_and(|(first, second)| first.is_clone_of(second));
-        let same_place =
+        let same_caches =
             Arc::ptr_eq(&first.observed, &second.observed) && Arc::ptr_eq(&first.role_cache, &second.role_cache);
-        (same_client, same_place, second.observed.snapshot().keys_due.is_some())
+        (same_client, same_caches, second.observed.snapshot().keys_due.is_some())
     }
 
     #[test]
-    fn the_token_survives_whatever_does_not_concern_it() {
+    fn client_survives_unrelated_changes() {
         assert_eq!(kept(parts(|spec, _| spec.allowed_namespaces = vec!["*".to_owned()])), (true, true, true));
         assert_eq!(kept(parts(|spec, _| spec.suspend = true)), (true, true, true));
         assert_eq!(kept(limited(50)), (true, true, true));
@@ -323,47 +307,47 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_counted_together_whatever_is_edited_or_made_anew() {
+    fn objects_of_one_endpoint_share_a_rate_limiter() {
         let connections = connections();
-        let (first, _) = connections.renew(parts(|_, _| ()));
+        let (first, _) = connections.upsert(parts(|_, _| ()));
         let booked = first.client.as_ref().unwrap().reserve_grant_posts(7);
         let another = || Parts { name: "another".to_owned(), uid: "2".to_owned(), ..limited(50) };
         for next in [limited(50), Parts { uid: "2".to_owned(), ..limited(50) }, another()] {
-            assert_eq!(posts(&connections.renew(next).0), (50, 7));
+            assert_eq!(posts(&connections.upsert(next).0), (50, 7));
         }
         drop(booked);
     }
 
     #[test]
-    fn an_object_that_is_not_in_charge_changes_no_limits_and_has_none() {
+    fn conflicting_object_has_no_rate_limits() {
         let connections = connections();
-        let (senior, _) = connections.renew(parts(|_, _| ()));
+        let (owner, _) = connections.upsert(parts(|_, _| ()));
         let waiting = Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, "there is an older one"));
-        let (junior, _) = connections.renew(Parts { name: "junior".to_owned(), access: waiting, ..limited(50) });
-        assert_eq!((posts(&senior).0, junior.usages().count()), (80, 0));
-        connections.renew(limited(50));
-        connections.renew(Parts { name: "junior".to_owned(), ..parts(|_, _| ()) });
-        connections.renew(limited(50));
-        assert_eq!(posts(&senior).0, 50, "who is in charge sets the limits on every pass");
+        let (rival, _) = connections.upsert(Parts { name: "rival".to_owned(), access: waiting, ..limited(50) });
+        assert_eq!((posts(&owner).0, rival.usages().count()), (80, 0));
+        connections.upsert(limited(50));
+        connections.upsert(Parts { name: "rival".to_owned(), ..parts(|_, _| ()) });
+        connections.upsert(limited(50));
+        assert_eq!(posts(&owner).0, 50, "the owner sets the limits in every reconcile");
     }
 
     #[test]
-    fn another_key_keeps_the_place_and_not_what_was_known_of_the_key() {
+    fn new_key_keeps_caches_but_not_the_client() {
         assert_eq!(kept(parts(|_, key| key.api_key = SecretString::from("new"))), (false, true, false));
         assert_eq!(kept(parts(|_, key| key.api_key_id = "new".to_owned())), (false, true, false));
     }
 
     #[test]
-    fn another_place_and_another_object_begin_anew() {
+    fn other_endpoint_or_object_keeps_nothing() {
         assert_eq!(kept(parts(|spec, _| spec.organization = "other".to_owned())), (false, false, false));
         assert_eq!(kept(parts(|spec, _| spec.api_url = "https://api-eu.amigo.ai".to_owned())), (false, false, false));
         assert_eq!(kept(Parts { uid: "2".to_owned(), ..parts(|_, _| ()) }), (false, false, false));
     }
 
     #[test]
-    fn only_the_object_that_went_is_forgotten() {
+    fn only_the_deleted_object_is_removed() {
         let connections = connections();
-        connections.renew(parts(|_, _| ()));
+        connections.upsert(parts(|_, _| ()));
         connections.remove("acme", "another");
         assert!(connections.get("acme").is_some());
         connections.remove("acme", "1");
@@ -371,9 +355,9 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_kept_for_the_same_secret_of_the_same_object() {
+    fn credentials_belong_to_one_secret_of_one_object() {
         let (connection, _) =
-            connections().renew(parts(|spec, _| spec.credentials_secret_ref.name = "secret".to_owned()));
+            connections().upsert(parts(|spec, _| spec.credentials_secret_ref.name = "secret".to_owned()));
         assert!(connection.credentials_for("1", "secret").is_some());
         assert!(
             connection.credentials_for("1", "another").is_none() && connection.credentials_for("2", "secret").is_none()

@@ -1,4 +1,4 @@
-//! What was learned about an organization, and when.
+//! State of an organization that the operator observed at Amigo.
 
 use std::{
     collections::BTreeMap,
@@ -11,73 +11,68 @@ use amigo_lifecycle::grant::sweep::SweepReport;
 use amigo_lifecycle::{Failure, RetryClass};
 use tokio::sync::OwnedMutexGuard;
 
-/// Shared between the Organization's reconciler and its sweep.
+/// Shared by the Organization's reconciler, its sweep, and the objects that use it.
 #[derive(Debug, Default)]
 pub struct ObservedState {
-    known: Mutex<Observations>,
+    observations: Mutex<Observations>,
     sweeping: Arc<tokio::sync::Mutex<()>>,
-    refusals: Mutex<BTreeMap<String, (Failure, Duration)>>,
+    rejected: Mutex<BTreeMap<String, (Failure, Duration)>>,
 }
 
-/// What is known.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
-    /// Id and name.
     pub info: Option<OrganizationInfo>,
-    /// The API key in use, where it is visible.
+    /// `None` if the service user may not list API keys.
     pub api_key: Option<ApiKey>,
-    /// The boot time at which the keys are listed again.
+    /// Boot time of the next list of API keys.
     pub keys_due: Option<Duration>,
-    /// What the last look came to, and the boot time before which there is no other.
+    /// The last failure to connect, and the boot time of the next try.
     pub failure: Option<(Failure, Duration)>,
-    /// The last complete sweep.
     pub sweep: Option<SweepReport>,
-    /// The boot time at which the next sweep begins.
+    /// Boot time of the next sweep.
     pub sweep_due: Option<Duration>,
 }
 
 impl ObservedState {
-    /// What is known now.
     #[must_use]
     pub fn snapshot(&self) -> Observations {
         self.lock().clone()
     }
 
-    /// Learns something.
     pub fn update(&self, change: impl FnOnce(&mut Observations)) {
         change(&mut self.lock());
     }
 
-    /// Forgets what holds for one service user and key only.
+    /// Removes the state of one service user and API key.
     pub fn forget_user(&self) {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.update(|known| (known.api_key, known.keys_due) = (None, None));
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.update(|observations| (observations.api_key, observations.keys_due) = (None, None));
     }
 
-    /// The right to sweep, until it is dropped; `None` while somebody else has it.
+    /// A lock for the sweep, or `None` while another sweep holds it.
     #[must_use]
     pub fn begin_sweep(&self) -> Option<OwnedMutexGuard<()>> {
         Arc::clone(&self.sweeping).try_lock_owned().ok()
     }
 
-    /// What Amigo said to this change the last time, if it is too early to ask again.
+    /// Why Amigo rejected this change, if it is too early to retry.
     #[must_use]
     pub fn refusal(&self, change: &str, now: Duration) -> Option<Failure> {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.retain(|_, (_, until)| now < *until);
-        refusals.get(change).map(|(failure, _)| failure.clone())
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        rejected.retain(|_, (_, until)| now < *until);
+        rejected.get(change).map(|(failure, _)| failure.clone())
     }
 
     /// Remembers that Amigo rejected this change: no reconcile sends it again before `until`. Transient failures are not
     /// remembered.
     pub fn refused(&self, change: String, failure: &Failure, until: Duration) {
         if failure.class != RetryClass::Transient {
-            self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(change, (failure.clone(), until));
+            self.rejected.lock().unwrap_or_else(PoisonError::into_inner).insert(change, (failure.clone(), until));
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Observations> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! One listing of an organization's roles for all objects that need it.
+//! One list of an organization's roles, shared by all objects.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,76 +10,76 @@ use tokio::sync::Mutex;
 /// The roles of an organization at one moment.
 #[derive(Clone, Debug)]
 pub struct Roles {
-    /// As listed, with this program's own later changes put in.
+    /// As listed, with the operator's own later changes.
     pub listed: Arc<Vec<RemoteRole>>,
-    /// What the listing shows of the permission model.
+    /// The permission model that the list shows.
     pub detected: PermissionModel,
-    taken_at: Duration,
+    listed_at: Duration,
 }
 
 impl Roles {
-    /// The model that holds: the one forced by the spec, or the one detected.
+    /// The model that the spec sets, or else the detected one.
     #[must_use]
     pub fn model(&self, choice: PermissionModelChoice) -> PermissionModel {
         choice.or_detected(self.detected)
     }
 }
 
-/// How long a listing that failed stands for those who ask next.
-const FAILURE_STANDS: Duration = Duration::from_secs(5);
+/// Time during which a failed list is not retried.
+const FAILURE_TTL: Duration = Duration::from_secs(5);
 
-/// The listing, taken at most once an interval (20 calls a minute is all the API allows).
+/// Lists at most once per interval: the API allows only 20 lists per minute.
 #[derive(Debug, Default)]
-pub struct RoleCache(Mutex<Taken>);
+pub struct RoleCache(Mutex<Cached>);
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Cached {
     roles: Option<Roles>,
     failure: Option<(Error, Duration)>,
 }
 
 impl RoleCache {
-    /// The listing, not older than `age`; everybody who asks at once waits for one call.
+    /// The list, not older than `age`. Simultaneous callers share one request.
     ///
     /// # Errors
-    /// Those of the call.
+    /// Those of the request.
     pub async fn get(&self, client: &Client, clock: &SharedClock, age: Duration) -> Result<Roles, Error> {
-        let mut taken = self.0.lock().await;
-        let taken_at = clock.boot();
-        if let Some(roles) = taken.roles.as_ref().filter(|roles| taken_at.saturating_sub(roles.taken_at) < age) {
+        let mut cached = self.0.lock().await;
+        let listed_at = clock.boot();
+        if let Some(roles) = cached.roles.as_ref().filter(|roles| listed_at.saturating_sub(roles.listed_at) < age) {
             return Ok(roles.clone());
         }
-        if let Some((error, _)) = taken.failure.as_ref().filter(|(_, until)| taken_at < *until) {
+        if let Some((error, _)) = cached.failure.as_ref().filter(|(_, until)| listed_at < *until) {
             return Err(error.clone());
         }
         let roles = match client.roles().await {
             Ok(roles) => roles,
             Err(error) => {
-                taken.failure = Some((error.clone(), clock.boot() + FAILURE_STANDS));
+                cached.failure = Some((error.clone(), clock.boot() + FAILURE_TTL));
                 return Err(error);
             }
         };
         let detected = permission_model(&roles);
-        let roles = Roles { listed: Arc::new(roles), detected, taken_at };
-        *taken = Taken { roles: Some(roles.clone()), failure: None };
+        let roles = Roles { listed: Arc::new(roles), detected, listed_at };
+        *cached = Cached { roles: Some(roles.clone()), failure: None };
         Ok(roles)
     }
 
-    /// What was last listed, whatever its age.
+    /// The last list, of any age.
     pub async fn last(&self) -> Option<Roles> {
         self.0.lock().await.roles.clone()
     }
 
-    /// Puts in what this program just wrote, so that nobody has to list to see it.
+    /// Adds a role that the operator just wrote, which saves a list.
     pub async fn put(&self, role: RemoteRole) {
-        if let Some(listing) = self.0.lock().await.roles.as_mut() {
-            let roles = Arc::make_mut(&mut listing.listed);
+        if let Some(roles) = self.0.lock().await.roles.as_mut() {
+            let roles = Arc::make_mut(&mut roles.listed);
             roles.retain(|other| other.name != role.name);
             roles.push(role);
         }
     }
 
-    /// The listing contradicts what the API said since: the next one who asks lists anew.
+    /// Drops a list that a later response contradicts.
     pub async fn forget(&self) {
         self.0.lock().await.roles = None;
     }

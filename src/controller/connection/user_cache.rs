@@ -1,4 +1,4 @@
-//! The users whose roles are watched over: read together, a hundred a call, once an interval.
+//! The users of RoleAssignments: read in batches of a hundred, once per interval.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,23 +10,22 @@ use amigo_runtime::clock::SharedClock;
 use futures::future::join_all;
 use tokio::sync::Mutex;
 
-/// What was last read of each user.
 #[derive(Debug, Default)]
 pub struct UserCache(Mutex<BTreeMap<String, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    /// `None`: there is none that the service user may see. An error: the API does not take this id.
+    /// `None` if the service user cannot see the user. An error if the API rejects the id.
     user: Result<Option<RemoteUser>, Error>,
     read_at: Duration,
 }
 
 impl UserCache {
-    /// The user, as read no longer than `age` ago. Where that takes a call, all of `others` that are as old are
-    /// read with it: their turn comes within the same interval, and one call serves a hundred.
+    /// The user, not older than `age`. A request for it also reads those of `others` that become too old within the same
+    /// interval: one request serves a hundred users.
     ///
     /// # Errors
-    /// Those of the call.
+    /// Those of the request.
     pub async fn get(
         &self,
         (client, clock): (&Client, &SharedClock),
@@ -40,38 +39,38 @@ impl UserCache {
         if let Some(entry) = entries.get(user_id).filter(|entry| is_fresh(entry)) {
             return entry.user.clone();
         }
-        let watched = others();
-        // A user whose object has no status yet is not among the watched, but was just read.
-        entries.retain(|user_id, entry| watched.contains(user_id) || is_fresh(entry));
-        let mut asked = watched;
-        asked.retain(|user_id| {
+        let others = others();
+        // A user whose object has no status yet is not among the others, but was just read.
+        entries.retain(|user_id, entry| others.contains(user_id) || is_fresh(entry));
+        let mut requested = others;
+        requested.retain(|user_id| {
             entries.get(user_id).is_none_or(|entry| read_at.saturating_sub(entry.read_at) >= age / 2)
         });
-        asked.insert(user_id.to_owned());
-        let users = join_all(asked.iter().map(|user_id| client.user_by_id(user_id))).await;
+        requested.insert(user_id.to_owned());
+        let users = join_all(requested.iter().map(|user_id| client.user_by_id(user_id))).await;
         let mut own = Ok(None);
-        for (asked, user) in asked.into_iter().zip(users) {
-            if asked == user_id {
+        for (requested_id, user) in requested.into_iter().zip(users) {
+            if requested_id == user_id {
                 own.clone_from(&user);
             }
-            // One id that cannot be asked for must not fail the others, nor be asked for again with each of them.
+            // An id that the API rejects must not fail the others, and is not requested again with each of them.
             if user
                 .as_ref()
                 .err()
                 .is_none_or(|error| matches!(error.kind(), ErrorKind::Invalid | ErrorKind::BadRequest))
             {
-                entries.insert(asked, Entry { user, read_at });
+                entries.insert(requested_id, Entry { user, read_at });
             }
         }
         own
     }
 
-    /// Drops what was read of a user who may have been changed since.
+    /// Drops a user that may have changed since.
     pub async fn forget(&self, user_id: &str) {
         self.0.lock().await.remove(user_id);
     }
 
-    /// Puts in what this program just read by e-mail, or wrote.
+    /// Adds a user that the operator just read by e-mail address, or wrote.
     pub async fn put(&self, user: RemoteUser, clock: &SharedClock) {
         let entry = Entry { user: Ok(Some(user.clone())), read_at: clock.boot() };
         self.0.lock().await.insert(user.user_id, entry);
@@ -98,14 +97,14 @@ mod tests {
 
     use super::*;
 
-    /// An API that knows every user and takes no batch with the id `bad` in it; counts what it is asked.
-    async fn api(asked: Arc<AtomicUsize>) -> Client {
+    /// An API that knows every user and rejects batches with the id `bad`; counts requests.
+    async fn api(requests: Arc<AtomicUsize>) -> Client {
         let sign_in = || async {
             let end = SystemClock.now() + SignedDuration::from_hours(1);
             Json(json!({ "id_token": "token", "expires_at": end.to_string() }))
         };
         let users = move |RawQuery(query): RawQuery| async move {
-            asked.fetch_add(1, Ordering::SeqCst);
+            requests.fetch_add(1, Ordering::SeqCst);
             let query = query.unwrap_or_default();
             if query.contains("user_id=bad") {
                 return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": "bad" })));
@@ -131,17 +130,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_id_that_the_api_does_not_take_fails_nobody_else() {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let client = api(Arc::clone(&asked)).await;
+    async fn rejected_id_does_not_fail_other_users() {
+        let requests = Arc::new(AtomicUsize::new(0));
+        let client = api(Arc::clone(&requests)).await;
         let (user_cache, clock) = (UserCache::default(), SystemClock::shared());
-        let watched = || ["ann", "bad", "eve"].map(str::to_owned).into();
-        let look =
-            async |user_id: &str| user_cache.get((&client, &clock), user_id, Duration::from_mins(1), watched).await;
-        assert_eq!(look("ann").await.unwrap().unwrap().user_id, "ann");
-        let calls = asked.load(Ordering::SeqCst);
-        assert_eq!(look("eve").await.unwrap().unwrap().user_id, "eve");
-        assert_eq!(look("bad").await.unwrap_err().kind(), ErrorKind::Invalid);
-        assert_eq!(asked.load(Ordering::SeqCst), calls, "nobody is asked for twice, the refused id included");
+        let others = || ["ann", "bad", "eve"].map(str::to_owned).into();
+        let get =
+            async |user_id: &str| user_cache.get((&client, &clock), user_id, Duration::from_mins(1), others).await;
+        assert_eq!(get("ann").await.unwrap().unwrap().user_id, "ann");
+        let before = requests.load(Ordering::SeqCst);
+        assert_eq!(get("eve").await.unwrap().unwrap().user_id, "eve");
+        assert_eq!(get("bad").await.unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(requests.load(Ordering::SeqCst), before, "no user is requested twice, the rejected id included");
     }
 }

@@ -1,4 +1,4 @@
-//! The Secrets of Organizations, each watched by its name and no other.
+//! Watches of the Secrets of Organizations, each by name.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::triggers::Triggers;
 
-/// The longest wait before a broken watch is begun anew.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest wait before a failed watch restarts.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// One watch for every Secret that an Organization names.
+/// One watch for every Secret that an Organization references.
 pub struct SecretWatches {
     client: Client,
     namespace: String,
@@ -30,17 +30,17 @@ pub struct SecretWatches {
 }
 
 impl SecretWatches {
-    /// No watches yet.
     #[must_use]
     pub fn new(client: Client, namespace: String, triggers: Arc<Triggers>) -> Self {
         Self { client, namespace, triggers, watches: Mutex::default() }
     }
 
-    /// Watches what these Organizations name, and nothing else any more.
+    /// Starts the watches that these Organizations need, and stops all others.
     pub fn follow(&self, organizations: &[Arc<Organization>]) {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        let named = |name: &String| organizations.iter().any(|one| one.spec.credentials_secret_ref.name == *name);
-        watches.retain(|name, _| named(name));
+        let is_referenced =
+            |name: &String| organizations.iter().any(|one| one.spec.credentials_secret_ref.name == *name);
+        watches.retain(|name, _| is_referenced(name));
         for organization in organizations {
             let name = &organization.spec.credentials_secret_ref.name;
             watches.entry(name.clone()).or_insert_with(|| self.watch(name));
@@ -55,48 +55,48 @@ impl SecretWatches {
             name: name.to_owned(),
             triggers: Arc::clone(&self.triggers),
             version: ANY_VERSION.to_owned(),
-            broke: false,
+            failed: false,
         };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(watch.follow()));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watch.run()));
         stop.drop_guard()
     }
 }
 
-/// A watch from here first gives what is there, so that nobody needs the right to list.
+/// A watch from this version starts with the existing object, so that the operator needs no permission to list.
 const ANY_VERSION: &str = "0";
 
-/// The watch of one Secret. Metadata only: the values are read when they are needed, and kept nowhere.
+/// The watch of one Secret. It receives metadata only; a reconcile reads the values.
 struct Watch {
     secrets: Api<Secret>,
     parameters: WatchParams,
     name: String,
     triggers: Arc<Triggers>,
-    /// The last version seen: where the watch goes on when the API server ends it.
+    /// The last observed version, from which the watch resumes when the API server ends it.
     version: String,
-    /// Whether something may have happened that no event will tell.
-    broke: bool,
+    /// Whether the watch failed, and may have missed a change.
+    failed: bool,
 }
 
 impl Watch {
-    async fn follow(mut self) {
+    async fn run(mut self) {
         let mut backoff = DefaultBackoff::default();
         loop {
-            match self.until_it_ends().await {
+            match self.watch().await {
                 Ok(()) => backoff.reset(),
                 Err(error) => {
-                    tracing::warn!(%error, secret = self.name, "the watch of a Secret broke and is begun anew");
+                    tracing::warn!(%error, secret = self.name, "Secret watch failed; restarting");
                     ANY_VERSION.clone_into(&mut self.version);
-                    self.broke = true;
-                    tokio::time::sleep(backoff.next().unwrap_or(LONGEST_PAUSE)).await;
+                    self.failed = true;
+                    tokio::time::sleep(backoff.next().unwrap_or(MAX_BACKOFF)).await;
                 }
             }
         }
     }
 
-    async fn until_it_ends(&mut self) -> kube::Result<()> {
+    async fn watch(&mut self) -> kube::Result<()> {
         let events = self.secrets.watch_metadata(&self.parameters, &self.version).await?;
-        if std::mem::take(&mut self.broke) {
-            // A deletion meanwhile is no event of the new watch.
+        if std::mem::take(&mut self.failed) {
+            // The new watch does not report a deletion that happened in between.
             self.triggers.organizations.pull();
         }
         pin_mut!(events);

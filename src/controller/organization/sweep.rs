@@ -1,21 +1,18 @@
-//! The sweep: every live grant at Amigo against the objects of this cluster. It reports and never repairs.
+//! The sweep: compares all live grants at Amigo with the objects of this cluster. It reports and never repairs.
 //!
 //! # Expected flow
-//! Once the store is filled: one complete listing of live grants within a fifth of the listing's budget, then one look at
-//! the store. One sweep at a time: of 30,000 records the listing takes hours.
+//! After the store is filled, the sweep lists all live grants, with at most a fifth of the rate limit. Then it reads the
+//! store. Sweeps do not overlap: a list of 30,000 records takes hours.
 //!
 //! # Guarantees
-//! A torn or failing listing concludes nothing, and neither does a store that was never filled.
+//! The sweep draws no conclusion from a list that fails or has inconsistent pages, or from a store that was never filled.
 //!
 //! # Assumptions
-//! The store is not older than the listing's beginning; it is looked at after the listing's end.
+//! The sweep reads the store after the end of the list, so the store is newer than the start of the list.
 //!
 //! # Caveats
-//! Only what the operator's user may see is counted. An object deleted while the listing ran counts as gone, and so
-//! does a record that ended meanwhile.
-//!
-//! # Errors
-//! Those of the listing.
+//! The list contains only grants that the operator's user may see. Objects that were deleted during the list count as
+//! deleted, and records that expired during the list count as expired.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -35,25 +32,25 @@ use crate::{
     telemetry::labels::Assumption,
 };
 
-/// Percent of the listing's budget that sweeps use.
+/// Percent of the rate limit of lists that sweeps use.
 const SHARE: u32 = 20;
 
-/// How many objects an Event names.
-const MOST_NAMES: usize = 10;
+/// Maximum number of objects in an Event.
+const MAX_NAMES: usize = 10;
 
-/// Sweeps, unless a stop comes first or the Organization goes or moves elsewhere.
+/// Sweeps until the end, a stop, or a change of the remote organization.
 pub async fn run(connection: &Arc<Connection>, context: &SharedContext) {
     let swept = tokio::select! {
         swept = sweep(connection, context) => swept,
         () = context.stop.cancelled() => return,
-        () = until_moved(connection, context) => return,
+        () = connection_replaced(connection, context) => return,
     };
     if let Err(error) = swept {
-        tracing::warn!(%error, organization = connection.name, "the sweep could not be finished and concludes nothing");
+        tracing::warn!(%error, organization = connection.name, "sweep failed; will retry");
     }
 }
 
-async fn until_moved(connection: &Connection, context: &SharedContext) {
+async fn connection_replaced(connection: &Connection, context: &SharedContext) {
     while context.connections.get(&connection.name).is_some_and(|now| Arc::ptr_eq(&now.observed, &connection.observed))
     {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -61,33 +58,33 @@ async fn until_moved(connection: &Connection, context: &SharedContext) {
 }
 
 /// # Errors
-/// Those of the listing; nothing is concluded then.
+/// Those of the list.
 async fn sweep(connection: &Arc<Connection>, context: &SharedContext) -> Result<(), Error> {
     let Some(client) = connection.client.as_ref().filter(|_| connection.closed.is_none()) else { return Ok(()) };
     let objects = (&context.grants_filled, || context.stores.grants.state());
     let (name, organization, cluster) = (&*connection.name, &*connection.spec.organization, &*context.cluster);
     let timing = context.settings.timing();
     let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
-    let Some(report) = survey(client, &*context.clock, listing, objects).await? else { return Ok(()) };
-    tell(connection, context, &report);
+    let Some(report) = compare(client, &*context.clock, listing, objects).await? else { return Ok(()) };
+    log(connection, context, &report);
     let before = connection.observed.snapshot().sweep;
-    connection.observed.update(|known| known.sweep = Some(report.clone()));
-    announce(connection, context, before.as_ref(), &report);
+    connection.observed.update(|observed| observed.sweep = Some(report.clone()));
+    emit_events(connection, context, before.as_ref(), &report);
     context.triggers.organizations.pull();
     Ok(())
 }
 
-/// Lists and compares; `None` if the objects never come.
+/// Lists and compares. `None` if the store is never filled.
 ///
 /// # Errors
-/// Those of the listing.
-async fn survey<'a>(
+/// Those of the list.
+async fn compare<'a>(
     client: &Client,
     clock: &dyn Clock,
     listing: impl FnOnce(Timestamp, Timestamp) -> Listing<'a>,
     (filled, objects): (&Filled, impl Fn() -> Vec<Arc<TemporaryPermissionGrant>>),
 ) -> Result<Option<SweepReport>, Error> {
-    // An empty store would make all that is ours look as if nobody had asked for it.
+    // With an empty store, every grant would look orphaned.
     if !filled.wait().await {
         return Ok(None);
     }
@@ -97,53 +94,54 @@ async fn survey<'a>(
     Ok(Some(listing(began, clock.now()).compare(&grants, &objects())))
 }
 
-/// Events about what somebody should look at, once a change.
-fn announce(connection: &Connection, context: &SharedContext, before: Option<&SweepReport>, after: &SweepReport) {
+/// Emits an Event for each change that a person should check.
+fn emit_events(connection: &Connection, context: &SharedContext, before: Option<&SweepReport>, after: &SweepReport) {
     let Some(object) = context.stores.organizations.get(&ObjectRef::new(&connection.name)) else { return };
-    // After a restart the status still says what was told.
-    let told = object.status.as_ref().and_then(|status| status.grants.as_ref()).map(|counts| counts.orphaned);
-    let orphaned = before.map(|before| before.counts.orphaned).or(told).unwrap_or_default();
-    for announcement in news(before, orphaned, after) {
+    // After a restart, the status shows what earlier Events reported.
+    let reported = object.status.as_ref().and_then(|status| status.grants.as_ref()).map(|counts| counts.orphaned);
+    let orphaned = before.map(|before| before.counts.orphaned).or(reported).unwrap_or_default();
+    for announcement in new_findings(before, orphaned, after) {
         context.announce(&*object, announcement);
     }
 }
 
-/// What is new since the last sweep. Pure.
-fn news(before: Option<&SweepReport>, orphaned_before: u32, after: &SweepReport) -> Vec<Announcement> {
-    let mut news = Vec::new();
+/// What changed since the last sweep. Pure.
+fn new_findings(before: Option<&SweepReport>, orphaned_before: u32, after: &SweepReport) -> Vec<Announcement> {
+    let mut events = Vec::new();
     let excess = |report: &SweepReport| (report.duplicates.clone(), report.over_granted.clone());
     let (duplicates, over_granted) = excess(after);
     if before.map(excess).unwrap_or_default() != (duplicates.clone(), over_granted.clone()) {
-        let lists =
-            [("more than once at Amigo", duplicates), ("for longer at Amigo than their object allows", over_granted)];
-        let told = lists.into_iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<_> = told.map(|(what, names)| format!("access is live {what}: {}", some_of(&names))).collect();
-        if !told.is_empty() {
-            let message = format!("{}; it ends by itself", told.join("; "));
-            news.push(Announcement { reason: reasons::DUPLICATE, message, warning: true });
+        let lists = [
+            ("more than one live grant at Amigo", duplicates),
+            ("a live grant at Amigo that lasts longer than requested", over_granted),
+        ];
+        let found = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let found: Vec<_> = found.map(|(what, names)| format!("{what}: {}", some_of(&names))).collect();
+        if !found.is_empty() {
+            let message = format!("these objects have {}. The grants expire without action", found.join("; and "));
+            events.push(Announcement { reason: reasons::DUPLICATE, message, warning: true });
         }
     }
     if after.counts.orphaned > orphaned_before {
         let message = format!(
-            "{} grants of this cluster are live at Amigo without an object and end by themselves; by their tags: {}",
+            "{} live grants of this cluster at Amigo have no object. They expire without action. Objects in their tags: {}",
             after.counts.orphaned,
             some_of(&after.orphaned)
         );
-        news.push(Announcement { reason: reasons::ORPHANED, message, warning: true });
+        events.push(Announcement { reason: reasons::ORPHANED, message, warning: true });
     }
-    news
+    events
 }
 
-/// As many names as a person reads in an Event.
 fn some_of(names: &BTreeSet<String>) -> String {
-    let shown: Vec<_> = names.iter().take(MOST_NAMES).map(String::as_str).collect();
-    match names.len().saturating_sub(MOST_NAMES) {
+    let shown: Vec<_> = names.iter().take(MAX_NAMES).map(String::as_str).collect();
+    match names.len().saturating_sub(MAX_NAMES) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
-fn tell(connection: &Connection, context: &SharedContext, report: &SweepReport) {
+fn log(connection: &Connection, context: &SharedContext, report: &SweepReport) {
     let SweepReport { counts, duplicates, orphaned, over_granted, overdue, late, unlisted, retagged, at: _ } = report;
     let violations = [
         (*late, Assumption::LateCommit),
@@ -178,39 +176,41 @@ mod tests {
         SweepReport { counts, duplicates, orphaned, over_granted, ..SweepReport::default() }
     }
 
-    fn told(before: Option<&SweepReport>, after: &SweepReport) -> Vec<&'static str> {
+    fn reasons_of(before: Option<&SweepReport>, after: &SweepReport) -> Vec<&'static str> {
         let orphaned = before.map_or(0, |before| before.counts.orphaned);
-        news(before, orphaned, after).into_iter().map(|announcement| announcement.reason).collect()
+        new_findings(before, orphaned, after).into_iter().map(|announcement| announcement.reason).collect()
     }
 
     #[test]
-    fn excess_is_told_once_a_change_and_names_the_objects() {
+    fn excess_is_reported_once_with_its_objects() {
         let (none, one, both) = (report(&[], &[], &[]), report(&["a/b"], &[], &[]), report(&["a/b"], &["c/d"], &[]));
         assert!(
-            told(None, &none).is_empty() && told(Some(&one), &one).is_empty() && told(Some(&one), &none).is_empty()
+            reasons_of(None, &none).is_empty()
+                && reasons_of(Some(&one), &one).is_empty()
+                && reasons_of(Some(&one), &none).is_empty()
         );
-        assert_eq!(told(None, &one), [reasons::DUPLICATE]);
-        assert_eq!(told(Some(&one), &both), [reasons::DUPLICATE]);
-        let message = &news(None, 0, &both)[0].message;
+        assert_eq!(reasons_of(None, &one), [reasons::DUPLICATE]);
+        assert_eq!(reasons_of(Some(&one), &both), [reasons::DUPLICATE]);
+        let message = &new_findings(None, 0, &both)[0].message;
         assert!(message.contains("a/b") && message.contains("c/d"), "{message}");
     }
 
     #[test]
-    fn orphaned_grants_are_told_when_their_number_rises() {
+    fn orphaned_grants_are_reported_when_they_increase() {
         let (one, two) = (report(&[], &[], &["a/b"]), report(&[], &[], &["a/b", "c/d"]));
-        assert_eq!(told(None, &one), [reasons::ORPHANED]);
-        assert_eq!(told(Some(&one), &two), [reasons::ORPHANED]);
-        assert!(told(Some(&two), &one).is_empty());
-        assert!(news(None, 2, &two).is_empty(), "a restart tells nothing twice");
+        assert_eq!(reasons_of(None, &one), [reasons::ORPHANED]);
+        assert_eq!(reasons_of(Some(&one), &two), [reasons::ORPHANED]);
+        assert!(reasons_of(Some(&two), &one).is_empty());
+        assert!(new_findings(None, 2, &two).is_empty(), "a restart does not repeat Events");
     }
 
     #[test]
-    fn an_event_names_no_more_objects_than_one_reads() {
+    fn event_names_a_limited_number_of_objects() {
         let names: BTreeSet<_> = (10..25).map(|number| format!("ns/{number}")).collect();
         assert!(some_of(&names).ends_with("ns/19 and 5 more"), "{}", some_of(&names));
     }
 
-    /// Two pages of live grants of ours, the second as told.
+    /// Two pages of live grants, the second as given.
     async fn amigo(second: (u16, &'static str)) -> Server {
         Server::signed_in(move |call| match call.query("continuation_token").len() {
             0 => ok(&json!({"temporary_permission_grants": [], "has_more": true, "continuation_token": 10})),
@@ -219,7 +219,7 @@ mod tests {
         .await
     }
 
-    const WHOLE: (u16, &str) = (
+    const COMPLETE: (u16, &str) = (
         200,
         r#"{"temporary_permission_grants": [{
         "_id": "record", "user_id": "ann", "expires_at": "2126-01-01T00:00:00Z", "creator": {"user_id": "operator"},
@@ -235,34 +235,34 @@ mod tests {
         vec![Arc::new(serde_json::from_value(object).unwrap())]
     }
 
-    async fn surveyed(server: &Server, filled: &Filled) -> Result<Option<SweepReport>, Error> {
+    async fn compared(server: &Server, filled: &Filled) -> Result<Option<SweepReport>, Error> {
         let (name, organization, cluster, timing) = ("acme", "acme", "cluster", Timing::default());
         let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
-        survey(&server.client(), &SystemClock, listing, (filled, object)).await
+        compare(&server.client(), &SystemClock, listing, (filled, object)).await
     }
 
     #[tokio::test]
-    async fn a_torn_or_failing_listing_concludes_nothing() {
+    async fn failing_or_inconsistent_list_has_no_report() {
         for second in [
             (500, "{}"),
             (200, r#"{"temporary_permission_grants": [], "has_more": true}"#),
             (200, r#"{"temporary_permission_grants": [], "has_more": true, "continuation_token": 10}"#),
             (200, r#"{"temporary_permission_grants": [{}], "has_more": false}"#),
         ] {
-            assert!(surveyed(&amigo(second).await, &Filled::already()).await.is_err(), "{second:?}");
+            assert!(compared(&amigo(second).await, &Filled::already()).await.is_err(), "{second:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_sweep_waits_for_the_objects_and_concludes_nothing_without_them() {
-        let server = amigo(WHOLE).await;
+    async fn sweep_waits_for_the_store() {
+        let server = amigo(COMPLETE).await;
         let (fill, filled) = Filled::later();
-        let early = tokio::time::timeout(Duration::from_millis(200), surveyed(&server, &filled));
+        let early = tokio::time::timeout(Duration::from_millis(200), compared(&server, &filled));
         assert!(early.await.is_err() && server.requests().is_empty());
         fill.send_replace(true);
-        assert_eq!(surveyed(&server, &filled).await.unwrap().unwrap().counts.managed, 1);
+        assert_eq!(compared(&server, &filled).await.unwrap().unwrap().counts.managed, 1);
         let (gone, never) = Filled::later();
         drop(gone);
-        assert_eq!(surveyed(&server, &never).await, Ok(None));
+        assert_eq!(compared(&server, &never).await, Ok(None));
     }
 }

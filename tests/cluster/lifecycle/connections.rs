@@ -33,7 +33,7 @@ async fn a_connected_organization_tells_what_it_sees() {
     let seeded = env.sandbox().roles("acme").len();
     assert_eq!(shown["roles"], json!({"visible": seeded, "managed": 0}));
     let valid = env.condition("amorg", &env.organization, "CredentialsValid").await.expect("a condition");
-    assert_eq!((valid.status.as_str(), valid.message.as_str()), ("True", "signs in as user-operator-0001"));
+    assert_eq!((valid.status.as_str(), valid.message.as_str()), ("True", "signed in as user-operator-0001"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
