@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn missed_objects_are_absent_or_have_another_uid() {
-        let before = [organization("stays", "1"), organization("went", "2"), organization("remade", "3")];
-        let now = [organization("stays", "1"), organization("remade", "4"), organization("new", "5")];
+        let before = [organization("stays", "1"), organization("deleted", "2"), organization("recreated", "3")];
+        let now = [organization("stays", "1"), organization("recreated", "4"), organization("new", "5")];
         let missed: Vec<_> = missed(&before, &now).map(ResourceExt::name_any).collect();
-        assert_eq!(missed, ["went", "remade"]);
+        assert_eq!(missed, ["deleted", "recreated"]);
     }
 }

@@ -1,7 +1,6 @@
 //! The HTTP server for probes and metrics: `/livez`, `/readyz`, `/metrics`.
 //!
-//! Readiness says that this replica could work (the API server answers, caches are filled), not that it leads: a
-//! follower that is never ready would block a rollout.
+//! A follower is ready, too: otherwise it would block a rollout. A leader is ready when its stores are filled.
 
 use std::{
     fmt::Write as _,
@@ -26,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 
-/// What a scraper must be told, or it reads the text as another format.
+/// Without it, scrapers parse the text as another format.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The state behind the probes; clones share it.
@@ -46,12 +45,12 @@ impl Health {
         Self { clock, stalled_after, last_beat, flags: Arc::default() }
     }
 
-    /// The main loop came round.
+    /// Call it in the main loop.
     pub fn beat(&self) {
         *self.last_beat.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.boot();
     }
 
-    /// One more thing readiness depends on; not there yet.
+    /// Adds a condition of readiness, not met yet.
     #[must_use]
     pub fn ready_flag(&self, name: &'static str) -> ReadyFlag {
         let flag = ReadyFlag { name, is_set: Arc::default() };
@@ -59,7 +58,7 @@ impl Health {
         flag
     }
 
-    /// How long the main loop has been silent.
+    /// Time since the last beat.
     fn silence(&self) -> Duration {
         let last_beat = *self.last_beat.lock().unwrap_or_else(PoisonError::into_inner);
         self.clock.boot().saturating_sub(last_beat)
@@ -71,7 +70,7 @@ impl Health {
     }
 }
 
-/// One thing readiness depends on.
+/// One condition of readiness.
 #[derive(Clone, Debug)]
 pub struct ReadyFlag {
     name: &'static str,
@@ -79,13 +78,11 @@ pub struct ReadyFlag {
 }
 
 impl ReadyFlag {
-    /// It is there, or no longer.
     pub fn set(&self, ready: bool) {
         self.is_set.store(ready, Ordering::Release);
     }
 }
 
-/// The three pages.
 pub fn router(health: Health, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(live))
@@ -94,10 +91,10 @@ pub fn router(health: Health, metrics: Metrics) -> Router {
         .merge(Router::new().route("/metrics", get(scrape)).with_state(metrics))
 }
 
-/// Serves until `stop` is cancelled, then finishes the requests under way.
+/// Serves until `stop` is cancelled, then finishes the requests in progress.
 ///
 /// # Errors
-/// When the listener fails.
+/// If the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
@@ -177,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn metrics_say_which_format_they_are_in() {
+    async fn metrics_declare_their_format() {
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         let response = router(health().0, Metrics::new()).oneshot(request).await.unwrap();
         assert_eq!(response.headers()[CONTENT_TYPE], OPEN_METRICS);
@@ -186,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_server_ends_when_told() {
+    async fn server_stops_when_cancelled() {
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = tokio::spawn(serve(listener, router(health().0, Metrics::new()), stop.clone()));

@@ -1,4 +1,4 @@
-//! Logs to standard error: text for people, JSON for collectors; times are RFC 3339, in UTC.
+//! Logs to standard error, as text or JSON, with RFC 3339 times in UTC.
 
 use std::io::{self, IsTerminal as _};
 
@@ -13,29 +13,28 @@ use tracing_subscriber::{
 
 use super::traces::Extra;
 
-// In detail these libraries may write what goes over the wire, credentials included.
+// The debug logs of these libraries may contain requests, including credentials.
 const WIRE: [&str; 5] = ["hyper", "hyper_util", "hyper_rustls", "rustls", "tower"];
 
-/// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For terminals.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Logs from now on, for the whole process. `filter` is in the syntax of `RUST_LOG`, such as
-/// `info,amigo_operator=debug`; the HTTP and TLS libraries stay at `info` or above whatever it says.
+/// Sets up logging for the process. `filter` has the syntax of `RUST_LOG`, such as `info,amigo_operator=debug`. The HTTP
+/// and TLS libraries always stay at `info` or above.
 ///
 /// # Errors
-/// When the filter cannot be read, or logging was set up before.
+/// If the filter is invalid, or logging is already set up.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
     init_with(format, filter, None)
 }
 
-/// As [`init`], with something else that hears of spans.
+/// As [`init`], with an additional layer.
 ///
 /// # Errors
 /// As [`init`].
@@ -44,13 +43,10 @@ pub fn init_with(format: LogFormat, filter: &str, extra: Option<Extra>) -> Resul
     subscriber(format, filter, colour, (io::stderr, extra))?.try_init().map_err(Error::SetUp)
 }
 
-/// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The filter cannot be read.
-    #[error("cannot read the log filter: {0}")]
+    #[error("invalid log filter: {0}")]
     Filter(#[from] ParseError),
-    /// Logging was set up before.
     #[error("cannot set up logging: {0}")]
     SetUp(tracing_subscriber::util::TryInitError),
 }
@@ -111,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_flat_object_a_line_with_an_rfc_3339_time() {
+    fn json_is_one_flat_object_per_line() {
         let line = logged(LogFormat::Json, "info", || tracing::info!(grant = "a/b", "issued"));
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&line["message"], &line["grant"]), (&"issued".into(), &"a/b".into()));
@@ -119,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn text_reads_alone() {
+    fn text_has_message_and_fields() {
         let line = logged(LogFormat::Text, "info", || tracing::info!(grant = "a/b", "issued"));
         assert!(line.ends_with("issued grant=\"a/b\"\n"), "{line}");
     }
 
     #[test]
-    fn what_goes_over_the_wire_is_never_logged() {
+    fn http_libraries_never_log_details() {
         let lines = logged(LogFormat::Text, "trace,hyper::proto=trace", || {
             tracing::trace!(target: "hyper::proto::h1", "authorization: Bearer secret");
             tracing::debug!(target: "rustls::client", "secret");
@@ -135,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_read_is_refused() {
+    fn invalid_filter_is_an_error() {
         assert!(matches!(subscriber(LogFormat::Text, "a=b=c", false, (io::sink, None)), Err(Error::Filter(_))));
     }
 }

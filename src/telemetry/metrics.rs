@@ -1,10 +1,9 @@
-//! The metrics, by typed methods: no caller names a metric or a label.
+//! Metrics with typed methods: callers name neither metrics nor labels.
 //!
-//! Labels are enums, constants (`&'static str`), or the name of an Organization object. Those are made by the
-//! platform's administrator, one for each contract with Amigo, and their series go with them: a bounded set. No other
-//! object's name ever is a label. No label is called `endpoint`, `namespace`, `pod`, `service` or `job`: Prometheus sets
-//! those itself and renames ours. Events are counted here; current state is collected by
-//! [`super::census`] at each scrape.
+//! Labels are enums, constants (`&'static str`), or names of Organizations. An administrator creates one Organization per
+//! contract with Amigo, so these are a bounded set. No other object's name is a label. No label is called `endpoint`,
+//! `namespace`, `pod`, `service` or `job`, because Prometheus sets these itself and renames others. Events are counted
+//! here; [`super::census`] collects the current state at each scrape.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! What the operator tells those who run it: logs, metrics, health.
+//! Logs, metrics, traces and health of the operator.
 
 pub mod census;
 pub mod health;

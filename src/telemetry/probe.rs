@@ -1,4 +1,4 @@
-//! Waits until a health page says yes: what `helm test` and containers without a shell run.
+//! Waits until a health page returns a success, for `helm test` and containers without a shell.
 
 use std::time::Duration;
 
@@ -10,27 +10,26 @@ use tokio::time::{sleep, timeout};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The page never answered with a success.
 #[derive(Debug, thiserror::Error)]
-#[error("{url} did not answer with a success within {within:?}: {last}")]
+#[error("{url} did not return a success within {within:?}: {last}")]
 pub struct ProbeError {
     url: Uri,
     within: Duration,
     last: String,
 }
 
-/// Asks, with plain http, until the answer is a success.
+/// Sends requests over http:// until one succeeds.
 ///
 /// # Errors
-/// When there is none in time; the message has the last answer.
+/// If none succeeds in time. The message contains the last response.
 pub async fn probe(url: Uri, within: Duration) -> Result<(), ProbeError> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let mut last = "no answer at all".to_owned();
+    let mut last = "no response".to_owned();
     let succeeded = async {
         loop {
-            match client.get(url.clone()).await.map(|answer| answer.status()) {
+            match client.get(url.clone()).await.map(|response| response.status()) {
                 Ok(status) if status.is_success() => return,
-                Ok(status) => last = format!("the answer was {status}"),
+                Ok(status) => last = format!("status {status}"),
                 Err(error) => last = error.to_string(),
             }
             sleep(PAUSE).await;
@@ -55,13 +54,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_that_says_yes_ends_the_wait() {
+    async fn probe_ends_with_a_success() {
         let url = serve(Router::new().route("/readyz", get(async || "ok"))).await;
         probe(url.parse().unwrap(), Duration::from_secs(20)).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_page_that_never_says_yes_is_told_with_its_answer() {
+    async fn failed_probe_names_url_and_status() {
         let url = serve(Router::new().route("/readyz", get(async || StatusCode::SERVICE_UNAVAILABLE))).await;
         let error = probe(url.parse().unwrap(), Duration::from_secs(5)).await.unwrap_err().to_string();
         assert!(error.contains(&url) && error.contains("503 Service Unavailable"), "{error}");

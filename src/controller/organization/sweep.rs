@@ -212,7 +212,7 @@ mod tests {
 
     /// Two pages of live grants, the second as given.
     async fn amigo(second: (u16, &'static str)) -> Server {
-        Server::signed_in(move |call| match call.query("continuation_token").len() {
+        Server::signed_in(move |request| match request.query("continuation_token").len() {
             0 => ok(&json!({"temporary_permission_grants": [], "has_more": true, "continuation_token": 10})),
             _ => respond(second.0, &serde_json::from_str(second.1).unwrap()),
         })
@@ -230,7 +230,7 @@ mod tests {
     fn object() -> Vec<Arc<TemporaryPermissionGrant>> {
         let object = json!({
             "metadata": {"name": "request", "uid": "0a"},
-            "spec": {"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test asks"},
+            "spec": {"organizationRef": {"name": "acme"}, "user": {"userId": "ann"}, "justification": "a test of the sweep"},
         });
         vec![Arc::new(serde_json::from_value(object).unwrap())]
     }
