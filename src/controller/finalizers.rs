@@ -14,46 +14,53 @@ use serde_json::json;
 use super::context::{Context, ReconcileError, Reconciled};
 use crate::telemetry::labels::Verb;
 
-/// Whether the object carries the finalizer.
+/// A finalizer, and whether the object must have it.
+#[derive(Clone, Copy)]
+pub struct Finalizer {
+    pub name: &'static str,
+    pub wanted: bool,
+}
+
+/// Whether the object has the finalizer.
 pub fn has<K: Resource>(object: &K, finalizer: &str) -> bool {
     object.finalizers().iter().any(|one| one == finalizer)
 }
 
-/// Whether somebody set the annotation that lets the object go as it is.
+/// Whether a user set the annotation that skips the cleanup.
 pub fn has_skip_annotation<K: Resource>(object: &K, annotation: &str) -> bool {
     object.annotations().get(annotation).is_some_and(|value| value == "true")
 }
 
-/// The object with the finalizer if it is wanted, and without it if not.
+/// Adds or removes the finalizer, if the object differs.
 ///
 /// # Errors
-/// Those of the Kubernetes API.
+/// Errors of the Kubernetes API.
 pub async fn ensure_finalizer<K>(
     object: Arc<K>,
-    (finalizer, wanted): (&str, bool),
+    finalizer: Finalizer,
     context: &Context,
 ) -> Result<Arc<K>, ReconcileError>
 where
     K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
-    if has(&*object, finalizer) == wanted {
+    if has(&*object, finalizer.name) == finalizer.wanted {
         return Ok(object);
     }
-    set(&*object, (finalizer, wanted), context).await.map(Arc::new)
+    set(&*object, finalizer, context).await.map(Arc::new)
 }
 
-/// Puts the finalizer on, or takes it off.
+/// Adds or removes the finalizer.
 ///
 /// # Errors
-/// Those of the Kubernetes API.
-pub async fn set<K>(object: &K, (finalizer, wanted): (&str, bool), context: &Context) -> Result<K, ReconcileError>
+/// Errors of the Kubernetes API.
+pub async fn set<K>(object: &K, finalizer: Finalizer, context: &Context) -> Result<K, ReconcileError>
 where
     K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
     let mut finalizers = object.finalizers().to_vec();
-    finalizers.retain(|one| one != finalizer);
-    if wanted {
-        finalizers.push(finalizer.to_owned());
+    finalizers.retain(|one| one != finalizer.name);
+    if finalizer.wanted {
+        finalizers.push(finalizer.name.to_owned());
     }
     let metadata = json!({ "finalizers": finalizers, "resourceVersion": object.resource_version() });
     let patch = Patch::Merge(json!({ "metadata": metadata }));
@@ -62,8 +69,8 @@ where
     patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
 }
 
-/// The failure that holds an object back, with the way out.
+/// The failure that blocks the deletion, with the remedy.
 pub fn cleanup_blocked(what: &str, annotation: &str, failure: &Failure) -> Failure {
-    let message = format!("{what}: {}; annotation {annotation}=true lets the object go as it is", failure.message);
+    let message = format!("{what}: {}. To delete the object anyway, set annotation {annotation}=true", failure.message);
     Failure { message, ..failure.clone() }
 }

@@ -1,5 +1,6 @@
 //! The controllers, and the leader election among replicas.
 
+mod access;
 mod announce;
 pub mod audit;
 mod census;

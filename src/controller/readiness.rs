@@ -15,7 +15,7 @@ use super::{
 };
 use crate::telemetry::labels::Outcome;
 
-/// Sets Ready and Stalled from what a pass came to.
+/// Sets Ready and Stalled from the result of a reconcile.
 pub fn set_ready(conditions: &mut Vec<Condition>, outcome: Result<(&'static str, String), &Failure>, stamp: Stamp) {
     let (status, reason, message) = match &outcome {
         Ok((reason, message)) => (ConditionStatus::True, *reason, message.clone()),
@@ -35,23 +35,27 @@ pub fn set_ready(conditions: &mut Vec<Condition>, outcome: Result<(&'static str,
     }
 }
 
-/// How long to leave an object alone after what a pass came to, and how to count it.
-pub fn requeue_after(
-    result: Result<(), &Failure>,
-    connection: Option<&Connection>,
-    context: &Context,
-) -> (Duration, Outcome) {
+/// When to reconcile an object again, and how the metrics count the reconcile.
+#[derive(Clone, Copy, Debug)]
+pub struct Requeue {
+    pub wait: Duration,
+    pub outcome: Outcome,
+}
+
+/// When to reconcile again after this result.
+pub fn requeue_after(result: Result<(), &Failure>, connection: Option<&Connection>, context: &Context) -> Requeue {
     let resync = connection.map_or(Duration::from_mins(10), Connection::resync_interval);
     let tick = context.settings.tick;
-    let Err(failure) = result else { return (resync, Outcome::Done) };
-    match failure.class {
+    let Err(failure) = result else { return Requeue { wait: resync, outcome: Outcome::Done } };
+    let (wait, outcome) = match failure.class {
         RetryClass::Transient => (failure.retry_after.unwrap_or_default().max(tick), Outcome::Failed),
         RetryClass::Persistent => (resync.max(tick * 6).min(Duration::from_mins(10)), Outcome::Refused),
         RetryClass::Permanent => (resync.max(tick * 6), Outcome::Refused),
-    }
+    };
+    Requeue { wait, outcome }
 }
 
-/// What to announce when readiness changed.
+/// The Event of a change of readiness.
 #[must_use]
 pub fn readiness_event(before: &[Condition], after: &[Condition]) -> Option<Announcement> {
     let (then, now) = (conditions::find(before, condition::READY), conditions::find(after, condition::READY)?);

@@ -1,74 +1,78 @@
-//! Roles: observe → validate → plan → apply → status.
+//! Reconciles Roles: observe → validate → plan → apply → report.
 
-mod advice;
-mod finalizer;
-mod pass;
+mod apply;
+mod cleanup;
+mod lint;
+mod observe;
+mod plan;
+mod report;
+mod status;
+mod validate;
 
 use std::sync::Arc;
 
-use amigo_api::{DeletionPolicy, Role, reasons};
-use amigo_client::Client;
-use amigo_lifecycle::{Failure, RetryClass};
-use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
+use amigo_api::Role;
+use amigo_lifecycle::Failure;
+use kube::{Resource as _, runtime::controller::Action};
 
-use self::pass::Pass;
+use self::{
+    apply::{Applied, apply},
+    cleanup::cleanup,
+    observe::observe,
+    plan::{Planned, Subject, plan},
+    report::report,
+    status::StatusDraft,
+    validate::validate,
+};
 use super::{
-    connection::{Connection, existing},
-    context::{Context, Lookup, NOT_READY_RETRY, ReconcileError, SharedContext, holds},
-    finalizers, jitter,
-    ownership::{object_name, older_owner},
-    readiness::requeue_after,
+    access::{Access, Target},
+    context::{NOT_READY_RETRY, ReconcileError, SharedContext},
+    finalizers, jitter, readiness,
 };
 use crate::telemetry::labels::Outcome;
 
-/// One pass over one role.
+/// Makes the role at Amigo match its object.
 ///
 /// # Errors
-/// Those of the Kubernetes API; whatever Amigo says goes into the status.
+/// Those of the Kubernetes API. Failures of Amigo go to the status.
 pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Action, Outcome), ReconcileError> {
-    let connection = match context.organization(&role.spec.organization_ref.name).await {
-        Lookup::Found(connection) => Some(connection),
-        Lookup::Missing => None,
-        Lookup::NotReady => return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting)),
+    let organization = &role.spec.organization_ref.name;
+    let Some(access) = Access::find(&*role, organization, &context.stores.roles, &context).await else {
+        return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting));
     };
-    let holds = holds(&context, connection.as_ref(), role.as_ref(), &context.stores.roles);
     if role.meta().deletion_timestamp.is_some() {
-        return finalizer::cleanup(&role, (connection.as_deref(), holds), &context).await;
+        return cleanup(&role, &access, &context).await; // (client)
     }
-    let wanted = role.spec.deletion_policy == DeletionPolicy::Disable;
-    let role = finalizers::ensure_finalizer(role, (finalizer::NAME, wanted), &context).await?;
-    let mut pass = Pass::new(&role, &context);
-    let result = match usable(&role, connection.as_deref(), &context) {
-        Ok((connection, client)) => pass.pursue(connection, &client.with_precondition(holds)).await?,
-        Err(failure) => Err(failure),
+    let role = finalizers::ensure_finalizer(role.clone(), cleanup::finalizer(&role), &context).await?; // (client)
+    let mut draft = StatusDraft::new(&role, &context);
+    let target = validate(&role, &access, &context); // (pure)
+    let result = match &target {
+        Ok(target) => synchronize(&mut draft, target).await?, // observe (client), plan (pure), apply (client)
+        Err(failure) => Err(failure.clone()),
     };
-    let (wait, outcome) = requeue_after(result.as_ref().map(drop), connection.as_deref(), &context);
-    pass.report(result).await?;
-    Ok((Action::requeue(jitter(wait)), outcome))
+    let requeue = readiness::requeue_after(result.as_ref().map(drop), access.connection(), &context); // (pure)
+    report(draft, result).await?; // (client)
+    Ok((Action::requeue(jitter(requeue.wait)), requeue.outcome))
 }
 
-/// What must hold before Amigo is asked anything.
-fn usable<'a>(
-    role: &Role,
-    connection: Option<&'a Connection>,
-    context: &Context,
-) -> Result<(&'a Connection, Client), Failure> {
-    let connection = existing(connection, &role.spec.organization_ref.name)?;
-    let client = connection.client_for(&role.namespace().unwrap_or_default())?.clone();
-    let name = role.remote_name();
-    let roles = context.stores.roles.state();
-    let rivals = roles
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|rival: &&Role| rival.remote_name() == name && rival.spec.organization_ref.name == connection.name)
-        // Who may not use the Organization manages nothing there.
-        .filter(|rival| connection.admits(&rival.namespace().unwrap_or_default()));
-    match older_owner(role, rivals) {
-        None => Ok((connection, client)),
-        Some(senior) => {
-            let message =
-                format!("role {name} is managed by the older Role {}: delete one of the two", object_name(senior));
-            Err(Failure::new(reasons::CONFLICT, RetryClass::Persistent, message))
-        }
+/// The steps that need an open connection. The outer error is the Kubernetes API's, before anything was sent.
+async fn synchronize(
+    draft: &mut StatusDraft<'_>,
+    target: &Target<'_>,
+) -> Result<Result<Applied, Failure>, ReconcileError> {
+    draft.enter_organization(target.client.organization_id());
+    let (role, context) = (draft.role, draft.context);
+    let (name, before) = (role.remote_name(), draft.status.clone());
+    let subject = Subject { role, name: &name, status: &before };
+    let roles = observe(target, observe::resync_age(target), context).await; // (client)
+    let mut planned = roles.map(|roles| plan(subject, &roles, target)); // (pure)
+    if planned.as_ref().is_ok_and(Planned::sends_deny) {
+        // Before a Deny is sent, a recent listing must show that the API supports it.
+        let roles = observe(target, observe::EVIDENCE, context).await; // (client)
+        planned = roles.map(|roles| plan(subject, &roles, target)); // (pure)
+    }
+    match planned {
+        Ok(planned) => apply(planned, draft, target).await, // (client)
+        Err(failure) => Ok(Err(failure)),
     }
 }

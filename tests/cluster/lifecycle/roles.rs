@@ -131,7 +131,7 @@ async fn a_role_that_cannot_be_emptied_has_a_way_out() {
     env.delete("amrole", "stuck").await;
     let why = env.until_reason("amrole", "stuck", "Ready", "Forbidden").await;
     let annotation = "permissions.amigo.ai/skip-disable";
-    assert!(why.contains("could not be emptied") && why.contains(annotation), "{why}");
+    assert!(why.contains("could not remove the grants") && why.contains(annotation), "{why}");
     env.patch("amrole", "stuck", json!({"metadata": {"annotations": {annotation: "true"}}})).await;
     env.until_gone("amrole", "stuck").await;
 }

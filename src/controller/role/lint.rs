@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 /// How many findings the message names.
 const NAMED: usize = 5;
 
-/// Says which advice the role does not follow.
+/// Sets the condition.
 pub fn set(object: &Role, conditions: &mut Vec<Condition>, stamp: Stamp) {
     let findings = role::lint(&object.remote_name(), &object.spec);
     let (status, reason) = if findings.is_empty() {
@@ -20,15 +20,11 @@ pub fn set(object: &Role, conditions: &mut Vec<Condition>, stamp: Stamp) {
     } else {
         (ConditionStatus::False, reasons::FINDINGS)
     };
-    let message = message(findings);
-    conditions::set(
-        conditions,
-        Change { type_: condition::LINT_PASSED, status, reason: reason, message: message },
-        stamp,
-    );
+    let change = Change { type_: condition::LINT_PASSED, status, reason, message: message(findings) };
+    conditions::set(conditions, change, stamp);
 }
 
-/// The findings in few words: how many, then the heaviest of them.
+/// The number of findings by severity, then the most severe of them.
 fn message(mut findings: Vec<Finding>) -> String {
     if findings.is_empty() {
         return "the role follows the guide's advice".to_owned();

@@ -1,0 +1,39 @@
+//! Plan: keep the user's role, or assign another one.
+
+use amigo_api::reasons;
+use amigo_lifecycle::{Failure, RetryClass};
+
+use super::{Scope, observe::Observed};
+
+/// What to do with the user's role.
+pub enum Plan {
+    Keep,
+    Assign,
+}
+
+/// Decides what to do.
+///
+/// # Errors
+/// If the role must change, but the Organization is suspended or Amigo rejected the same change recently.
+pub fn plan(observed: &Observed, scope: Scope<'_>) -> Result<Plan, Failure> {
+    let Observed { user, role_name, has_role } = observed;
+    if *has_role {
+        return Ok(Plan::Keep);
+    }
+    let connection = scope.target.connection;
+    if connection.spec.suspend {
+        let message = format!(
+            "user {} has another role; the operator makes no changes while Organization {} is suspended",
+            user.user_id, connection.name
+        );
+        return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
+    }
+    // A rejection lasts a while, because Roles and Organizations wake all assignments.
+    let rejection = connection.observed.refusal(&change_key(&user.user_id, role_name), scope.context.clock.boot());
+    rejection.map_or(Ok(Plan::Assign), Err)
+}
+
+/// The key under which a rejection of this change is remembered.
+pub fn change_key(user_id: &str, role_name: &str) -> String {
+    format!("{user_id} {role_name}")
+}
