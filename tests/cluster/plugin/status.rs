@@ -56,7 +56,7 @@ async fn request_for_an_unknown_user_has_a_remedy() {
     env.apply(&grant("nobody", CONVERSATION).replace("email: eng@", "email: nobody@")).await;
     env.until_reason("tpg", "nobody", "Ready", "UserNotFound").await;
     let shown = amigo(&env, &["status", "nobody"]).stdout;
-    assert!(shown.contains("- UserNotFound: Check the e-mail address"), "{shown}");
+    assert!(shown.contains("- UserNotFound: If spec.user is wrong, create the object again"), "{shown}");
     assert!(shown.contains("Nothing was issued"), "{shown}");
 }
 
