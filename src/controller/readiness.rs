@@ -17,21 +17,18 @@ use crate::telemetry::labels::Outcome;
 
 /// Sets Ready and Stalled from the result of a reconcile.
 pub fn set_ready(conditions: &mut Vec<Condition>, outcome: Result<(&'static str, String), &Failure>, stamp: Stamp) {
-    let (status, reason, message) = match &outcome {
-        Ok((reason, message)) => (ConditionStatus::True, *reason, message.clone()),
+    let is_stalled = outcome.as_ref().is_err_and(|failure| failure.class != RetryClass::Transient);
+    let (status, reason, message) = match outcome {
+        Ok((reason, message)) => (ConditionStatus::True, reason, message),
         Err(failure) => (ConditionStatus::False, failure.reason, failure.message.clone()),
     };
     let ready = Change { type_: condition::READY, status, reason, message };
-    match outcome {
-        Err(failure) if failure.class != RetryClass::Transient => {
-            let stalled = Change { type_: condition::STALLED, status: ConditionStatus::True, ..ready.clone() };
-            conditions::set(conditions, ready, stamp);
-            conditions::set(conditions, stalled, stamp);
-        }
-        _ => {
-            conditions::set(conditions, ready, stamp);
-            conditions::remove(conditions, condition::STALLED);
-        }
+    let stalled = Change { type_: condition::STALLED, status: ConditionStatus::True, ..ready.clone() };
+    conditions::set(conditions, ready, stamp);
+    if is_stalled {
+        conditions::set(conditions, stalled, stamp);
+    } else {
+        conditions::remove(conditions, condition::STALLED);
     }
 }
 

@@ -34,8 +34,7 @@ fn test_names_have_at_most_fifty_characters() {
     let test = Regex::new(r"#\[(?:tokio::)?test\b[^\]]*\](?:\s*#\[[^\]]*\])*\s*(?:async )?fn (\w+)").unwrap();
     let (mut count, mut long) = (0, Vec::new());
     for file in ["src", "crates", "tests"].iter().flat_map(|folder| sources(&repository(folder))) {
-        let text = fs::read_to_string(&file).unwrap();
-        for name in test.captures_iter(&text).map(|found| found[1].to_owned()) {
+        for name in test.captures_iter(&read(&file)).map(|found| found[1].to_owned()) {
             count += 1;
             if name.len() > LONGEST_NAME {
                 long.push(format!("{}: {name}", file.display()));
@@ -48,8 +47,8 @@ fn test_names_have_at_most_fifty_characters() {
 
 /// The files that the `mod` lines of a file name.
 fn modules(file: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string(file).unwrap();
-    let folder = file.parent().unwrap();
+    let text = read(file);
+    let folder = file.parent().expect("a folder");
     let is_folder_root = ["main.rs", "lib.rs", "mod.rs"].iter().any(|name| file.ends_with(name));
     let folder = if is_folder_root { folder.to_owned() } else { file.with_extension("") };
     let names = text.lines().filter_map(|line| {
@@ -63,9 +62,13 @@ fn modules(file: &Path) -> Vec<PathBuf> {
     names.map(file_of).collect()
 }
 
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).expect("a source file")
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut sources = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if entry.is_dir() {
             sources.extend(self::sources(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") {

@@ -59,8 +59,8 @@ impl Variables {
         let allowed = subtract(self.regions(first, Action::Allow), &self.regions(first, Action::Deny), steps)?;
         let denies = self.regions(second, Action::Deny);
         steps.take(1 + allowed.len() * denies.len())?;
-        let denied = allowed.iter().flat_map(|region| denies.iter().map(|deny| region.and(deny)));
-        let mut excess: Vec<_> = denied.filter(|region| !region.is_empty()).collect();
+        let overlaps = allowed.iter().flat_map(|region| denies.iter().map(|deny| region.and(deny)));
+        let mut excess: Vec<_> = overlaps.filter(|region| !region.is_empty()).collect();
         excess.extend(subtract(allowed, &self.regions(second, Action::Allow), steps)?);
         Some(excess)
     }

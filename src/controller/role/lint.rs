@@ -45,13 +45,13 @@ fn message(mut findings: Vec<Finding>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use amigo_permissions::lint::{Code, Location, Member};
+    use amigo_permissions::lint::{Code, FieldPath, Member};
 
     use super::*;
 
     fn finding(code: Code, index: usize) -> Finding {
-        let location = Location::Grant { index, member: Member::Whole };
-        Finding { code, location, message: "this".to_owned(), advice: "do that".to_owned() }
+        let path = FieldPath::Grant { index, member: Member::Whole };
+        Finding { code, path, message: "this".to_owned(), advice: "do that".to_owned() }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Code, Finding, Location, Member, spelling::nearest};
+use super::{Code, FieldPath, Finding, Member, spelling::nearest};
 use crate::{
     Action, Condition, DescribedGrant, PermissionGrant, VARIABLES, Value,
     attributes::{self, Attribute, ValueType},
@@ -40,7 +40,7 @@ struct GrantFindings {
 
 impl GrantFindings {
     fn add(&mut self, code: Code, member: Member, message: String, advice: String) {
-        self.findings.push(Finding { code, location: Location::Grant { index: self.index, member }, message, advice });
+        self.findings.push(Finding { code, path: FieldPath::Grant { index: self.index, member }, message, advice });
     }
 }
 

@@ -35,17 +35,17 @@ pub struct Draft<'a> {
 pub struct Finding {
     /// The rule, which defines the severity.
     pub code: Code,
-    /// The location in the role.
-    pub location: Location,
+    /// The field of the role.
+    pub path: FieldPath,
     /// The problem.
     pub message: String,
     /// How to fix it.
     pub advice: String,
 }
 
-/// The location of a finding, displayed as the path in a Role's spec, such as `permissionGrants[2].conditions.org_id`.
+/// The field that a finding is about, displayed as a path in the Role's spec, such as `permissionGrants[2].conditions.org_id`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Location {
+pub enum FieldPath {
     /// The role's name.
     RoleName,
     /// The role's description.
@@ -83,7 +83,7 @@ pub fn lint(draft: &Draft<'_>) -> Vec<Finding> {
     let relations = role::relations(draft.grants);
     for (index, line) in draft.grants.iter().enumerate() {
         findings.extend(grant::findings(index, line));
-        findings.extend(relations.iter().filter(|finding| finding.location.grant() == Some(index)).cloned());
+        findings.extend(relations.iter().filter(|finding| finding.path.grant() == Some(index)).cloned());
     }
     findings
 }
@@ -98,12 +98,12 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}: {}: {}", self.location, self.code, self.message, self.advice)
+        write!(formatter, "{} {}: {}: {}", self.path, self.code, self.message, self.advice)
     }
 }
 
-impl Location {
-    /// The index of the grant, if the location is in a grant.
+impl FieldPath {
+    /// The index of the grant, if the field belongs to one.
     #[must_use]
     pub const fn grant(&self) -> Option<usize> {
         match self {
@@ -113,7 +113,7 @@ impl Location {
     }
 }
 
-impl fmt::Display for Location {
+impl fmt::Display for FieldPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (index, member) = match self {
             Self::RoleName => return formatter.write_str("roleName"),

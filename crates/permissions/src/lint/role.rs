@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Code, Draft, Finding, Location, Member};
+use super::{Code, Draft, FieldPath, Finding, Member};
 use crate::{
     Action, DescribedGrant, PermissionGrant,
     compare::has_no_excess,
@@ -27,22 +27,22 @@ const COMPANIONS: [(&str, &str, &str); 3] = [
 /// Findings about the name and the description.
 pub(super) fn findings(draft: &Draft<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut add = |code, location, message: String, advice: &str| {
-        findings.push(Finding { code, location, message, advice: advice.to_owned() });
+    let mut add = |code, path, message: String, advice: &str| {
+        findings.push(Finding { code, path, message, advice: advice.to_owned() });
     };
     let name = draft.name;
     if name.starts_with("Default") {
         let message = format!("{name} is a reserved name of Amigo's own roles");
-        add(Code::ReservedName, Location::RoleName, message, "choose a name that does not start with Default");
+        add(Code::ReservedName, FieldPath::RoleName, message, "choose a name that does not start with Default");
     }
     if name.trim() != name || name.is_empty() || name.contains('/') || name.chars().count() > 256 {
         let message = format!("{name:?} cannot be part of a URL path");
         let advice = "use 1 to 256 characters, without slashes and without leading or trailing spaces";
-        add(Code::UnusableName, Location::RoleName, message, advice);
+        add(Code::UnusableName, FieldPath::RoleName, message, advice);
     }
     if draft.description.trim().is_empty() {
         let message = "the role has no description".to_owned();
-        add(Code::NoDescription, Location::RoleDescription, message, "add a description");
+        add(Code::NoDescription, FieldPath::RoleDescription, message, "add a description");
     }
     findings
 }
@@ -98,10 +98,10 @@ fn redundant(grants: &[IndexedGrant<'_>], steps: &mut Steps) -> Option<Vec<Findi
         grants.iter().map(|(_, grant)| PermissionGrant { action: Action::Allow, ..(*grant).clone() }).collect();
     let mut left: Vec<_> = grants.iter().zip(&allowing).map(|((index, _), grant)| (*index, grant)).collect();
     let mut findings = Vec::new();
-    for location in (0..left.len()).rev() {
-        let (index, grant) = left.remove(location);
+    for path in (0..left.len()).rev() {
+        let (index, grant) = left.remove(path);
         if !has_no_excess(&[grant], &without_indexes(&left), steps)? {
-            left.insert(location, (index, grant));
+            left.insert(path, (index, grant));
             continue;
         }
         let mut one = None;
@@ -117,7 +117,7 @@ fn redundant(grants: &[IndexedGrant<'_>], steps: &mut Steps) -> Option<Vec<Findi
         };
         findings.push(Finding {
             code: Code::RedundantGrant,
-            location: Location::Grant { index, member: Member::Whole },
+            path: FieldPath::Grant { index, member: Member::Whole },
             message: format!("{by} already {verb} this"),
             advice: "remove the grant".to_owned(),
         });
@@ -128,7 +128,7 @@ fn redundant(grants: &[IndexedGrant<'_>], steps: &mut Steps) -> Option<Vec<Findi
 fn denied(index: usize, allow: &PermissionGrant) -> Finding {
     Finding {
         code: Code::DeniedAllow,
-        location: Location::Grant { index, member: Member::Whole },
+        path: FieldPath::Grant { index, member: Member::Whole },
         message: format!(
             "the Deny grants of the role deny everything that this grant allows of {}",
             allow.permission_name
@@ -140,7 +140,7 @@ fn denied(index: usize, allow: &PermissionGrant) -> Finding {
 fn idle(index: usize, deny: &PermissionGrant) -> Finding {
     Finding {
         code: Code::IdleDeny,
-        location: Location::Grant { index, member: Member::Whole },
+        path: FieldPath::Grant { index, member: Member::Whole },
         message: format!(
             "no Allow of the role allows what this grant denies of {}; it can only affect temporary grants",
             deny.permission_name
@@ -152,7 +152,7 @@ fn idle(index: usize, deny: &PermissionGrant) -> Finding {
 fn prefer_allow(index: usize, deny: &PermissionGrant) -> Finding {
     Finding {
         code: Code::PreferAllow,
-        location: Location::Grant { index, member: Member::Action },
+        path: FieldPath::Grant { index, member: Member::Action },
         message: format!("this grant denies a part of {} that an Allow allows", deny.permission_name),
         advice: "narrow the Allow instead".to_owned(),
     }
@@ -160,7 +160,7 @@ fn prefer_allow(index: usize, deny: &PermissionGrant) -> Finding {
 
 fn companions(grants: &[&PermissionGrant], findings: &mut Vec<Finding>) {
     let is_denied = |finding: &&Finding| finding.code == Code::DeniedAllow;
-    let denied: Vec<_> = findings.iter().filter(is_denied).filter_map(|finding| finding.location.grant()).collect();
+    let denied: Vec<_> = findings.iter().filter(is_denied).filter_map(|finding| finding.path.grant()).collect();
     let allow = |name: &str| {
         let is_it = |(index, grant): &(usize, &&PermissionGrant)| {
             grant.permission_name == name && grant.action == Action::Allow && !denied.contains(index)
@@ -171,7 +171,7 @@ fn companions(grants: &[&PermissionGrant], findings: &mut Vec<Finding>) {
         let Some(index) = allow(name).filter(|_| allow(companion).is_none()) else { continue };
         findings.push(Finding {
             code: Code::MissingCompanion,
-            location: Location::Grant { index, member: Member::PermissionName },
+            path: FieldPath::Grant { index, member: Member::PermissionName },
             message: format!("{name} is allowed without {companion}; {why}"),
             advice: format!("also allow {companion}"),
         });

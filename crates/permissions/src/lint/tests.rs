@@ -36,9 +36,9 @@ fn findings(grants: &[DescribedGrant]) -> Vec<Finding> {
     lint(&Draft { name: "reader", description: "Reads", grants })
 }
 
-/// Location and code of each finding.
+/// The path and code of each finding.
 fn located(grants: &[DescribedGrant]) -> Vec<String> {
-    findings(grants).iter().map(|finding| format!("{} {}", finding.location, finding.code)).collect()
+    findings(grants).iter().map(|finding| format!("{} {}", finding.path, finding.code)).collect()
 }
 
 /// The codes of one grant.
@@ -75,7 +75,7 @@ fn missing_conditions_scope_and_texts_are_reported() {
 fn role_names_are_checked() {
     let codes = |name, description| {
         let findings = lint(&Draft { name, description, grants: &[] });
-        findings.iter().map(|finding| (finding.code, finding.location.to_string())).collect::<Vec<_>>()
+        findings.iter().map(|finding| (finding.code, finding.path.to_string())).collect::<Vec<_>>()
     };
     assert_eq!(codes("DefaultUserRole", "x"), [(Code::ReservedName, "roleName".to_owned())]);
     assert_eq!(codes("a/b", "x"), [(Code::UnusableName, "roleName".to_owned())]);
@@ -87,7 +87,7 @@ fn dotted_permission_is_reported_with_colon() {
     let finding = only(allow("Conversation.GetConversation"));
     assert_eq!((finding.code, finding.severity()), (Code::MalformedPermission, Severity::Error));
     assert_eq!(finding.advice, "write Conversation:GetConversation");
-    assert_eq!(finding.location.to_string(), "permissionGrants[0].permissionName");
+    assert_eq!(finding.path.to_string(), "permissionGrants[0].permissionName");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn user_preference_suggests_attribute() {
     let finding = only(when(allow(READ), "conversations_visible_to_admins", equals(true)));
     assert_eq!((finding.code, finding.severity()), (Code::PreferenceAsAttribute, Severity::Error));
     assert_eq!(finding.advice, "write conversation_visible_to_admin");
-    assert_eq!(finding.location.to_string(), "permissionGrants[0].conditions.conversations_visible_to_admins");
+    assert_eq!(finding.path.to_string(), "permissionGrants[0].conditions.conversations_visible_to_admins");
 }
 
 #[test]

@@ -53,10 +53,10 @@ pub fn lint_files(files: &FileOptions) -> Result<(usize, Vec<LocatedFinding>), F
 pub fn lint_role(role: &Role, locate: impl Fn(&str) -> Option<Location>) -> Vec<LocatedFinding> {
     let located = |finding: Finding| LocatedFinding {
         role: role.name_any(),
-        location: locate(&pointer(role, &finding.location)),
+        location: locate(&pointer(role, &finding.path)),
         severity: finding.severity(),
         code: finding.code.as_str(),
-        field: field(role, &finding.location),
+        field: field(role, &finding.path),
         message: finding.message,
         advice: finding.advice,
     };
@@ -64,22 +64,22 @@ pub fn lint_role(role: &Role, locate: impl Fn(&str) -> Option<Location>) -> Vec<
 }
 
 /// The object's name is the default of the role's name.
-fn is_named_by_object(role: &Role, place: &lint::Location) -> bool {
-    *place == lint::Location::RoleName && role.spec.role_name.is_none()
+fn is_named_by_object(role: &Role, place: &lint::FieldPath) -> bool {
+    *place == lint::FieldPath::RoleName && role.spec.role_name.is_none()
 }
 
-fn field(role: &Role, place: &lint::Location) -> String {
+fn field(role: &Role, place: &lint::FieldPath) -> String {
     if is_named_by_object(role, place) { "metadata.name".to_owned() } else { format!("spec.{place}") }
 }
 
-fn pointer(role: &Role, place: &lint::Location) -> String {
+fn pointer(role: &Role, place: &lint::FieldPath) -> String {
     if is_named_by_object(role, place) {
         return "/metadata/name".to_owned();
     }
     let (index, member) = match place {
-        lint::Location::RoleName => return "/spec/roleName".to_owned(),
-        lint::Location::RoleDescription => return "/spec/description".to_owned(),
-        lint::Location::Grant { index, member } => (index, member),
+        lint::FieldPath::RoleName => return "/spec/roleName".to_owned(),
+        lint::FieldPath::RoleDescription => return "/spec/description".to_owned(),
+        lint::FieldPath::Grant { index, member } => (index, member),
     };
     let grant = format!("/spec/permissionGrants/{index}");
     match member {
