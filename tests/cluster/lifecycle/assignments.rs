@@ -5,8 +5,7 @@ use std::time::Duration;
 use amigo_sandbox::{Effect, Fault, Operation};
 use serde_json::json;
 
-use super::roles::role;
-use test_support::TestEnv;
+use test_support::{TestEnv, fixture, role};
 
 const COLLEAGUE: &str = "user-colleague-51d0";
 
@@ -209,10 +208,7 @@ async fn a_role_made_anew_by_hand_is_not_assigned_again() {
 }
 
 fn assignment(name: &str, user: &str, extra: &str) -> String {
-    format!(
-        "apiVersion: permissions.amigo.ai/v1alpha1\nkind: RoleAssignment\nmetadata: {{name: {name}}}\nspec:\n  organizationRef: \
-         {{name: ORGANIZATION}}\n  user: {{{user}}}\n{extra}\n"
-    )
+    fixture("role-assignment.yaml", &[("NAME", name), ("USER", user), ("EXTRA", extra)])
 }
 
 fn role_of(env: &TestEnv) -> String {

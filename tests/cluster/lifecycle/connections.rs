@@ -14,9 +14,8 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::roles::role;
 use test_support::operator::CONCURRENCY;
-use test_support::{API_KEY_ID, OPERATOR_NAMESPACE, TIMEOUT, TestEnv, eventually, grant};
+use test_support::{API_KEY_ID, OPERATOR_NAMESPACE, TIMEOUT, TestEnv, eventually, grant, role};
 
 const NEXT_KEY: &str = "6c2e8d2f-1d66-4d10-8b68-8a3a1f4d0c22";
 const REQUEST: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
@@ -196,8 +195,9 @@ async fn only_the_older_duplicate_organization_connects() {
     env.until_older("amorg", &env.organization).await;
     let younger = format!("{}-younger", env.organization);
     let manifest = env.organization_at(&format!("{}/", env.amigo_url()), "");
-    let named = |name: &str| format!("metadata: {{name: {name}}}");
-    env.apply(&manifest.replace(&named(&env.organization), &named(&younger))).await;
+    let mut duplicate: serde_json::Value = serde_json::from_str(&manifest).expect("an object");
+    duplicate["metadata"]["name"] = json!(younger);
+    env.apply(&duplicate.to_string()).await;
     let why = env.until_reason("amorg", &younger, "Ready", "Conflict").await;
     assert!(why.contains(&format!("the older Organization {}", env.organization)), "{why}");
     let older = env.condition("amorg", &env.organization, "Ready").await.expect("a condition");

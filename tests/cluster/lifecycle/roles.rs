@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amigo_sandbox::{Effect, Fault, Operation, RoleDocument, RoleSeed};
 use serde_json::json;
-use test_support::{TIMEOUT, TestEnv, eventually};
+use test_support::{TIMEOUT, TestEnv, eventually, role};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_is_made_and_follows_its_spec() {
@@ -223,15 +223,6 @@ async fn role_outside_allowed_namespaces_never_wins() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     env.apply(&role("younger", "  roleName: shared")).await;
     env.until_ready("amrole", "younger").await;
-}
-
-/// A Role with one grant; `extra` is YAML for its spec, indented by two.
-pub fn role(name: &str, extra: &str) -> String {
-    format!(
-        "apiVersion: permissions.amigo.ai/v1alpha1\nkind: Role\nmetadata: {{name: {name}}}\nspec:\n  organizationRef: {{name: \
-         ORGANIZATION}}\n  description: Triage\n  permissionGrants:\n  - permissionName: Conversation:GetMessage\n    conditions: \
-         {{org_id: {{type: Equals, value: '{{self_org_id}}'}}}}\n{extra}\n"
-    )
 }
 
 /// The same role as it stands at Amigo before its object.

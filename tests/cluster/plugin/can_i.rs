@@ -1,7 +1,7 @@
 //! `kubectl amigo can-i`, of the cluster and of files.
 
 use serde_json::Value;
-use test_support::{ENGINEER, STRANGER, TestEnv, grant, run};
+use test_support::{ENGINEER, STRANGER, TestEnv, fixture, grant, run};
 
 use super::users::{amigo, amigo_as, let_request, offline};
 
@@ -14,10 +14,10 @@ async fn env(prefix: &str) -> TestEnv {
     let viewer = std::fs::read_to_string(VIEWER).expect("a role");
     let viewer = viewer.replace("name: acme", "name: ORGANIZATION").replace("  namespace: default\n", "");
     env.apply(&viewer).await;
-    env.apply(
-        "apiVersion: permissions.amigo.ai/v1alpha1\nkind: RoleAssignment\nmetadata: {name: eng}\nspec:\n  \
-             organizationRef: {name: ORGANIZATION}\n  user: {email: eng@example.com}\n  roleRef: {name: viewer}\n",
-    )
+    env.apply(&fixture(
+        "role-assignment.yaml",
+        &[("NAME", "eng"), ("USER", "email: eng@example.com"), ("EXTRA", "  roleRef: {name: viewer}")],
+    ))
     .await;
     env.until_ready("amrole", "viewer").await;
     env.until_ready("amra", "eng").await;

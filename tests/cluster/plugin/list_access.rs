@@ -12,7 +12,7 @@ use amigo_sandbox::{Effect, Operation};
 use serde_json::{Value, json};
 use test_support::{ENGINEER, OPERATOR_NAMESPACE, Run, STRANGER, TestEnv, grant};
 
-use super::users::{amigo, amigo_as, let_request};
+use super::users::{amigo, amigo_as, let_read_secret, let_request};
 
 const OWNER: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
 
@@ -34,15 +34,7 @@ fn list(env: &TestEnv, options: &[&str]) -> Run {
 
 /// Lets the engineer read the Organization's Secret, and says where the key may go.
 async fn let_ask_amigo(env: &TestEnv) -> [&'static str; 2] {
-    let name = &env.organization;
-    let rules = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: {name}-secret, namespace: {OPERATOR_NAMESPACE}}}, \
-         rules: [{{apiGroups: [''], resources: [secrets], resourceNames: [{name}], verbs: [get]}}]}}\n---\n\
-         {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: {name}-secret, namespace: {OPERATOR_NAMESPACE}}}, \
-         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}-secret}}, \
-         subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ENGINEER}}}]}}"
-    );
-    env.apply(&rules).await;
+    let_read_secret(env, ENGINEER).await;
     ["--allow-plain-http", "--allowed-api-host=127.0.0.1"]
 }
 

@@ -8,7 +8,7 @@ use std::{
 use amigo_sandbox::{Effect, Operation};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use test_support::{ENGINEER, Run, TestEnv, finished, kubectl_command};
+use test_support::{ENGINEER, Run, TestEnv, finished, fixture, kubectl_command};
 
 use super::users::{amigo_as, let_request};
 
@@ -195,11 +195,7 @@ async fn user_without_read_rights_learns_request_exists() {
 /// Gives the engineer few rights on requests.
 async fn let_do(env: &TestEnv, verbs: &str) {
     let_request(env, ENGINEER).await;
-    let role = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: requester}}, rules: \
-         [{{apiGroups: [permissions.amigo.ai], resources: [temporarypermissiongrants], verbs: {verbs}}}]}}"
-    );
-    env.apply(&role).await;
+    env.apply(&fixture("requester-rights.yaml", &[("VERBS", verbs)])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,9 @@ use amigo_dev::{ControlPlane, Identity, Options};
 use amigo_sandbox::{Effect, Operation};
 use kube::{Api, api::ListParams};
 use test_support::policies;
-use test_support::{ENGINEER, Run, STRANGER, TIMEOUT, TestEnv, assets, eventually, install_crds, kubectl_command, run};
+use test_support::{
+    ENGINEER, Run, STRANGER, TIMEOUT, TestEnv, assets, eventually, fixture, install_crds, kubectl_command, run,
+};
 
 use super::request_access::{request, request_as, standing};
 use super::users::{amigo_as, let_request};
@@ -114,12 +116,8 @@ async fn request_for_others_shows_the_policy_message() {
 async fn missing_organization_is_named_without_list_rights() {
     let env = TestEnv::ready("getonly").await;
     let_request(&env, ENGINEER).await;
-    let rules = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {}-organizations}}, \
-         rules: [{{apiGroups: [permissions.amigo.ai], resources: [organizations], verbs: [get]}}]}}",
-        env.namespace
-    );
-    env.apply(&rules).await;
+    let rights = [("NAMESPACE", env.namespace.as_str()), ("VERBS", "[get]")];
+    env.apply(&fixture("organization-rights.yaml", &rights)).await;
     for command in [
         ["conversation", "request-access", ID, "-j", "Debugging reported issue #42", "-e", "no-such"].as_slice(),
         &["conversation", "list-access", "-e", "no-such"],

@@ -2,7 +2,7 @@
 
 use amigo_sandbox::{Effect, Operation};
 use serde_json::Value;
-use test_support::{ENGINEER, STRANGER, TestEnv, grant};
+use test_support::{ENGINEER, STRANGER, TestEnv, fixture, grant};
 
 use super::users::{amigo, amigo_as, let_request};
 
@@ -106,26 +106,7 @@ async fn revoke_without_delete_rights_changes_nothing() {
 async fn api_server_warnings_are_printed() {
     let env = env("warned").await;
     let namespace = &env.namespace;
-    let policy = format!(
-        "
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {{name: {namespace}-warn}}
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    resourceRules: [{{apiGroups: [permissions.amigo.ai], apiVersions: [v1alpha1], operations: [DELETE], resources: [temporarypermissiongrants]}}]
-  validations: [{{expression: 'false', message: 'the test warns of \"this\"'}}]
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {{name: {namespace}-warn}}
-spec:
-  policyName: {namespace}-warn
-  validationActions: [Warn]
-  matchResources: {{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}}}
-"
-    );
+    let policy = fixture("warning-policy.yaml", &[("NAMESPACE", namespace)]);
     env.apply(&policy).await;
     // Policies take effect some moments after they were stored.
     let mut round = 0;

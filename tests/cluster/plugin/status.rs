@@ -1,7 +1,7 @@
 //! `kubectl amigo status`: the report, and what it lacks without permissions.
 
 use serde_json::Value;
-use test_support::{ENGINEER, STRANGER, TestEnv, grant};
+use test_support::{ENGINEER, STRANGER, TestEnv, fixture, grant};
 
 use super::users::{amigo, amigo_as, let_request};
 
@@ -64,13 +64,7 @@ async fn request_for_an_unknown_user_has_a_remedy() {
 async fn unreadable_objects_are_reported() {
     let env = TestEnv::ready("few").await;
     let namespace = &env.namespace;
-    let rules = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: reader}}, rules: \
-         [{{apiGroups: [permissions.amigo.ai], resources: [temporarypermissiongrants], verbs: [get]}}]}}\n---\n\
-         {{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: reader, namespace: {namespace}}}, \
-         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}}, \
-         subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {STRANGER}}}]}}"
-    );
+    let rules = fixture("grant-reader-rbac.yaml", &[("NAMESPACE", namespace), ("USER", STRANGER)]);
     env.apply(&rules).await;
     env.apply(&grant("live", CONVERSATION)).await;
     env.until_ready("tpg", "live").await;

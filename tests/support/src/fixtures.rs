@@ -18,9 +18,14 @@ pub fn fixture(file: &str, values: &[(&str, &str)]) -> String {
     text
 }
 
-/// A conversation grant for the engineer. `extra` is YAML for its spec.
+/// A conversation grant for the engineer. `extra` is YAML for its spec, indented by two.
 pub fn grant(name: &str, extra: &str) -> String {
-    with_spec(&fixture("grant.yaml", &[("NAME", name)]), extra)
+    fixture("grant.yaml", &[("NAME", name), ("EXTRA", extra)])
+}
+
+/// A Role with one permission. `extra` is YAML for its spec, indented by two.
+pub fn role(name: &str, extra: &str) -> String {
+    fixture("role.yaml", &[("NAME", name), ("EXTRA", extra)])
 }
 
 /// An object with further fields in its spec, as JSON.

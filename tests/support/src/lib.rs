@@ -28,7 +28,7 @@ pub use amigo::API_KEY_ID;
 pub use control_plane::{
     CHARTS_OPERATOR, ENGINEER, OPERATOR, STRANGER, SharedControlPlane, assets, control_plane, turn,
 };
-pub use fixtures::{fixture, grant};
+pub use fixtures::{fixture, grant, role};
 pub use grants::{Audited, Limits, Target, create, phase, rate_limit};
 pub use run::{Run, finished, kubectl, kubectl_command, kubectl_with, run};
 pub use test_env::{Builder, OPERATOR_NAMESPACE, TIMEOUT, TestEnv, install_crds};
