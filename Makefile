@@ -96,7 +96,8 @@ chart-docs: ## Generate the chart's README.md from its values and README.md.gotm
 chart-test: ## Test the chart and its admission policies with helm, kubeconform and a real API server
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
-	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets $(CARGO) test --locked --test install -- chart:: admission::
+	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && \
+	$(CARGO) test --locked --test install chart:: && $(CARGO) test --locked --test cluster admission::
 
 # Without KUBECONFIG the suite starts a control plane of its own; `make test` always does.
 e2e: ## Test the chart's lifecycle on the cluster in KUBECONFIG, or locally (E2E_IMAGE, E2E_SANDBOX_IMAGE)

@@ -1,6 +1,6 @@
 //! A fresh namespace for one test, and what the test asks for beside it.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
 use amigo_dev::{ApplyError, ControlPlane};
@@ -28,8 +28,12 @@ use tokio::{
 };
 
 use crate::{
-    Limits, POLL, Run, SharedControlPlane, amigo::ServedSandbox, control_plane::shared, eventually, fixtures, kubectl,
-    kubectl_with, operator::operator, rate_limit, turn,
+    Limits, POLL, Run, SharedControlPlane,
+    amigo::ServedSandbox,
+    control_plane::shared,
+    eventually, fixtures, kubectl, kubectl_with,
+    operator::{BACKGROUND, operator},
+    rate_limit, turn,
 };
 
 /// The namespace of the operator and of its Secrets.
@@ -51,6 +55,7 @@ pub struct TestEnv {
     plane: &'static ControlPlane,
     amigo: Option<ServedSandbox>,
     spec: Value,
+    operator: bool,
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -124,7 +129,7 @@ impl Builder {
         if self.exclusive {
             spec["allowedNamespaces"] = json!(["*"]);
         }
-        TestEnv { client, namespace, organization, plane, amigo, spec, _turn: turn }
+        TestEnv { client, namespace, organization, plane, amigo, spec, operator: self.operator, _turn: turn }
     }
 }
 
@@ -393,6 +398,20 @@ impl TestEnv {
             "amrole" => Api::namespaced_with(client, namespace, &ApiResource::erase::<Role>(&())),
             "amra" => Api::namespaced_with(client, namespace, &ApiResource::erase::<RoleAssignment>(&())),
             _ => Api::namespaced_with(client, namespace, &ApiResource::erase::<TemporaryPermissionGrant>(&())),
+        }
+    }
+}
+
+impl Drop for TestEnv {
+    /// Deletes the Organization, which the shared operator would sweep until the last test ends.
+    fn drop(&mut self) {
+        if self.operator && self.organization == self.namespace {
+            let (plane, name) = (self.plane, mem::take(&mut self.organization));
+            BACKGROUND.spawn(async move {
+                let organizations = Api::<Organization>::all(plane.client().await.expect("a client"));
+                // Some tests have none, or delete it.
+                let _ = organizations.delete(&name, &DeleteParams::default()).await;
+            });
         }
     }
 }
