@@ -358,7 +358,7 @@ const fn hint(endpoint: Endpoint, cause: &Cause) -> &'static str {
     match (endpoint, cause) {
         (Endpoint::SignIn, Cause::Status { status: 404, .. }) => " (wrong region or organization?)",
         (Endpoint::SignIn, Cause::Status { status: 401, .. }) => {
-            " (the key or the user is unknown, or the user's role is not below the key's role)"
+            " (the key is unknown or wrong, the user is unknown, or the user's role is not below the key's role)"
         }
         _ => "",
     }

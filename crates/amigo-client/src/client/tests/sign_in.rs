@@ -122,7 +122,7 @@ async fn rejected_credentials_wait_for_a_probe() {
     let client = server.client();
     let first = client.sign_in().await.unwrap_err();
     assert_eq!(first.kind(), ErrorKind::Unauthorized);
-    assert!(first.to_string().contains("Invalid key. (key unknown"), "{first}");
+    assert!(first.to_string().contains("Invalid key. (the key is unknown or wrong"), "{first}");
     assert_eq!(client.roles().await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
     assert_eq!(client.user_by_id("u").await.unwrap_err().kind(), ErrorKind::CredentialsRejected);
     assert_eq!(server.requests().len(), 1);
