@@ -48,7 +48,7 @@ where
     }
 }
 
-/// The Organization as it is, but for what each sweep says anew.
+/// The Organization without the status fields that each sweep writes.
 async fn organization(env: &TestEnv) -> Value {
     let api: Api<Organization> = Api::all(env.client.clone());
     let mut status = serde_json::to_value(api.get("acme").await.expect("an Organization").status).expect("JSON");

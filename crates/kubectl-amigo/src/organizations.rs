@@ -61,9 +61,9 @@ fn only_admitting(all: Vec<Organization>, namespace: &str) -> Result<Organizatio
     let mut admitting: Vec<_> = all.into_iter().filter(|organization| organization.spec.admits(namespace)).collect();
     match (admitting.pop(), admitting.is_empty()) {
         (Some(only), true) => Ok(only),
-        (Some(_), false) => Err(Failure::usage(format!("several Organizations admit namespace {namespace}"))
+        (Some(_), false) => Err(Failure::usage(format!("several Organizations allow namespace {namespace}"))
             .advise(format!("choose one with --organization; {available}"))),
-        (None, _) => Err(Failure::refused(format!("no Organization admits namespace {namespace}")).advise(format!(
+        (None, _) => Err(Failure::refused(format!("no Organization allows namespace {namespace}")).advise(format!(
             "choose another namespace with -n, or ask a cluster administrator to add it to spec.allowedNamespaces; {available}"
         ))),
     }

@@ -189,7 +189,8 @@ async fn name_taken(name: &str, draft: &StatusDraft<'_>, target: &Target<'_>) ->
         return Failure::new(reasons::PENDING, RetryClass::Transient, message);
     }
     let message = format!(
-        "cannot create role {name}: a role that the operator's user cannot see has this name. Grant that user          Role:GetRole, or choose another roleName"
+        "cannot create role {name}: a role that the operator's user cannot see has this name. Grant that user \
+         Role:GetRole, or choose another roleName"
     );
     Failure::new(reasons::NAME_TAKEN, RetryClass::Persistent, message)
 }

@@ -195,7 +195,7 @@ async fn younger_assignment_deletion_assigns_no_fallback() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_made_anew_by_hand_is_not_assigned_again() {
-    let env = TestEnv::ready("anew").await;
+    let env = TestEnv::ready("recreated").await;
     env.apply(&role("triage", "")).await;
     env.until_ready("amrole", "triage").await;
     env.apply(&assignment("colleague", "email: colleague@example.com", "  roleName: triage")).await;

@@ -208,8 +208,8 @@ async fn only_the_older_duplicate_organization_connects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_organization_made_anew_is_connected_anew() {
-    let env = TestEnv::ready("anew").await;
+async fn organization_made_again_connects_again() {
+    let env = TestEnv::ready("recreated").await;
     for _ in 0..3 {
         let uid = env.member("amorg", &env.organization, "/metadata/uid").await;
         env.delete("amorg", &env.organization).await;

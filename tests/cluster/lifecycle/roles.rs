@@ -207,7 +207,7 @@ async fn name_of_an_unlisted_role_causes_no_retry_loop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_creation_response_keeps_ownership() {
-    let env = TestEnv::ready("unanswered").await;
+    let env = TestEnv::ready("no-response").await;
     env.sandbox().add_fault(Fault::new(Operation::CreateRole, Effect::status(500)).after_commit());
     env.apply(&role("triage", "  adoption: Never")).await;
     env.until_ready("amrole", "triage").await;
