@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whether the grants of an organization's API support Deny.
-///
-/// The guide documents grants with `action` and `description`, and the API document has neither. A server that ignores
-/// an unknown `action` turns a Deny into an Allow.
+// The guide documents grants with `action` and `description`, and the API document has neither. A server that ignores an
+// unknown `action` turns a Deny into an Allow.
+/// Whether the organization's API supports Deny.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum PermissionModel {
