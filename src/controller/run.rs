@@ -93,7 +93,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let deleted_grants = Arc::clone(&local_state);
     let grants = watch::objects(
         client.clone(),
-        context_cell.handler(move |grant, context| temporary_grant::gone(grant, &deleted_grants, context)),
+        context_cell.handler(move |grant, context| temporary_grant::deleted(grant, &deleted_grants, context)),
     );
     let reporter = Reporter { controller: "amigo-operator".into(), instance: Some(settings.identity.clone()) };
     let (announcer, publisher) = events::channel(Recorder::new(client_no_retry.clone(), reporter), metrics.clone());

@@ -1,19 +1,16 @@
-//! What is told of a grant besides its status: Events, audit lines, metrics.
+//! Announces changes of a grant besides its status: Events, audit lines, metrics.
 //!
 //! # Expected flow
-//! A status that was written is compared with the one told last, and the difference is told.
+//! A written status is compared with the one last announced, and the difference is announced.
 //!
 //! # Guarantees
-//! A write or deletion whose answer was lost is told when it shows that it came through, and once.
+//! A write or deletion whose response was lost is announced once, when its effect is observed.
 //!
 //! # Assumptions
-//! The replica that leads is the only one that writes.
+//! Only the leader writes.
 //!
 //! # Caveats
-//! What is not told when the process ends is never told; the status has it.
-//!
-//! # Errors
-//! None.
+//! An announcement that is pending when the process ends is lost. The status has its content.
 
 use std::time::Duration;
 
@@ -28,48 +25,48 @@ use crate::controller::{
     context::{Announcement, Context},
 };
 
-/// What may have happened to an object, and was not told because the answer was lost.
+/// Changes of an object that are not announced yet, because their outcome is unknown.
 #[derive(Default)]
 pub struct PendingAnnouncements {
-    /// The record told last; the store may have a later one of this process. `None`: what it has is told.
-    told: Option<Box<TemporaryPermissionGrantStatus>>,
-    /// Whether this process asked for the object's deletion at its end.
+    /// The last announced status, if the store may have a later one of this process.
+    announced: Option<Box<TemporaryPermissionGrantStatus>>,
+    /// Whether this process sent a request to delete the object after its expiry.
     pub expiry: bool,
 }
 
 impl PendingAnnouncements {
-    /// A write over this record may or may not have come through.
-    pub fn doubt(&mut self, before: TemporaryPermissionGrantStatus) {
-        self.told.get_or_insert_with(|| Box::new(before));
+    /// The outcome of a write over the status `before` is unknown.
+    pub fn write_unknown(&mut self, before: TemporaryPermissionGrantStatus) {
+        self.announced.get_or_insert_with(|| Box::new(before));
     }
 
-    /// The store has this record now. One that is as told settles nothing: a slow write may still come through.
-    pub fn see(
+    /// The store has this status. If it equals the last announced one, a slow write can still follow.
+    pub fn record_observed(
         &mut self,
         object: &TemporaryPermissionGrant,
         record: &TemporaryPermissionGrantStatus,
         context: &Context,
     ) {
-        if let Some(told) = self.told.take_if(|told| **told != *record) {
-            tell(object, &told, record, context);
+        if let Some(announced) = self.announced.take_if(|announced| **announced != *record) {
+            emit_changes(object, &announced, record, context);
         }
     }
 
-    /// A write came through, and with it no earlier one can any more.
-    pub fn wrote(
+    /// A write succeeded. After it, no earlier write can succeed.
+    pub fn record_written(
         &mut self,
         object: &TemporaryPermissionGrant,
         before: TemporaryPermissionGrantStatus,
         after: &TemporaryPermissionGrantStatus,
         context: &Context,
     ) {
-        let told = self.told.take().map_or(before, |told| *told);
-        tell(object, &told, after, context);
+        let announced = self.announced.take().map_or(before, |announced| *announced);
+        emit_changes(object, &announced, after, context);
     }
 }
 
-/// Events, one audit line and metrics for a status that was written.
-fn tell(
+/// Emits Events, audit lines and metrics for a written status.
+fn emit_changes(
     object: &TemporaryPermissionGrant,
     before: &TemporaryPermissionGrantStatus,
     after: &TemporaryPermissionGrantStatus,
@@ -80,48 +77,50 @@ fn tell(
         let since = object.creation_timestamp().map_or(now, |time| time.0).duration_until(now);
         context.metrics.issued(Duration::try_from(since).unwrap_or_default());
     }
-    if let Some(reason) = transitions::gave_up(before, after) {
+    if let Some(reason) = transitions::final_failure(before, after) {
         context.metrics.request_failed(reason);
     }
     for announcement in transitions::between(before, after) {
-        announce::emit(object, announcement, about(object, after), context);
+        announce::emit(object, announcement, audit_line(object, after), context);
     }
 }
 
-/// The object was deleted at its end.
+/// The operator deleted the object after its access ended.
 pub fn emit_expiry(object: &TemporaryPermissionGrant, context: &Context) {
     let record = object.status.clone().unwrap_or_default();
     let ended_at = record.expires_at.or(record.deadline).unwrap_or_else(|| context.clock.now());
-    let kept = object.spec.ttl_after_expiry.as_deref().and_then(|kept| duration::parse(kept).ok()).unwrap_or_default();
-    let due = ended_at.saturating_add(kept).unwrap_or(ended_at);
+    let ttl = object.spec.ttl_after_expiry.as_deref().and_then(|ttl| duration::parse(ttl).ok()).unwrap_or_default();
+    let due = ended_at.saturating_add(ttl).unwrap_or(ended_at);
     context.metrics.expired(Duration::try_from(due.duration_until(context.clock.now())).unwrap_or_default());
-    // An end that the status has was told when it was written.
+    // If the status has the end, the write of the status announced it.
     if record.phase != Some(Phase::Expired) {
-        let message = format!("access ended at {ended_at}; the object is deleted");
+        let message = format!("access ended at {ended_at}; the operator deleted the object");
         let announcement = Announcement { reason: reasons::EXPIRED, message, warning: false };
-        announce::emit(object, announcement, about(object, &record), context);
+        announce::emit(object, announcement, audit_line(object, &record), context);
     }
 }
 
-/// The object was deleted early: says until when access goes on, if it does.
+/// The object was deleted early. If access is or can be live, the audit line states until when.
 pub fn emit_deletion(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus, context: &Context) {
     let now = context.clock.now();
     let known = record.grants.iter().map(|grant| grant.expires_at).filter(|end| *end > now).max();
     let possible = record.intent.as_ref().and(record.deadline).filter(|end| *end > now);
     let message = match (known, possible) {
-        (Some(until), _) => format!("deleted while live: Amigo cannot take access back, it goes on until {until}"),
+        (Some(until), _) => {
+            format!("the object was deleted while its access was live. Amigo cannot revoke it: access ends at {until}")
+        }
         (None, Some(until)) => {
-            format!("deleted while an answer was open: if Amigo issued access, it goes on until {until}")
+            format!("the object was deleted during a request. If Amigo issued access, it ends at {until}")
         }
         (None, None) => return,
     };
-    announce::record(object, (reasons::DELETED_WHILE_LIVE, &message), about(object, record), context);
+    announce::record(object, (reasons::DELETED_WHILE_LIVE, &message), audit_line(object, record), context);
 }
 
-/// What the audit trail keeps of a grant.
-fn about(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus) -> AuditLine {
+/// The content of an audit line about a grant.
+fn audit_line(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus) -> AuditLine {
     let spec = &object.spec;
-    let asked = || match &spec.permissions {
+    let access = || match &spec.permissions {
         Some(permissions) => permissions.iter().map(|permission| permission.permission_name.clone()).collect(),
         None => (0..Request::Conversation.slots())
             .filter_map(|slot| Request::Conversation.permission_name(slot))
@@ -133,7 +132,7 @@ fn about(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantSta
         requested_by: spec.requested_by.clone(),
         user: Some(spec.user.label().to_owned()),
         user_id: record.user_id.clone(),
-        access: asked(),
+        access: access(),
         conversation_owner_user_id: record.conversation_owner_user_id.clone(),
         justification: Some(spec.justification.trim().to_owned()),
         until: record.expires_at.or(record.deadline),

@@ -1,4 +1,4 @@
-//! What a written status tells: Events, audit lines, metrics. Pure, but for the metrics.
+//! The changes between two statuses that are worth an Event, an audit line or a metric. Pure.
 
 use amigo_api::{
     Phase, TemporaryPermissionGrantStatus,
@@ -10,15 +10,15 @@ use jiff::Timestamp;
 
 use crate::controller::context::Announcement;
 
-/// What happened between two statuses that the store had one after the other.
+/// The Events for the change between two consecutive statuses.
 #[must_use]
 pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermissionGrantStatus) -> Vec<Announcement> {
     let mut announcements = Vec::new();
-    let (then, now) = (ready(before), ready(after));
-    if let Some((standing, reason, message)) =
-        now.filter(|now| then.is_none_or(|then| (then.0, then.1) != (now.0, now.1)))
+    let (then, now) = (Ready::find(before), Ready::find(after));
+    if let Some(Ready { status, reason, message }) =
+        now.filter(|now| then.is_none_or(|then| (then.status, then.reason) != (now.status, now.reason)))
     {
-        let waits = [
+        let is_expected = [
             reasons::ISSUING,
             reasons::QUEUED,
             reasons::PENDING,
@@ -27,11 +27,11 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
             reasons::TERMINATING,
         ]
         .contains(&reason);
-        let warning = standing != ConditionStatus::True.as_str() && !waits;
+        let warning = status != ConditionStatus::True.as_str() && !is_expected;
         announcements.push(Announcement { reason, message: message.to_owned(), warning });
     }
-    // What is given up in part changes nothing of Ready: the rest is live or not, as before.
-    if let Some(reason) = gave_up(before, after).filter(|reason| now.is_none_or(|now| now.1 != *reason)) {
+    // Ready stays the same if only a part of the request failed.
+    if let Some(reason) = final_failure(before, after).filter(|reason| now.is_none_or(|now| now.reason != *reason)) {
         let stalled = conditions::find(&after.conditions, condition::STALLED);
         let message = stalled.map(|stalled| stalled.message.clone()).unwrap_or_default();
         announcements.push(Announcement { reason, message, warning: true });
@@ -39,31 +39,41 @@ pub fn between(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermiss
     let lease = |status: &TemporaryPermissionGrantStatus| status.grants.iter().map(|grant| grant.lease).max();
     if lease(before).is_some() && lease(after) > lease(before) {
         let until = after.expires_at.unwrap_or(Timestamp::UNIX_EPOCH);
-        let message = format!("renewed until {until}");
+        let message = format!("access renewed until {until}");
         announcements.push(Announcement { reason: reasons::RENEWED, message, warning: false });
     }
     announcements
 }
 
-/// Whether access went from not live to live.
+/// Whether the access became live.
 #[must_use]
 pub fn became_active(before: &TemporaryPermissionGrantStatus, after: &TemporaryPermissionGrantStatus) -> bool {
     before.phase != Some(Phase::Active) && conditions::is_true(&after.conditions, condition::READY)
 }
 
-/// Why the operator gave up between the two, if it did: on all of it, or on what is missing.
+/// Why the request, or a part of it, failed permanently between the two statuses.
 #[must_use]
-pub fn gave_up(
+pub fn final_failure(
     before: &TemporaryPermissionGrantStatus,
     after: &TemporaryPermissionGrantStatus,
 ) -> Option<&'static str> {
     final_reason(after).filter(|_| final_reason(before).is_none())
 }
 
-fn ready(status: &TemporaryPermissionGrantStatus) -> Option<(&str, &'static str, &str)> {
-    let ready = conditions::find(&status.conditions, condition::READY)?;
-    let reason = reasons::known(&ready.reason)?;
-    Some((&ready.status, reason, &ready.message))
+/// The condition Ready.
+#[derive(Clone, Copy)]
+struct Ready<'a> {
+    status: &'a str,
+    reason: &'static str,
+    message: &'a str,
+}
+
+impl<'a> Ready<'a> {
+    fn find(status: &'a TemporaryPermissionGrantStatus) -> Option<Self> {
+        let condition = conditions::find(&status.conditions, condition::READY)?;
+        let reason = reasons::known(&condition.reason)?;
+        Some(Self { status: &condition.status, reason, message: &condition.message })
+    }
 }
 
 #[cfg(test)]
@@ -74,37 +84,37 @@ mod tests {
 
     const STAMP: Stamp = Stamp { generation: 1, now: Timestamp::UNIX_EPOCH };
 
-    /// Two of three permissions are live; the third is tried again, or given up for this reason.
-    fn partly_issued(given_up: Option<&'static str>) -> TemporaryPermissionGrantStatus {
+    /// Two of three permissions are live. The third is retried, or failed for this reason.
+    fn partially_issued(failed: Option<&'static str>) -> TemporaryPermissionGrantStatus {
         let mut status = TemporaryPermissionGrantStatus { phase: Some(Phase::Active), ..Default::default() };
-        let mut say = |type_, condition_status, reason, message: &str| {
+        let mut set = |type_, condition_status, reason, message: &str| {
             let change = Change { type_, status: condition_status, reason, message: message.to_owned() };
             conditions::set(&mut status.conditions, change, STAMP);
         };
-        say(condition::READY, ConditionStatus::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
-        if let Some(reason) = given_up {
-            say(condition::STALLED, ConditionStatus::True, reason, "not issued before the activation deadline");
+        set(condition::READY, ConditionStatus::False, reasons::PARTIALLY_ISSUED, "2 of 3 permissions issued");
+        if let Some(reason) = failed {
+            set(condition::STALLED, ConditionStatus::True, reason, "not issued before the activation deadline");
         }
         status
     }
 
     #[test]
-    fn what_is_given_up_in_part_is_told() {
-        let (before, after) = (partly_issued(None), partly_issued(Some(reasons::ACTIVATION_DEADLINE_EXCEEDED)));
-        let told = between(&before, &after);
-        assert_eq!(told.len(), 1);
-        assert_eq!((told[0].reason, told[0].warning), (reasons::ACTIVATION_DEADLINE_EXCEEDED, true));
-        assert_eq!(told[0].message, "not issued before the activation deadline");
+    fn partial_failure_is_announced() {
+        let (before, after) = (partially_issued(None), partially_issued(Some(reasons::ACTIVATION_DEADLINE_EXCEEDED)));
+        let announcements = between(&before, &after);
+        assert_eq!(announcements.len(), 1);
+        assert_eq!((announcements[0].reason, announcements[0].warning), (reasons::ACTIVATION_DEADLINE_EXCEEDED, true));
+        assert_eq!(announcements[0].message, "not issued before the activation deadline");
         assert!(between(&after, &after).is_empty());
     }
 
     #[test]
-    fn what_is_given_up_altogether_is_told_once() {
-        let mut after = partly_issued(Some(reasons::INVALID_REQUEST));
+    fn complete_failure_is_announced_once() {
+        let mut after = partially_issued(Some(reasons::INVALID_REQUEST));
         let (reason, message) = (reasons::INVALID_REQUEST, "not so".to_owned());
         let change = Change { type_: condition::READY, status: ConditionStatus::False, reason, message };
         conditions::set(&mut after.conditions, change, STAMP);
-        let told = between(&TemporaryPermissionGrantStatus::default(), &after);
-        assert_eq!(told.iter().map(|told| told.reason).collect::<Vec<_>>(), [reasons::INVALID_REQUEST]);
+        let announcements = between(&TemporaryPermissionGrantStatus::default(), &after);
+        assert_eq!(announcements.iter().map(|one| one.reason).collect::<Vec<_>>(), [reasons::INVALID_REQUEST]);
     }
 }
