@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_request_is_fixed_in_place_except_for_grants() {
+    fn invalid_request_is_fixed_in_place_but_for_grants() {
         assert_eq!(remedy(Kind::Role, INVALID_REQUEST), Some("Fix the field named in the message."));
         let grant = remedy(Kind::TemporaryPermissionGrant, INVALID_REQUEST);
         assert!(grant.is_some_and(|remedy| remedy.contains("create the grant again")), "{grant:?}");

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heaviest_findings_come_first_and_the_rest_is_counted() {
+    fn heaviest_findings_come_first_the_rest_is_counted() {
         let mut findings: Vec<_> = (0..6).map(|index| finding(Code::NoDescription, index)).collect();
         findings.push(finding(Code::EmptyIn, 6));
         let message = message(findings);
