@@ -77,9 +77,8 @@ impl State {
         for replica in replicas {
             let (holder, version, random) = (&replica.spec.holder, replica.version, replica.random);
             write!(target, " {holder} {version} {random} {:?} {:?}", replica.status, replica.activity)?;
-            if faults.losses > 0 {
-                write!(target, " {:?}", replica.cache)?;
-            }
+            // An old cached copy is never newer than the status, so only its presence matters.
+            write!(target, " {}", replica.cache.is_some())?;
         }
         for (nonce, written) in &history.intents {
             write!(target, " {nonce} {} {}", written.replica, written.holder)?;
