@@ -186,6 +186,7 @@ impl Error {
         Self { endpoint, cause }
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn invalid_input(endpoint: Endpoint, detail: &str) -> Self {
         Self::new(endpoint, Cause::InvalidInput { detail: Excerpt::new(detail) })
     }
