@@ -72,7 +72,7 @@ async fn a_service_user_without_rights_is_told() {
 async fn an_outage_is_told_and_over_when_it_is_over() {
     let env = failing("down", None, Effect::status(503)).await;
     let why = broken_alone(&env, "Unavailable").await;
-    assert!(why.contains("503") && why.contains("tried again"), "{why}");
+    assert!(why.contains("503") && why.contains("retrying"), "{why}");
     env.sandbox().clear_faults();
     recovered(&env).await;
 }

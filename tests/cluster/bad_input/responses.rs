@@ -80,7 +80,7 @@ async fn refused(prefix: &str, effect: Effect) -> TestEnv {
 async fn ambiguous(prefix: &str, effect: Effect) -> TestEnv {
     let env = refused(prefix, effect).await;
     let why = env.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
-    assert!(why.contains("is not known") && why.contains("nothing is sent before it is clear"), "{why}");
+    assert!(why.contains("outcome unknown") && why.contains("checking Amigo before retrying"), "{why}");
     let ready = env.condition("tpg", "request", "Ready").await.expect("a condition");
     assert_eq!(ready.status, "Unknown", "a status never claims what is not known");
     env

@@ -40,7 +40,7 @@ async fn undelivered_request_is_retried_after_quarantine() {
     env.sandbox().add_fault(Fault::new(POST, Effect::Drop).times(Some(3)));
     env.apply(&grant("request", REQUEST)).await;
     let why = env.until_reason("tpg", "request", "Ready", "OutcomeUnknown").await;
-    assert!(why.contains("attempt 1") && why.contains("nothing is sent before it is clear"), "{why}");
+    assert!(why.contains("attempt 1: outcome unknown") && why.contains("checking Amigo before retrying"), "{why}");
     env.until_ready("tpg", "request").await;
     assert_one_each(&env);
     let posts = env.sandbox().requests().log.into_iter().filter(|request| request.operation == Some(POST));

@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn records_of_other_clusters_are_unmanaged() {
         assert_eq!(issued().tagged(CLUSTER, "another").counts(), [1, 0, 0, 1]);
-        assert_eq!(issued().tagged(MANAGED_BY, "somebody").counts(), [1, 0, 0, 1]);
+        assert_eq!(issued().tagged(MANAGED_BY, "another").counts(), [1, 0, 0, 1]);
     }
 
     #[test]

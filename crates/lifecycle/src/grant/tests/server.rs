@@ -134,7 +134,7 @@ impl Amigo {
             conditions: Conditions::new(),
             expires_at,
             created_at: Some(at(now)),
-            creator_user_id: "somebody".to_owned(),
+            creator_user_id: "another".to_owned(),
             tags,
         };
         self.journal.push(Entry { grant, slot: 0, lease: 0, committed: now, listed: now, ends: now });

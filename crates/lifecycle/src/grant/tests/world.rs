@@ -404,7 +404,7 @@ impl World {
         }
     }
 
-    /// Stores a record, or without one deletes the object, if nobody wrote since that version.
+    /// Stores a record, or without one deletes the object, if its version is unchanged.
     fn commit(
         &mut self,
         version: u64,
