@@ -114,12 +114,12 @@ async fn kubectl_tells_a_person_how_things_stand() {
 async fn guide_roles_lose_denies_under_allow_only() {
     let env = TestEnv::ready("allowonly").await;
     for (file, object, name, denies) in [
-        ("role-content-moderator", "content-moderator", "content_moderator", "1 Deny grant was"),
-        ("role-viewer", "viewer", "viewer", "2 Deny grants were"),
+        ("role-content-moderator", "content-moderator", "content_moderator", "compiled 1 Deny grant into"),
+        ("role-viewer", "viewer", "viewer", "compiled 2 Deny grants into"),
     ] {
         env.apply(&example(file, &env)).await;
         let told = env.until_reason("amrole", object, "Ready", "Ready").await;
-        assert!(told.contains(denies) && told.contains("temporary grants are not barred"), "{told}");
+        assert!(told.contains(denies) && told.contains("Temporary grants are not subject to compiled Deny grants"), "{told}");
         let made = env.sandbox().roles("acme").into_iter().find(|role| role.name == name).expect("the role");
         let spec: RoleSpec = serde_json::from_value(env.member("amrole", object, "/spec").await).expect("a spec");
         let allows = spec.permission_grants.iter().filter(|line| line.action == Action::Allow);

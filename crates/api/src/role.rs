@@ -63,8 +63,7 @@ pub struct RoleSpec {
     pub is_base_role: Option<bool>,
 
     /// What the role allows and denies. Deny overrides Allow. If the API supports only Allow, the operator subtracts
-    /// each
-    /// Deny from the Allow grants. It rejects a role that Allow grants cannot express.
+    /// each Deny from the Allow grants. It rejects a role that Allow grants cannot express.
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub permission_grants: Vec<RoleGrant>,

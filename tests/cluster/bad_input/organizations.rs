@@ -63,7 +63,7 @@ async fn a_wrong_region_is_told() {
 async fn a_service_user_without_rights_is_told() {
     let env = failing("norights", Some(Operation::GetRoles), Effect::status(403)).await;
     let why = broken_alone(&env, "Forbidden").await;
-    assert!(why.contains("list_roles") && why.contains("the role of the operator's user"), "{why}");
+    assert!(why.contains("list_roles") && why.contains("give the operator's Amigo user a role"), "{why}");
     env.sandbox().clear_faults();
     recovered(&env).await;
 }

@@ -13,7 +13,7 @@ const REQUEST: &str = "  conversation: {ownerUserId: user-owner-7f3a}";
 async fn a_missing_permission_is_told_and_asked_for_seldom() {
     let env = refused("forbidden", Effect::status(403)).await;
     let why = env.until_reason("tpg", "request", "Ready", "Forbidden").await;
-    assert!(why.contains("403") && why.contains("the role of the operator's user"), "{why}");
+    assert!(why.contains("403") && why.contains("give the operator's Amigo user a role"), "{why}");
     serves_when_over(&env).await;
 }
 

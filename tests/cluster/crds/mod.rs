@@ -144,9 +144,9 @@ async fn kubectl_explains_the_fields() {
     for (path, text) in [
         ("tpg.spec.conversation", "all conversations of that owner"),
         ("tpg.spec.duration", "ISO 8601 from PT1M to P3D"),
-        ("tpg.status.expiresAt", "as Amigo said"),
-        ("amorg.spec.allowedNamespaces", "Empty means none"),
-        ("amrole.spec.permissionGrants.conditions", "Attribute to the condition it must meet"),
+        ("tpg.status.expiresAt", "as reported by Amigo"),
+        ("amorg.spec.allowedNamespaces", "Empty: none"),
+        ("amrole.spec.permissionGrants.conditions", "The grant applies when all are met"),
         ("amra.spec.fallbackRoleName", "Unset: the user keeps the role"),
     ] {
         let explain = || async {

@@ -175,7 +175,7 @@ async fn deletion_leaves_a_role_that_others_assigned() {
     env.until_gone("amra", "colleague").await;
     assert_eq!(role_of(&env), "triage");
     let why = env.until_event("colleague", "Released").await;
-    assert!(why.contains("another role than DefaultUserRole"), "{why}");
+    assert!(why.contains("no longer has role DefaultUserRole"), "{why}");
     assert_eq!(env.audit("colleague").await.last().expect("a line")["event"], "Released");
 }
 

@@ -54,7 +54,7 @@ async fn suspended_organization_changes_nothing() {
     let env = TestEnv::ready("pause").await;
     env.patch("amorg", &env.organization, json!({"spec": {"suspend": true}})).await;
     let why = env.until_reason("amorg", &env.organization, "Ready", "Suspended").await;
-    assert!(why.contains("nothing is changed at Amigo"), "{why}");
+    assert!(why.contains("the operator changes nothing at Amigo"), "{why}");
     env.apply(&grant("request", REQUEST)).await;
     env.apply(&role("triage", "")).await;
     let why = env.until_reason("tpg", "request", "Ready", "Suspended").await;
@@ -118,7 +118,7 @@ async fn a_key_that_ends_within_two_weeks_warns() {
     env.connect("").await;
     env.until_ready("amorg", &env.organization).await;
     let why = env.until_reason("amorg", &env.organization, "CredentialsValid", "CredentialsExpireSoon").await;
-    assert!(why.contains("put a new one into the Secret"), "{why}");
+    assert!(why.contains("put a new key into the Secret"), "{why}");
     assert!(env.member("amorg", &env.organization, "/status/apiKeyExpiresAt").await.is_string());
     env.apply(&env.secret("sandbox-api-key").replace(API_KEY_ID, NEXT_KEY)).await;
     env.until_reason("amorg", &env.organization, "CredentialsValid", "CredentialsValid").await;
@@ -267,7 +267,7 @@ async fn orphaned_grants_are_told_once_with_their_names() {
     let first = eventually(TIMEOUT, "an Event about orphaned grants", || async { told().await.pop() }).await;
     let note = first.message.clone().unwrap_or_default();
     let tagged = format!("{}/early", env.namespace.replace('-', "_"));
-    assert!(note.contains("3 grants") && note.contains(&tagged), "{note}");
+    assert!(note.contains("3 live grants") && note.contains(&tagged), "{note}");
     assert_eq!(first.type_.as_deref(), Some("Warning"));
     // Longer than from one sweep to the next.
     tokio::time::sleep(Duration::from_secs(7)).await;

@@ -15,7 +15,7 @@ async fn a_deny_is_compiled_away_and_only_allows_are_sent() {
     let denies = [("Deny", "Conversation:GetMessage", U2), ("Deny", "User:GetUserInfo", "{}")];
     env.apply(&role(&[&[("Allow", "Conversation:GetMessage", LISTED)], &denies[..]].concat())).await;
     let told = env.until_reason("amrole", "reader", "Ready", "Ready").await;
-    assert!(told.contains("2 Deny grants were compiled away") && told.contains("temporary grants"), "{told}");
+    assert!(told.contains("compiled 2 Deny grants into Allow grants") && told.contains("Temporary grants"), "{told}");
     assert_eq!(journal(&env), [json!([grant(&json!({"type": "In", "values": ["u1", "u3"]}))])]);
     let why = env.until_reason("amrole", "reader", "LintPassed", "Findings").await;
     assert!(why.contains("permissionGrants[1].action PreferAllow"), "{why}");
