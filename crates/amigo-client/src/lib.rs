@@ -29,7 +29,7 @@ mod model;
 
 pub use access::{AddressError, DOCUMENTED_HOSTS, UnusableKey, address};
 pub use amigo_permissions::{FrontendView, PermissionModel};
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub use client::testing;
 #[cfg(feature = "http")]
 pub use client::{
