@@ -119,7 +119,10 @@ async fn guide_roles_lose_denies_under_allow_only() {
     ] {
         env.apply(&example(file, &env)).await;
         let told = env.until_reason("amrole", object, "Ready", "Ready").await;
-        assert!(told.contains(denies) && told.contains("Temporary grants are not subject to compiled Deny grants"), "{told}");
+        assert!(
+            told.contains(denies) && told.contains("Temporary grants are not subject to compiled Deny grants"),
+            "{told}"
+        );
         let made = env.sandbox().roles("acme").into_iter().find(|role| role.name == name).expect("the role");
         let spec: RoleSpec = serde_json::from_value(env.member("amrole", object, "/spec").await).expect("a spec");
         let allows = spec.permission_grants.iter().filter(|line| line.action == Action::Allow);
