@@ -87,6 +87,7 @@ mod exporter {
             // `kube_client` has a span for each Kubernetes API request. Other spans are noise.
             let spans = Targets::new()
                 .with_target("amigo_operator", tracing::Level::INFO)
+                .with_target("amigo_client", tracing::Level::INFO)
                 .with_target("kube_runtime::controller", tracing::Level::INFO)
                 .with_target("kube_client::client::builder", tracing::Level::DEBUG);
             Some(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(spans).boxed())
