@@ -16,6 +16,7 @@ mod readiness;
 mod role;
 mod role_assignment;
 mod run;
+mod served_schema;
 mod settings;
 mod temporary_grant;
 mod triggers;

@@ -40,13 +40,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
-    connection::ConnectionRegistry,
+    connection::{ConnectionRegistry, rate_limiters::RateLimiters},
     context::{Context, ReconcileError, Reconciled, SharedContext, Stores},
     events, jitter,
     lookup_limiter::LookupLimiter,
     organization::{self, SecretWatches},
     ownership::object_name,
     role, role_assignment,
+    served_schema::ServedSchema,
     settings::Settings,
     temporary_grant::{self, LocalState},
     triggers::Trigger,
@@ -66,6 +67,10 @@ pub struct Environment {
     pub audit: Audit,
     pub metrics: Metrics,
     pub health: Health,
+    /// Whether the last leader led for less than a minute: see [`leader::Leadership::follows_brief_leader`].
+    ///
+    /// [`leader::Leadership::follows_brief_leader`]: super::leader::Leadership::follows_brief_leader
+    pub after_brief_leader: bool,
 }
 
 /// Why the controllers cannot start.
@@ -80,8 +85,10 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`], at the start. Later errors are logged and retried.
 pub async fn run(environment: Environment, stop: CancellationToken) -> Result<(), RunError> {
-    let Environment { client, client_no_retry, clock, transport, settings, audit, metrics, health } = environment;
+    let Environment { client, client_no_retry, clock, transport, settings, audit, metrics, health, after_brief_leader } =
+        environment;
     let cluster = cluster_identity(&client_no_retry).await?;
+    let rate_limiters = RateLimiters::new(clock.clone(), Arc::new(Observer(metrics.clone())), after_brief_leader);
     let local_state = Arc::new(LocalState::default());
     let context_cell = ContextCell::default();
     let organizations = watch::objects(client.clone(), context_cell.handler(organization::deleted));
@@ -102,7 +109,8 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let context = Arc::new(Context {
         announcer,
         lookup_limiter: LookupLimiter::new(settings.concurrency),
-        connections: ConnectionRegistry::new(transport, clock.clone(), Arc::new(Observer(metrics.clone()))),
+        served_schema: ServedSchema::default(),
+        connections: ConnectionRegistry::new(transport, clock.clone(), rate_limiters),
         stores: Stores {
             organizations: organizations.store.clone(),
             roles: roles.store.clone(),
@@ -124,6 +132,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     });
     context_cell.set(&context);
     start_metrics(&context);
+    check_schema(&context).await;
     let stores_filled = [
         (health.ready_flag("organizations"), organizations.filled.clone()),
         (health.ready_flag("roles"), roles.filled.clone()),
@@ -161,6 +170,19 @@ fn start_metrics(context: &SharedContext) {
         Endpoint::ALL.into_iter().filter(|endpoint| is_write(*endpoint)).map(Endpoint::as_str).collect();
     context.metrics.start_at_zero(&writes, &FINAL_REASONS);
     context.metrics.collect_from(Arc::<Context>::downgrade(context));
+}
+
+/// Interval at which the served CRDs are compared again while they are outdated.
+const SCHEMA_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Compares the served CRDs with the operator's. After an upgrade of the CRDs, blocked grants continue at once.
+async fn check_schema(context: &Context) {
+    let was_complete = context.served_schema.is_complete();
+    match context.served_schema.refresh(&context.client_no_retry).await {
+        Ok(true) if !was_complete => context.triggers.organization_changed(),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot compare the served CRDs with the operator's"),
+    }
 }
 
 async fn set_when_filled((flag, filled): (ReadyFlag, Filled)) {
@@ -285,10 +307,17 @@ async fn housekeeping(context: &SharedContext, local_state: &LocalState, health:
     let namespace = context.settings.namespace.clone();
     let secrets = SecretWatches::new(context.client.clone(), namespace, Arc::clone(&context.triggers));
     let mut pruned_at = context.clock.boot();
+    let mut checked_at = pruned_at;
     loop {
         health.beat();
         secrets.follow(&context.stores.organizations.state());
         organization::prune(context);
+        if !context.served_schema.is_complete()
+            && context.clock.boot().saturating_sub(checked_at) > SCHEMA_INTERVAL
+        {
+            checked_at = context.clock.boot();
+            check_schema(context).await;
+        }
         if context.clock.boot().saturating_sub(pruned_at) > PRUNE_INTERVAL {
             pruned_at = context.clock.boot();
             local_state.prune(&context.stores.grants.state());

@@ -239,6 +239,11 @@ pub struct Intent {
     #[schemars(length(max = 253))]
     pub holder: String,
 
+    /// The ID of the user that the operator signs in as: the creator of the attempt's records at Amigo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub creator_user_id: Option<String>,
+
     /// When the attempt started.
     pub opened_at: Timestamp,
 

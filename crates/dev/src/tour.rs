@@ -152,6 +152,7 @@ async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environ
         ..Settings::new(OPERATOR_NAMESPACE, controller::leader::unique_identity("tour"))
     };
     Ok(Environment {
+        after_brief_leader: false,
         client_no_retry: client_no_retry(config.clone(), Duration::from_secs(10))?,
         client: Client::try_from(config)?,
         transport: Transport::new(&TransportOptions::default())?,

@@ -100,7 +100,7 @@ async fn serve(options: &RunOptions) -> anyhow::Result<()> {
 }
 
 /// Waits until this replica is the leader, runs the controllers while it is, and releases the Lease.
-async fn run_as_leader(environment: Environment, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn run_as_leader(mut environment: Environment, stop: &CancellationToken) -> anyhow::Result<()> {
     let (metrics, health) = (environment.metrics.clone(), environment.health.clone());
     let (client, clock) = (environment.client_no_retry.clone(), environment.clock.clone());
     let election = leader::Election::start(client, clock, environment.settings.clone())?;
@@ -117,6 +117,7 @@ async fn run_as_leader(environment: Environment, stop: &CancellationToken) -> an
         return Ok(election.stop().await?);
     };
     metrics.set_leader(true);
+    environment.after_brief_leader = leadership.follows_brief_leader();
     let stop_controllers = CancellationToken::new();
     let _stops = stop_controllers.clone().drop_guard();
     let term_or_stop = async {
@@ -172,6 +173,7 @@ impl RunOptions {
             audit: Audit::new(std::io::stdout()),
             metrics: Metrics::new(),
             health: Health::new(clock.clone(), STALLED_AFTER),
+            after_brief_leader: false,
             clock,
         })
     }

@@ -11,7 +11,9 @@ use std::{
 };
 
 use amigo_api::{DriftPolicy, OrganizationSpec, duration, reasons};
-use amigo_client::{ApiAddress, Client, Credentials, Endpoint, Observe, RateLimiter, Transport, Usage};
+use amigo_client::{
+    ApiAddress, Client, Credentials, Endpoint, Observe, RateLimiter, ServerClock, Transport, Usage,
+};
 use amigo_lifecycle::{Failure, RetryClass};
 use amigo_runtime::clock::SharedClock;
 use http::Uri;
@@ -39,6 +41,7 @@ pub struct Connection {
     pub role_cache: Arc<RoleCache>,
     pub user_cache: Arc<UserCache>,
     pub observed: Arc<ObservedState>,
+    pub server_clock: Arc<ServerClock>,
     credentials: Option<Arc<Credentials>>,
 }
 
@@ -135,8 +138,8 @@ pub struct ConnectionRegistry {
 
 impl ConnectionRegistry {
     #[must_use]
-    pub fn new(transport: Transport, clock: SharedClock, observer: Arc<dyn Observe>) -> Self {
-        Self { by_name: RwLock::default(), rate_limiters: RateLimiters::new(clock.clone(), observer), transport, clock }
+    pub fn new(transport: Transport, clock: SharedClock, rate_limiters: RateLimiters) -> Self {
+        Self { by_name: RwLock::default(), rate_limiters, transport, clock }
     }
 
     #[must_use]
@@ -200,10 +203,8 @@ impl ConnectionRegistry {
         let same_endpoint = before.filter(|before| {
             before.uid == uid && endpoint.is_some() && ApiEndpoint::from_spec(&before.spec) == endpoint
         });
-        let (role_cache, user_cache, observed) = same_endpoint
-            .map(|before| {
-                (Arc::clone(&before.role_cache), Arc::clone(&before.user_cache), Arc::clone(&before.observed))
-            })
+        let (role_cache, user_cache, observed, server_clock) = same_endpoint
+            .map(|before| before.shared_state())
             .unwrap_or_default();
         let same_user = same_endpoint.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
         // The client has the token; `closed` and `observed.failure` belong to it.
@@ -215,10 +216,11 @@ impl ConnectionRegistry {
         let closed = access.as_ref().err().cloned();
         let client = access.ok().zip(limiter).map(|((base_url, credentials), limiter)| {
             let address = ApiAddress { base_url, organization: spec.organization.clone() };
-            Client::new(self.transport.clone(), address, credentials, limiter, self.clock.clone())
+            let transport = self.transport.for_server(&server_clock);
+            Client::new(transport, address, credentials, limiter, self.clock.clone())
         });
         observed.update(|observations| observations.failure = None);
-        Connection { name, uid, spec, client, closed, role_cache, user_cache, observed, credentials }
+        Connection { name, uid, spec, client, closed, role_cache, user_cache, observed, server_clock, credentials }
     }
 }
 
@@ -227,6 +229,12 @@ impl Connection {
     pub(super) fn credentials_for(&self, uid: &str, secret_name: &str) -> Option<Credentials> {
         let same = self.uid == uid && self.spec.credentials_secret_ref.name == secret_name;
         self.credentials.as_deref().filter(|_| same).cloned()
+    }
+
+    /// What outlives a change of the credentials.
+    fn shared_state(&self) -> (Arc<RoleCache>, Arc<UserCache>, Arc<ObservedState>, Arc<ServerClock>) {
+        let Self { role_cache, user_cache, observed, server_clock, .. } = self;
+        (Arc::clone(role_cache), Arc::clone(user_cache), Arc::clone(observed), Arc::clone(server_clock))
     }
 
     fn is_made_of(&self, parts: &Parts) -> bool {
@@ -249,7 +257,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use amigo_api::RateLimit;
-    use amigo_client::{TransportOptions, Unobserved};
+    use amigo_client::{TransportOptions, Turn, Unobserved};
     use amigo_runtime::clock::SystemClock;
     use secrecy::SecretString;
 
@@ -257,7 +265,8 @@ mod tests {
 
     fn connections() -> ConnectionRegistry {
         let transport = Transport::new(&TransportOptions::default()).unwrap();
-        ConnectionRegistry::new(transport, SystemClock::shared(), Arc::new(Unobserved))
+        let clock = SystemClock::shared();
+        ConnectionRegistry::new(transport, clock.clone(), RateLimiters::new(clock, Arc::new(Unobserved), false))
     }
 
     fn parts(change: impl FnOnce(&mut OrganizationSpec, &mut Credentials)) -> Parts {
@@ -310,7 +319,7 @@ mod tests {
     fn objects_of_one_endpoint_share_a_rate_limiter() {
         let connections = connections();
         let (first, _) = connections.upsert(parts(|_, _| ()));
-        let booked = first.client.as_ref().unwrap().reserve_grant_posts(7);
+        let booked = first.client.as_ref().unwrap().reserve_grant_posts(7, Turn::First);
         let another = || Parts { name: "another".to_owned(), uid: "2".to_owned(), ..limited(50) };
         for next in [limited(50), Parts { uid: "2".to_owned(), ..limited(50) }, another()] {
             assert_eq!(posts(&connections.upsert(next).0), (50, 7));

@@ -50,12 +50,13 @@ pub struct RateLimiters {
     by_endpoint: Mutex<BTreeMap<ApiEndpoint, Arc<RateLimiter>>>,
     clock: SharedClock,
     observer: Arc<dyn Observe>,
+    after_brief_leader: bool,
 }
 
 impl RateLimiters {
     #[must_use]
-    pub fn new(clock: SharedClock, observer: Arc<dyn Observe>) -> Self {
-        Self { by_endpoint: Mutex::default(), clock, observer }
+    pub fn new(clock: SharedClock, observer: Arc<dyn Observe>, after_brief_leader: bool) -> Self {
+        Self { by_endpoint: Mutex::default(), clock, observer, after_brief_leader }
     }
 
     /// The limiter of an endpoint, with these limits from now on.
@@ -68,6 +69,7 @@ impl RateLimiters {
         let mut by_endpoint = self.lock();
         let limiter = by_endpoint.entry(endpoint).or_insert_with(|| {
             let limiter = RateLimiter::new(share, &overrides, self.clock.clone());
+            let limiter = limiter.after_brief_leader(self.after_brief_leader);
             Arc::new(limiter.with_observer(Arc::clone(&self.observer)))
         });
         limiter.resize(share, &overrides);
@@ -95,7 +97,7 @@ mod tests {
 
     impl RateLimiters {
         fn with_clock(clock: &Arc<TestClock>) -> Self {
-            Self::new(clock.clone(), Arc::new(Unobserved))
+            Self::new(clock.clone(), Arc::new(Unobserved), false)
         }
 
         fn at(&self, url: &str, limits: Option<&RateLimit>) -> Arc<RateLimiter> {

@@ -25,13 +25,15 @@ pub struct Candidate {
     leases: Api<Lease>,
     clock: SharedClock,
     pub settings: Settings,
+    /// Whether the leader whose Lease it took last had led for less than a minute.
+    pub follows_brief_leader: bool,
     // The last record, and the boot time at which it was first observed.
     observed: Option<(LeaseSpec, Duration)>,
 }
 
 impl Candidate {
     pub fn new(client: Client, clock: SharedClock, settings: Settings) -> Self {
-        Self { leases: Api::namespaced(client, &settings.namespace), clock, settings, observed: None }
+        Self { leases: Api::namespaced(client, &settings.namespace), clock, settings, follows_brief_leader: false, observed: None }
     }
 
     pub fn boot(&self) -> Duration {
@@ -47,6 +49,9 @@ impl Candidate {
         let decision = decide::decide(observed.as_ref(), unchanged_for, identity, *lease_duration);
         tracing::trace!(?decision, lease = lease_name, "leader election step");
         let claim = decide::claim(observed.as_ref(), identity, *lease_duration, self.clock.now());
+        if decision == Decision::Take {
+            self.follows_brief_leader = observed.as_ref().is_some_and(decide::led_briefly);
+        }
         match (decision, lease) {
             (Decision::Follow, _) => Ok(LeaseStatus::Following),
             (_, Some(lease)) => self.replace(lease, claim).await,

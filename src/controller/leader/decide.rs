@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,12 @@ pub fn release(lease: &LeaseSpec, now: Timestamp) -> LeaseSpec {
         renew_time: Some(MicroTime(now)),
         ..lease.clone()
     }
+}
+
+/// Whether the last leader led for less than a minute, by its own clock.
+pub fn led_briefly(lease: &LeaseSpec) -> bool {
+    let times = lease.acquire_time.as_ref().zip(lease.renew_time.as_ref());
+    times.is_some_and(|(acquired, renewed)| acquired.0.duration_until(renewed.0) < SignedDuration::from_mins(1))
 }
 
 fn duration_of(lease: &LeaseSpec) -> Option<Duration> {
@@ -116,6 +122,15 @@ mod tests {
         let renewed = claim(Some(&taken), "me", OURS, at(20));
         assert_eq!((renewed.lease_transitions, renewed.acquire_time), (Some(4), Some(MicroTime(at(10)))));
         assert_eq!(renewed.renew_time, Some(MicroTime(at(20))));
+    }
+
+    #[test]
+    fn brief_leader_is_known_by_its_own_clock() {
+        let led = |seconds| {
+            let times = (Some(MicroTime(at(10))), Some(MicroTime(at(10 + seconds))));
+            led_briefly(&LeaseSpec { acquire_time: times.0, renew_time: times.1, ..held_by("other", 15) })
+        };
+        assert_eq!((led(0), led(59), led(60), led_briefly(&held_by("other", 15))), (true, true, false, false));
     }
 
     #[test]

@@ -87,13 +87,27 @@ impl Election {
 /// Whether this replica leads.
 #[derive(Clone, Debug)]
 pub struct Leadership {
-    term: watch::Receiver<Option<CancellationToken>>,
+    term: watch::Receiver<Option<Term>>,
+}
+
+/// One term of a leader.
+#[derive(Clone, Debug)]
+struct Term {
+    token: CancellationToken,
+    follows_brief_leader: bool,
 }
 
 impl Leadership {
     /// Waits until this replica is the leader. The token is cancelled when its term ends. `None` after the election.
     pub async fn won(&mut self) -> Option<CancellationToken> {
-        self.term.wait_for(|term| is_live(term.as_ref())).await.ok()?.clone()
+        self.term.wait_for(|term| is_live(term.as_ref())).await.ok()?.as_ref().map(|term| term.token.clone())
+    }
+
+    /// Whether the predecessor of the present term led for less than a minute. The rate limits then have no room for
+    /// another start.
+    #[must_use]
+    pub fn follows_brief_leader(&self) -> bool {
+        self.term.borrow().as_ref().is_some_and(|term| term.follows_brief_leader)
     }
 
     #[must_use]
@@ -114,18 +128,19 @@ pub enum Error {
     Task(tokio::task::JoinError),
 }
 
-fn is_live(term: Option<&CancellationToken>) -> bool {
-    term.is_some_and(|term| !term.is_cancelled())
+fn is_live(term: Option<&Term>) -> bool {
+    term.is_some_and(|term| !term.token.is_cancelled())
 }
 
-type Terms = watch::Sender<Option<CancellationToken>>;
+type Terms = watch::Sender<Option<Term>>;
 
 async fn run(mut candidate: Candidate, terms: Terms, stop: CancellationToken) -> Result<(), Error> {
     while let Some(renewed) = stop.run_until_cancelled(acquire(&mut candidate)).await {
-        let term = CancellationToken::new();
+        let token = CancellationToken::new();
         // The end of this task ends the term.
-        let ends_term = term.clone().drop_guard();
-        terms.send_replace(Some(term));
+        let ends_term = token.clone().drop_guard();
+        let follows_brief_leader = candidate.follows_brief_leader;
+        terms.send_replace(Some(Term { token, follows_brief_leader }));
         tracing::info!(identity = candidate.settings.identity, "this replica is the leader");
         let lost = stop.run_until_cancelled(renew(&mut candidate, renewed)).await;
         drop(ends_term);

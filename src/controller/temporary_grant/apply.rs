@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use amigo_api::{TemporaryPermissionGrantStatus, reasons};
-use amigo_client::{Client, Error, NewGrant, Reservation};
+use amigo_api::{TemporaryPermissionGrant, TemporaryPermissionGrantStatus, reasons};
+use amigo_client::{Client, Error, NewGrant, Reservation, Turn};
 use amigo_lifecycle::{
     Failure, RetryClass,
     grant::{Effect, Input, Post, PostOutcome, WriteOutcome},
 };
 use futures::{StreamExt as _, stream};
-use jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt as _,
     api::{DeleteParams, Preconditions},
@@ -35,7 +34,7 @@ pub enum Applied {
     End(End),
 }
 
-/// A client, and the rate limit for one request.
+/// A client, and the rate limit for its requests.
 struct Sender<'a> {
     client: &'a Client,
     reservation: Reservation,
@@ -55,7 +54,7 @@ impl Reconciliation<'_> {
                 }
                 None => Applied::End(End::Stopped),
             },
-            Effect::Reserve { posts } => Applied::Input(Input::Reserved(self.reserve(posts))),
+            Effect::Reserve { posts, renewal } => Applied::Input(Input::Reserved(self.reserve(posts, renewal))),
             // The look-ups before this effect may have taken long.
             Effect::Read if self.is_outdated() => Applied::End(End::Outdated),
             Effect::Read => {
@@ -73,7 +72,7 @@ impl Reconciliation<'_> {
                 }
                 Applied::Input(Input::Posted(outcomes))
             }
-            Effect::Lookup => match self.context.stop.run_until_cancelled(self.list_grants()).await {
+            Effect::Lookup(query) => match self.context.stop.run_until_cancelled(self.list_grants(query)).await {
                 Some(listed) => {
                     self.recheck_credentials(listed.as_ref().err());
                     Applied::Input(Input::LookedUp(listed))
@@ -84,23 +83,21 @@ impl Reconciliation<'_> {
         }
     }
 
-    /// Reserves rate limit for each request separately, so that the requests can be sent together.
-    fn reserve(&mut self, posts: u32) -> Result<(), Timestamp> {
+    /// Reserves rate limit for all requests together, and keeps the place in the queue until they are sent. Live access
+    /// must not lapse, and no namespace waits for the backlog of another.
+    fn reserve(&mut self, posts: u32, renewal: bool) -> Result<(), Duration> {
         let Some(client) = &self.client else { return Ok(()) };
-        let reservations = &mut self.local.reservations;
-        let count = usize::try_from(posts).unwrap_or(usize::MAX);
-        reservations.retain(|reservation| reservation.remaining() > 0);
-        reservations.truncate(count);
-        while reservations.len() < count {
-            reservations.push(client.reserve_grant_posts(1));
-        }
-        let now = self.context.clock.boot();
-        let ready_at = reservations.iter().map(Reservation::ready_at).max().unwrap_or(now);
-        if ready_at <= now {
-            return Ok(());
-        }
-        let wait = SignedDuration::try_from(ready_at.saturating_sub(now)).unwrap_or(SignedDuration::ZERO);
-        Err(self.context.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX))
+        let enough = usize::try_from(posts).unwrap_or(usize::MAX);
+        let kept = self.local.reservation.take().filter(|reservation| {
+            reservation.remaining() >= enough && reservation.is_of(client.rate_limiter())
+        });
+        let reservation = kept.unwrap_or_else(|| {
+            let turn = if renewal { Turn::First } else { Turn::Shared(self.object.namespace().unwrap_or_default()) };
+            client.reserve_grant_posts(posts, turn)
+        });
+        let ready_at = reservation.ready_at();
+        self.local.reservation = Some(reservation);
+        if ready_at <= self.context.clock.boot() { Ok(()) } else { Err(ready_at) }
     }
 
     async fn write_and_announce(&mut self, record: &TemporaryPermissionGrantStatus) -> Applied {
@@ -116,16 +113,22 @@ impl Reconciliation<'_> {
         applied
     }
 
-    /// Replaces the status under the `resourceVersion` of the last read.
+    /// Replaces the status under the `resourceVersion` of the last read. The API server removes fields that the CRD
+    /// lacks. An intent that is not stored as written protects nothing, so the outcome of such a write is unknown.
     async fn write(&mut self, record: TemporaryPermissionGrantStatus) -> Applied {
         let mut object = self.object.clone();
         object.status = Some(record);
         let api = self.context.api_of(&object);
         match self.context.write_status(&api, &object).await {
             Ok(mut written) => {
+                let is_stored = written.status == object.status;
                 written.managed_fields_mut().clear();
                 self.object = written;
-                Applied::Input(Input::Written(WriteOutcome::Done))
+                if !is_stored {
+                    tracing::error!(object = object_name(&self.object), "the API server removed fields of the status");
+                    self.context.served_schema.status_was_pruned::<TemporaryPermissionGrant>();
+                }
+                Applied::Input(Input::Written(if is_stored { WriteOutcome::Done } else { WriteOutcome::Unknown }))
             }
             Err(error) => not_written(&error),
         }
@@ -133,19 +136,24 @@ impl Reconciliation<'_> {
 
     /// Sends each request at most once, and none after the window has closed.
     async fn post(&mut self, posts: Vec<Post>, window_closes: Duration) -> Vec<(u32, PostOutcome)> {
-        let reservations = std::mem::take(&mut self.local.reservations);
+        let reservation = self.local.reservation.take();
         let _permit = self.context.lookup_limiter.count(self.organization_uid());
         let justification = self.object.spec.justification.trim();
         let client = self.client();
-        let mut reservations = reservations.into_iter();
-        let requests = posts.into_iter().map(|post| {
-            let sender = client.clone().map(|client| Sender {
-                client,
-                reservation: reservations.next().unwrap_or_else(|| client.reserve_grant_posts(1)),
-            });
-            async move { (post.slot, create(sender, post, justification, window_closes).await) }
+        let sender = client.map(|client| {
+            let posts = u32::try_from(posts.len()).unwrap_or(u32::MAX);
+            let mut reservation = reservation.unwrap_or_else(|| client.reserve_grant_posts(posts, Turn::default()));
+            reservation.set_send_before(window_closes);
+            Sender { client, reservation }
         });
-        let requests: Vec<_> = requests.collect();
+        let sender = sender.as_ref().map_err(Failure::clone);
+        let requests: Vec<_> = posts
+            .into_iter()
+            .map(|post| {
+                let sender = sender.clone();
+                async move { (post.slot, create(sender, post, justification).await) }
+            })
+            .collect();
         stream::iter(requests).buffer_unordered(MAX_SIMULTANEOUS_POSTS).collect().await
     }
 
@@ -204,17 +212,11 @@ pub fn log_failure(error: &ReconcileError) {
     tracing::warn!(%error, "a Kubernetes API request failed; will retry");
 }
 
-async fn create(
-    sender: Result<Sender<'_>, Failure>,
-    post: Post,
-    justification: &str,
-    window_closes: Duration,
-) -> PostOutcome {
-    let Sender { client, mut reservation } = match sender {
+async fn create(sender: Result<&Sender<'_>, Failure>, post: Post, justification: &str) -> PostOutcome {
+    let Sender { client, reservation } = match sender {
         Ok(sender) => sender,
         Err(failure) => return PostOutcome::NotSent(failure),
     };
-    reservation.set_send_before(window_closes);
     let Post { slot: _, user_id, permission, duration, tags } = post;
     let subject = format!("{} for user {user_id}", permission.permission_name);
     let grant = NewGrant {
@@ -225,7 +227,7 @@ async fn create(
         tags,
         justification: justification.to_owned(),
     };
-    match client.create_grant(&grant, &mut reservation).await {
+    match client.create_grant(&grant, reservation).await {
         Ok(created) => PostOutcome::Created { id: created.id, expires_at: created.expires_at },
         Err(error) => classify(&error, &subject),
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use amigo_api::TemporaryPermissionGrant;
-use amigo_client::Reservation;
+use amigo_client::{GrantListing, Reservation};
 use amigo_lifecycle::grant::Status;
 use kube::ResourceExt as _;
 
@@ -19,7 +19,11 @@ const MAX_CACHE_LAG: Duration = Duration::from_secs(10);
 
 /// The entries of all objects that no reconcile uses at the moment.
 #[derive(Default)]
-pub struct LocalState(Mutex<HashMap<String, LocalEntry>>);
+pub struct LocalState {
+    entries: Mutex<HashMap<String, LocalEntry>>,
+    /// The uids of deleted objects that a reconcile or the watch announced.
+    announced: Mutex<HashSet<String>>,
+}
 
 /// The state of one object.
 #[derive(Default)]
@@ -31,7 +35,11 @@ pub struct LocalEntry {
     behind_since: Option<Duration>,
     /// `None` if the cached object has the complete status.
     status: Option<Box<Status>>,
-    pub reservations: Vec<Reservation>,
+    /// The number of attempts, if this process knows all of them.
+    known_attempts: Option<u32>,
+    pub reservation: Option<Reservation>,
+    /// The listing of the object's history, which can take longer than one reconcile.
+    pub listing: Option<GrantListing>,
     pub pending: PendingAnnouncements,
 }
 
@@ -50,6 +58,13 @@ impl LocalState {
     pub fn prune(&self, objects: &[Arc<TemporaryPermissionGrant>]) {
         let present: HashSet<String> = objects.iter().map(|object| object_name(&**object)).collect();
         self.lock().retain(|name, _| present.contains(name));
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether the caller is the first to announce this deletion: both the reconcile of the object and the watch see it.
+    pub(super) fn claim_deletion(&self, object: &TemporaryPermissionGrant) -> bool {
+        let uid = object.uid().unwrap_or_default();
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(uid)
     }
 
     pub(super) fn forget(&self, object: &TemporaryPermissionGrant) -> Option<LocalEntry> {
@@ -58,7 +73,7 @@ impl LocalState {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, LocalEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,29 +86,31 @@ impl LocalEntry {
             if now.saturating_sub(since) < MAX_CACHE_LAG {
                 return true;
             }
-            *self = Self { uid: std::mem::take(&mut self.uid), ..Self::default() };
+            let (uid, known_attempts) = (std::mem::take(&mut self.uid), self.known_attempts);
+            *self = Self { uid, known_attempts, ..Self::default() };
         }
         self.behind_since = None;
         false
     }
 
     /// The state of the object: its status, and what this process remembers beyond it.
-    pub fn take_status(&mut self, object: &TemporaryPermissionGrant) -> Status {
+    pub fn take_status(&mut self, object: &TemporaryPermissionGrant, boot: Duration) -> Status {
         let record = object.status.clone().unwrap_or_default();
         match self.status.take() {
             Some(mut status) => {
-                status.observe(record);
+                status.observe(record, boot);
                 *status
             }
-            None => Status::from_record(record),
+            None => Status::resume(record, self.known_attempts, boot),
         }
     }
 
     /// Stores the result of a reconcile.
     pub fn update(&mut self, object: &TemporaryPermissionGrant, status: Status) {
         self.version = version(object);
+        self.known_attempts = status.known_attempts();
         if !status.is_queued() {
-            self.reservations.clear();
+            self.reservation = None;
         }
         // The cache has the status of a settled object. A second copy of thousands of them would waste memory.
         if !status.is_settled() {

@@ -17,6 +17,7 @@ mod announce;
 mod apply;
 mod local_state;
 mod observe;
+mod renewals;
 mod report;
 mod transitions;
 mod validate;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use amigo_api::{Phase, TemporaryPermissionGrant};
 use amigo_client::Client;
 use amigo_lifecycle::grant::{self, Input, Now};
+use jiff::Timestamp;
 use kube::{ResourceExt as _, runtime::controller::Action};
 
 pub use self::local_state::LocalState;
@@ -82,10 +84,11 @@ async fn run(object: &TemporaryPermissionGrant, context: &Context, local_state: 
         }
     };
     let spec = validate(object, connection.as_deref(), context); // (pure)
-    let mut status = local.take_status(object); // (pure)
+    let mut status = local.take_status(object, context.clock.boot()); // (pure)
     let (mut reconciliation, mut input) = (Reconciliation::new(object, connection, local, context), Input::Start);
     for _ in 0..MAX_STEPS {
-        let (next, effect) = grant::step(&spec, &status, input, now(context)); // plan (pure)
+        let now = reconciliation.now();
+        let (next, effect) = grant::step(&spec, &status, input, now); // plan (pure)
         let before = std::mem::replace(&mut status, next);
         let applied = reconciliation.apply(effect, &status.record).await; // (client)
         input = match applied {
@@ -108,13 +111,20 @@ impl<'a> Reconciliation<'a> {
         Self { context, object: object.clone(), connection, client, local }
     }
 
+    fn now(&self) -> Now {
+        Now { wall: self.wall(), boot: self.context.clock.boot(), random: rand::random() }
+    }
+
+    /// The wall clock, or Amigo's if both differ: the server ends access by its own clock.
+    fn wall(&self) -> Timestamp {
+        let (now, timing) = (self.context.clock.now(), self.context.settings.timing());
+        let offset = self.connection.as_ref().map(|connection| connection.server_clock.offset()).unwrap_or_default();
+        if offset.unsigned_abs() > timing.tick { now.saturating_add(offset).unwrap_or(now) } else { now }
+    }
+
     fn organization_uid(&self) -> &str {
         self.connection.as_ref().map_or("", |connection| &connection.uid)
     }
-}
-
-fn now(context: &Context) -> Now {
-    Now { wall: context.clock.now(), boot: context.clock.boot(), random: rand::random() }
 }
 
 /// Announces the deletion of an object that the watch no longer lists.
@@ -124,7 +134,7 @@ pub fn deleted(object: &TemporaryPermissionGrant, local_state: &LocalState, cont
     pending.record_observed(object, &record, context);
     if pending.expiry {
         emit_expiry(object, context);
-    } else if record.phase != Some(Phase::Expired) {
+    } else if record.phase != Some(Phase::Expired) && local_state.claim_deletion(object) {
         emit_deletion(object, &record, context);
     }
 }

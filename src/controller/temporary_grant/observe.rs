@@ -8,7 +8,7 @@ use amigo_client::{Client, GrantFilter, RemoteGrant};
 use amigo_lifecycle::{
     Failure, RetryClass,
     grant::{
-        Fresh, Input, ListedGrant, ReadFailed, Resolved, UID,
+        Fresh, Input, ListedGrant, NONCE, Query, ReadFailed, Resolved, UID,
         assumptions::{committed_late, is_stale_read},
         compact_uid,
     },
@@ -100,13 +100,20 @@ impl Reconciliation<'_> {
         self.limited(self.look_up_ids()).await
     }
 
-    /// All grants at Amigo that have the object's uid in their tags.
-    pub async fn list_grants(&self) -> Result<Vec<ListedGrant>, Failure> {
-        let uid = compact_uid(&self.object.uid().unwrap_or_default());
-        let filter = GrantFilter { tags: vec![(UID.to_owned(), uid)], ..GrantFilter::default() };
-        let client = self.client()?;
-        let listing = async { client.grants(&filter).await.map_err(|error| Failure::from(&error)) };
-        let grants = self.limited(listing).await?;
+    /// The object's grants at Amigo. The next reconcile continues a listing that is too long for this one.
+    pub async fn list_grants(&mut self, query: Query) -> Result<Vec<ListedGrant>, Failure> {
+        let client = self.client()?.clone();
+        let filter = filter(&query, &compact_uid(&self.object.uid().unwrap_or_default()));
+        let kept = self.local.listing.take().filter(|listing| listing.is_for(&client, &filter));
+        let mut listing = kept.unwrap_or_else(|| client.grant_listing(&filter));
+        let rest = async { listing.read_all().await.map_err(|error| Failure::from(&error)) };
+        let read = self.limited(rest).await;
+        if let Err(failure) = read {
+            // After an error of Amigo, the pages so far can be outdated.
+            self.local.listing = Some(listing).filter(|_| failure.reason == reasons::QUEUED);
+            return Err(failure);
+        }
+        let grants = listing.into_grants();
         let (status, timing) = (self.object.status.as_ref(), &self.context.settings.timing());
         if status.is_some_and(|status| grants.iter().any(|grant| committed_late(status, grant, timing))) {
             self.report_violation(Assumption::LateCommit, "Amigo created a grant later than the operator assumes");
@@ -179,6 +186,16 @@ impl Reconciliation<'_> {
         self.context.metrics.assumption_violated(assumption);
         tracing::warn!(object = object_name(&self.object), assumption = assumption.as_str(), "{message}");
     }
+}
+
+/// Amigo does not say whether several tags mean "and" or "or", so one tag selects the records.
+fn filter(query: &Query, uid: &str) -> GrantFilter {
+    let (tag, is_expired) = match query {
+        Query::Attempt(nonce) => ((NONCE, nonce.as_str()), None),
+        Query::Live => ((UID, uid), Some(false)),
+        Query::All => ((UID, uid), None),
+    };
+    GrantFilter { tags: vec![(tag.0.to_owned(), tag.1.to_owned())], is_expired, ..GrantFilter::default() }
 }
 
 fn listed_grant(grant: RemoteGrant) -> ListedGrant {

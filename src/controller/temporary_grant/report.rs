@@ -49,12 +49,12 @@ pub fn report(reconciliation: Reconciliation<'_>, step: LastStep, local_state: &
     match end {
         End::Wait(until) => wait(reconciliation, after, until, local_state),
         End::Outdated => {
-            let now = reconciliation.context.clock.now();
+            let now = reconciliation.wall();
             // The last step sent and wrote nothing, so the status before it applies.
             wait(reconciliation, before, Some(now), local_state)
         }
         End::Deleted => {
-            announce_deletion(reconciliation, &before, &after);
+            announce_deletion(reconciliation, &before, &after, local_state);
             (Action::await_change(), Outcome::Done)
         }
         End::Stopped => (Action::await_change(), Outcome::Waiting),
@@ -77,6 +77,7 @@ fn wait(
     until: Option<Timestamp>,
     local_state: &LocalState,
 ) -> (Action, Outcome) {
+    let now = reconciliation.wall();
     let Reconciliation { context, object, mut local, .. } = reconciliation;
     let outcome = outcome(&status);
     local.update(&object, status);
@@ -87,7 +88,7 @@ fn wait(
         emit_expiry(&object, context);
     }
     let action = until.map_or_else(Action::await_change, |until| {
-        let wait = Duration::try_from(context.clock.now().duration_until(until)).unwrap_or_default();
+        let wait = Duration::try_from(now.duration_until(until)).unwrap_or_default();
         // One millisecond more, because a timer that fires early would find nothing due.
         Action::requeue(wait.min(MAX_WAIT) + Duration::from_millis(1))
     });
@@ -110,11 +111,11 @@ fn is_in_store(object: &TemporaryPermissionGrant, context: &Context) -> bool {
 }
 
 /// The operator deleted the object after its access ended, or another client deleted it during the reconcile.
-fn announce_deletion(reconciliation: Reconciliation<'_>, before: &Status, after: &Status) {
+fn announce_deletion(reconciliation: Reconciliation<'_>, before: &Status, after: &Status, local_state: &LocalState) {
     let Reconciliation { context, object, local, .. } = reconciliation;
     if local.pending.expiry {
         emit_expiry(&object, context);
-    } else if after.record.phase != Some(Phase::Expired) {
+    } else if after.record.phase != Some(Phase::Expired) && local_state.claim_deletion(&object) {
         // The last step may have removed the grants that are still live.
         let live = if after.record.grants.is_empty() { &before.record } else { &after.record };
         emit_deletion(&object, live, context);

@@ -1,14 +1,18 @@
 //! Validate: the protocol's spec of an object with the defaults and limits of its Organization, and what blocks it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use amigo_api::{GrantRules, TemporaryPermissionGrant, console, duration, reasons};
 use amigo_lifecycle::grant::{Origin, Request, Spec, compact_uid};
 use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
+use super::renewals;
 use crate::controller::{
     connection::{Connection, existing},
     context::Context,
+    watch::RESYNC_ANNOTATION,
 };
 
 const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
@@ -19,6 +23,7 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
     let spec = &object.spec;
     let mut problems = Problems::default();
     problems.check(check_organization(object, connection));
+    problems.check(context.served_schema.check::<TemporaryPermissionGrant>());
     let rule = |rule: fn(&GrantRules) -> Option<&str>, default| {
         connection.map_or(default, |connection| connection.grant_rule(rule, default))
     };
@@ -28,8 +33,6 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
     problems.check(check_duration(requested));
     let duration_text = spec.duration.clone().filter(|_| requested <= longest);
     let duration = requested.min(longest);
-    let revoke_within = spec.revoke_within.as_deref();
-    let default_revoke = connection.and_then(|connection| connection.spec.grants.as_ref()?.revoke_within.as_deref());
     if let Some(connection) = connection {
         problems.check(check_remote_organization(object, connection));
     }
@@ -38,6 +41,10 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
         (connection, spec.conversation.as_ref().and_then(|conversation| conversation.url.as_deref()))
     {
         problems.check(check_conversation_url(url, connection));
+    }
+    let revoke_within = problems.parse_duration("revokeWithin", revoke_within(object, connection));
+    if let Some(connection) = connection {
+        problems.check(renewals::check(object, connection, context));
     }
     Spec {
         origin: Origin {
@@ -57,7 +64,7 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
             .unwrap_or_default(),
         duration,
         duration_text: duration_text.unwrap_or_else(|| duration::format(duration)),
-        revoke_within: problems.parse_duration("revokeWithin", revoke_within.or(default_revoke)),
+        revoke_within,
         activation_deadline: problems
             .parse_duration("activationDeadline", spec.activation_deadline.as_deref())
             .unwrap_or_else(|| rule(|rules| rules.activation_deadline.as_deref(), DEFAULT_ACTIVATION_DEADLINE)),
@@ -66,9 +73,25 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
             .parse_duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
             .unwrap_or(SignedDuration::ZERO),
         being_deleted: object.metadata.deletion_timestamp.is_some(),
+        circumstances: circumstances(object, connection),
         blocker: problems.into_blocker(),
         timing: context.settings.timing(),
     }
+}
+
+/// The object's `revokeWithin`, or the Organization's default.
+pub fn revoke_within<'a>(object: &'a TemporaryPermissionGrant, connection: Option<&'a Connection>) -> Option<&'a str> {
+    let default = || connection.and_then(|connection| connection.spec.grants.as_ref()?.revoke_within.as_deref());
+    object.spec.revoke_within.as_deref().or_else(default)
+}
+
+/// Differs after a change of the resync annotation, or of the Organization or its credentials: each creates another
+/// connection.
+fn circumstances(object: &TemporaryPermissionGrant, connection: Option<&Connection>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.annotations().get(RESYNC_ANNOTATION).hash(&mut hasher);
+    connection.map(|connection| std::ptr::from_ref(connection).addr()).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[derive(Default)]

@@ -94,6 +94,7 @@ async fn start_operator() -> Operator {
         ..Settings::new(OPERATOR_NAMESPACE, "test-operator")
     };
     let environment = Environment {
+        after_brief_leader: false,
         client_no_retry: lossy(client_no_retry(config, Duration::from_secs(10)).expect("a client")),
         client,
         clock: clock.clone(),

@@ -1,15 +1,20 @@
 //! Temporary permission grants (API document: create and list; facts 4.5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use amigo_permissions::Conditions;
 use serde::Serialize;
 
 use super::{
     Client,
-    paging::{Pace, first_pages},
+    paging::{Pace, Pages},
     rate_limiter::Reservation,
+    turn_queue::Turn,
     request::ApiRequest,
+    session::Session,
     wire,
 };
 use crate::{CreatedGrant, Endpoint, Error, GrantFilter, NewGrant, RemoteGrant};
@@ -33,8 +38,8 @@ impl Client {
     /// Books `requests` grant POSTs with the rate limiter and does not wait. All of them may start at
     /// [`Reservation::ready_at`], or as many as a minute allows; dropping it releases the unused ones.
     #[must_use]
-    pub fn reserve_grant_posts(&self, requests: u32) -> Reservation {
-        self.session.sender.rate_limiter.reserve(Endpoint::CreateGrant, requests)
+    pub fn reserve_grant_posts(&self, requests: u32, turn: Turn) -> Reservation {
+        self.session.sender.rate_limiter.reserve(Endpoint::CreateGrant, requests, turn)
     }
 
     /// Creates one grant, with one request of the reservation, which must be due.
@@ -52,12 +57,12 @@ impl Client {
     ///
     /// # Caveats
     /// After the future is dropped, the outcome is unknown, as after an ambiguous error. A request that was never sent
-    /// still uses its turn; a request beyond those reserved is booked behind all others. Without a valid token it signs in
-    /// first.
+    /// still uses its turn. Without a valid token it signs in first.
     ///
     /// # Errors
-    /// See [`Error::never_sent`], [`Error::refused`], [`Error::ambiguous`]. `Throttled` if the reservation is not due.
-    pub async fn create_grant(&self, grant: &NewGrant, reservation: &mut Reservation) -> Result<CreatedGrant, Error> {
+    /// See [`Error::never_sent`], [`Error::refused`], [`Error::ambiguous`]. `Throttled` if the reservation is not due or
+    /// has no request left.
+    pub async fn create_grant(&self, grant: &NewGrant, reservation: &Reservation) -> Result<CreatedGrant, Error> {
         let NewGrant { user_id, duration, permission_name, conditions, tags, justification } = grant;
         let permission_grant = PermissionBody { permission_name, conditions };
         let body = CreateGrantBody { user_id, duration, permission_grant, tags, justification };
@@ -71,7 +76,16 @@ impl Client {
     /// # Errors
     /// Any request error, `InconsistentPages` if the pages contradict each other; conclude nothing then.
     pub async fn grants(&self, filter: &GrantFilter) -> Result<Vec<RemoteGrant>, Error> {
-        self.list_grants(filter, (Pace::Full, usize::MAX)).await.map(|(grants, _)| grants)
+        let mut listing = self.grant_listing(filter);
+        listing.read_all().await?;
+        Ok(listing.into_grants())
+    }
+
+    /// A listing that a caller without time for all pages can continue later.
+    #[must_use]
+    pub fn grant_listing(&self, filter: &GrantFilter) -> GrantListing {
+        let pages = Pages::new(filter.request(), wire::grants);
+        GrantListing { session: Arc::clone(&self.session), filter: filter.clone(), pages }
     }
 
     /// About `most` of the grants that match, latest end first, and whether these are all: for an interactive user, who
@@ -80,7 +94,10 @@ impl Client {
     /// # Errors
     /// As for [`Client::grants`].
     pub async fn latest_grants(&self, filter: &GrantFilter, most: usize) -> Result<(Vec<RemoteGrant>, bool), Error> {
-        self.list_grants(filter, (Pace::Full, most)).await
+        let mut listing = self.grant_listing(filter);
+        listing.read((Pace::Full, most)).await?;
+        let complete = listing.pages.complete;
+        Ok((listing.into_grants(), complete))
     }
 
     /// Like [`Client::grants`], but all paced listings together use at most `share_percent` of the listing's rate limit.
@@ -88,14 +105,44 @@ impl Client {
     /// # Errors
     /// As for [`Client::grants`].
     pub async fn grants_paced(&self, filter: &GrantFilter, share_percent: u32) -> Result<Vec<RemoteGrant>, Error> {
-        self.list_grants(filter, (Pace::Share(share_percent), usize::MAX)).await.map(|(grants, _)| grants)
+        let mut listing = self.grant_listing(filter);
+        listing.read((Pace::Share(share_percent), usize::MAX)).await?;
+        Ok(listing.into_grants())
+    }
+}
+
+/// The pages of a listing of grants that were read so far.
+pub struct GrantListing {
+    session: Arc<Session>,
+    filter: GrantFilter,
+    pages: Pages<RemoteGrant>,
+}
+
+impl GrantListing {
+    /// Reads the remaining pages. Dropping the future keeps the pages that were read.
+    ///
+    /// # Errors
+    /// As for [`Client::grants`]. Start another listing then.
+    pub async fn read_all(&mut self) -> Result<(), Error> {
+        self.read((Pace::Full, usize::MAX)).await
     }
 
-    async fn list_grants(&self, filter: &GrantFilter, pages: (Pace, usize)) -> Result<(Vec<RemoteGrant>, bool), Error> {
-        let (grants, whole) = first_pages(&self.session, filter.request(), wire::grants, pages, None).await?;
+    /// The grants that match, in no particular order.
+    #[must_use]
+    pub fn into_grants(self) -> Vec<RemoteGrant> {
+        let Self { session: _, filter, pages } = self;
         let mut seen = BTreeSet::new();
-        let ours = grants.into_iter().filter(|grant| filter.admits(grant) && seen.insert(grant.id.clone()));
-        Ok((ours.collect(), whole))
+        pages.items.into_iter().filter(|grant| filter.admits(grant) && seen.insert(grant.id.clone())).collect()
+    }
+
+    /// Whether it lists these grants with this client.
+    #[must_use]
+    pub fn is_for(&self, client: &Client, filter: &GrantFilter) -> bool {
+        Arc::ptr_eq(&self.session, &client.session) && self.filter == *filter
+    }
+
+    async fn read(&mut self, pages: (Pace, usize)) -> Result<(), Error> {
+        self.pages.read(&self.session, pages, None).await
     }
 }
 

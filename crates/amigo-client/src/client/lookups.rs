@@ -6,7 +6,7 @@ use futures::{FutureExt, future::BoxFuture};
 
 use super::{
     batcher::{Batcher, Capacity, LookupOptions},
-    paging::{Pace, all_pages},
+    paging::all_pages,
     rate_limiter::Permit,
     request::ApiRequest,
     session::Session,
@@ -76,7 +76,7 @@ async fn fetch_users(
     permit: Permit,
 ) -> Result<BTreeMap<String, RemoteUser>, Error> {
     let request = ApiRequest::get(Endpoint::Users, "user/").queries(key, values).query("limit", "100");
-    let users = all_pages(session, request, wire::users, Pace::Full, Some(permit)).await?;
+    let users = all_pages(session, request, wire::users, permit).await?;
     Ok(users.into_iter().map(|user| (user.user_id.clone(), user)).collect())
 }
 
@@ -88,7 +88,7 @@ fn fetch_conversations(
     async move {
         let request =
             ApiRequest::get(Endpoint::Conversations, "conversation/").queries("id", &ids).query("limit", "150");
-        let found = all_pages(&session, request, wire::conversations, Pace::Full, Some(permit)).await?;
+        let found = all_pages(&session, request, wire::conversations, permit).await?;
         Ok(found.into_iter().map(|conversation| (conversation.id.clone(), conversation)).collect())
     }
     .boxed()

@@ -23,6 +23,7 @@ mod secrets;
 mod sender;
 mod session;
 mod sign_in;
+mod server_clock;
 pub mod sliding_window;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -30,12 +31,16 @@ pub mod testing;
 mod tests;
 mod token;
 mod transport;
+mod turn_queue;
 mod users;
 mod wire;
 
 pub use batcher::LookupOptions;
+pub use grants::GrantListing;
 pub use rate_limiter::{Observe, RateLimiter, Reservation, Unobserved, Usage};
+pub use server_clock::ServerClock;
 pub use transport::{Transport, TransportError, TransportOptions};
+pub use turn_queue::Turn;
 
 use lookups::Lookups;
 use request::ApiRequest;
@@ -65,7 +70,8 @@ impl Client {
         rate_limiter: Arc<RateLimiter>,
         clock: SharedClock,
     ) -> Self {
-        let sender = Sender { transport, address, rate_limiter, clock, api_key: credentials.api_key.clone() };
+        let api_key = credentials.api_key.clone();
+        let sender = Sender { transport, address, rate_limiter, clock, api_key };
         let session = Arc::new(Session { sender, tokens: TokenKeeper::new(credentials) });
         let lookups = Lookups::new(&session, LookupOptions::default());
         Self { session, lookups: Arc::new(lookups), precondition: None }

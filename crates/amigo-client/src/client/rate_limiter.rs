@@ -10,7 +10,10 @@ use std::{
 use amigo_runtime::clock::SharedClock;
 use tokio::sync::Notify;
 
-use super::sliding_window::{Booking, NotBefore, SlidingWindow, WINDOW};
+use super::{
+    sliding_window::{Booking, NotBefore, SlidingWindow, WINDOW},
+    turn_queue::Turn,
+};
 use crate::{Cause, Endpoint, Error};
 
 /// Gets every request and every wait; for metrics. Must not block.
@@ -33,7 +36,8 @@ impl Observe for Unobserved {
 }
 
 /// The rate limiter of one organization: for each endpoint, at most the allowed number of requests begins in every
-/// sliding minute, and at most a quarter of it in the first one.
+/// sliding minute, and fewer in the first one: with the requests of a predecessor that used its share until then, at most
+/// the documented limit.
 ///
 /// Keep it when credentials or limits change, because the documented limits are those of the organization (rate-limit
 /// page; the API document says "user", so this client follows the stricter one). Only one process at a time may use the
@@ -42,6 +46,7 @@ pub struct RateLimiter {
     windows: BTreeMap<Endpoint, Mutex<SlidingWindow>>,
     paced: tokio::sync::Mutex<Duration>,
     resized: Notify,
+    after_brief_leader: bool,
     observer: Arc<dyn Observe>,
     clock: SharedClock,
 }
@@ -67,7 +72,6 @@ pub struct Reservation {
     endpoint: Endpoint,
     booking: Booking,
     booked_at: Duration,
-    remaining: u32,
     send_before: Option<Duration>,
 }
 
@@ -77,12 +81,15 @@ impl RateLimiter {
     #[must_use]
     pub fn new(share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, clock: SharedClock) -> Self {
         let now = clock.boot();
-        let window =
-            |endpoint| (endpoint, Mutex::new(SlidingWindow::new(allowed(endpoint, share_percent, overrides), now)));
+        let window = |endpoint| {
+            let (allowed, at_start) = limits(endpoint, share_percent, overrides);
+            (endpoint, Mutex::new(SlidingWindow::new(allowed, at_start, now)))
+        };
         Self {
             windows: Endpoint::ALL.into_iter().map(window).collect(),
             paced: tokio::sync::Mutex::new(Duration::ZERO),
             resized: Notify::new(),
+            after_brief_leader: false,
             observer: Arc::new(Unobserved),
             clock,
         }
@@ -95,11 +102,23 @@ impl RateLimiter {
         self
     }
 
+    /// Allows one request per endpoint in the first minute: the predecessor used the rest of the limit for its own start,
+    /// less than a minute ago.
+    #[must_use]
+    pub fn after_brief_leader(mut self, is_so: bool) -> Self {
+        self.after_brief_leader = is_so;
+        if is_so {
+            Endpoint::ALL.into_iter().for_each(|endpoint| self.window(endpoint).limit_start(1));
+        }
+        self
+    }
+
     /// Changes the limits, as in [`RateLimiter::new`]. Requests that began or are booked still count.
     pub fn resize(&self, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) {
-        let now = self.clock.boot();
         for endpoint in Endpoint::ALL {
-            if self.window(endpoint).resize(allowed(endpoint, share_percent, overrides), now) {
+            let (allowed, at_start) = limits(endpoint, share_percent, overrides);
+            let at_start = if self.after_brief_leader { 1 } else { at_start };
+            if self.window(endpoint).resize(allowed, at_start) {
                 self.resized.notify_waiters();
             }
         }
@@ -114,17 +133,10 @@ impl RateLimiter {
 
     /// Books `requests` requests and does not wait.
     #[must_use]
-    pub fn reserve(self: &Arc<Self>, endpoint: Endpoint, requests: u32) -> Reservation {
+    pub fn reserve(self: &Arc<Self>, endpoint: Endpoint, requests: u32, turn: Turn) -> Reservation {
+        let booking = self.window(endpoint).book(requests, turn);
         let booked_at = self.clock.boot();
-        let booking = self.window(endpoint).book(requests, booked_at);
-        Reservation {
-            rate_limiter: Arc::clone(self),
-            endpoint,
-            booking,
-            booked_at,
-            remaining: requests,
-            send_before: None,
-        }
+        Reservation { rate_limiter: Arc::clone(self), endpoint, booking, booked_at, send_before: None }
     }
 
     /// How much of the endpoint's rate limit is in use.
@@ -134,9 +146,9 @@ impl RateLimiter {
         Usage { allowed: window.allowed(), used: window.used(self.clock.boot()), waiting: window.waiting() }
     }
 
-    /// Waits for the turn of one request, first come first served. Dropping the future releases the turn.
+    /// Waits for the turn of one request. Dropping the future releases the turn.
     pub(super) async fn acquire(self: &Arc<Self>, endpoint: Endpoint) -> Permit {
-        let mut reservation = self.reserve(endpoint, 1);
+        let reservation = self.reserve(endpoint, 1, Turn::default());
         loop {
             // Listen before the check, so that no change is missed in between.
             let resized = self.resized.notified();
@@ -177,9 +189,14 @@ impl RateLimiter {
     }
 }
 
-/// Requests per minute of one endpoint.
-fn allowed(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) -> u32 {
-    overrides.get(&endpoint).copied().unwrap_or(endpoint.limit() * share_percent.clamp(1, 100) / 100)
+/// Requests per minute of one endpoint, and those in the first minute: at most a quarter, and half of what the share
+/// leaves of the limit. The other half is for another start within the minute.
+fn limits(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) -> (u32, u32) {
+    if let Some(allowed) = overrides.get(&endpoint) {
+        return (*allowed, allowed.div_ceil(4));
+    }
+    let allowed = endpoint.limit() * share_percent.clamp(1, 100) / 100;
+    (allowed, allowed.div_ceil(4).min((endpoint.limit() - allowed) / 2))
 }
 
 impl fmt::Debug for RateLimiter {
@@ -189,17 +206,24 @@ impl fmt::Debug for RateLimiter {
 }
 
 impl Reservation {
-    /// The boot time at which the next request may begin; it moves if the server requests a pause. With none left: now.
+    /// The boot time at which the remaining requests may begin, or as many as a minute allows. It moves if the server
+    /// requests a pause or other requests precede. With none left: now.
     #[must_use]
     pub fn ready_at(&self) -> Duration {
-        let turn = self.rate_limiter.window(self.endpoint).turn(&self.booking);
-        turn.unwrap_or_else(|| self.rate_limiter.clock.boot())
+        let now = self.rate_limiter.clock.boot();
+        self.rate_limiter.window(self.endpoint).ready_at(&self.booking, now)
     }
 
     /// How many of the requests have not begun.
     #[must_use]
-    pub fn remaining(&self) -> u32 {
-        self.remaining
+    pub fn remaining(&self) -> usize {
+        self.rate_limiter.window(self.endpoint).left(&self.booking)
+    }
+
+    /// Whether the requests are booked with this rate limiter.
+    #[must_use]
+    pub fn is_of(&self, rate_limiter: &RateLimiter) -> bool {
+        std::ptr::eq(&raw const *self.rate_limiter, rate_limiter)
     }
 
     /// Sets the boot time after which no request may start: no byte of its body is sent later.
@@ -211,28 +235,23 @@ impl Reservation {
         self.send_before
     }
 
-    /// Counts one request as begun. With none left, books one more behind all others.
+    /// Counts one request as begun.
     ///
     /// # Errors
-    /// `Throttled` if it is not due; `TooLate` if the time to send has passed.
-    pub(super) fn begin(&mut self) -> Result<(), Error> {
+    /// `Throttled` if it is not due or none is left; `TooLate` if the time to send has passed.
+    pub(super) fn begin(&self) -> Result<(), Error> {
         let endpoint = self.endpoint;
         let now = self.rate_limiter.clock.boot();
         if self.send_before.is_some_and(|limit| now >= limit) {
             return Err(Error::new(endpoint, Cause::TooLate));
         }
-        if self.remaining == 0 {
-            self.rate_limiter.window(endpoint).extend(&self.booking, now);
-            (self.booked_at, self.remaining) = (now, 1);
-        }
         self.try_begin()
             .map_err(|NotBefore(at)| Error::new(endpoint, Cause::Throttled { wait: at.saturating_sub(now) }))
     }
 
-    fn try_begin(&mut self) -> Result<(), NotBefore> {
+    fn try_begin(&self) -> Result<(), NotBefore> {
         let now = self.rate_limiter.clock.boot();
         self.rate_limiter.window(self.endpoint).begin(&self.booking, now)?;
-        self.remaining = self.remaining.saturating_sub(1);
         self.rate_limiter.observer.rate_limit_wait(self.endpoint, now.saturating_sub(self.booked_at));
         Ok(())
     }
@@ -240,8 +259,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let now = self.rate_limiter.clock.boot();
-        self.rate_limiter.window(self.endpoint).cancel(&self.booking, now);
+        self.rate_limiter.window(self.endpoint).cancel(&self.booking);
     }
 }
 
@@ -251,7 +269,7 @@ impl fmt::Debug for Reservation {
             .debug_struct("Reservation")
             .field("endpoint", &self.endpoint)
             .field("ready_at", &self.ready_at())
-            .field("remaining", &self.remaining)
+            .field("remaining", &self.remaining())
             .finish_non_exhaustive()
     }
 }

@@ -84,7 +84,13 @@ impl Sender {
         span.record("status", status).record("outcome", outcome);
         tracing::debug!(%endpoint, status, outcome, ?took, "sent a request to the Amigo API");
         match &result {
-            Ok(_) => self.rate_limiter.succeeded(endpoint),
+            Ok(response) => {
+                self.rate_limiter.succeeded(endpoint);
+                // No cache stores the response of a POST.
+                if let Some(date) = response.date.filter(|_| !endpoint.is_read()) {
+                    self.transport.server_clock().record(date, self.clock.now());
+                }
+            }
             Err(error) if error.status() == Some(429) => self.rate_limiter.limited(endpoint, error.retry_after()),
             Err(_) => {}
         }

@@ -96,7 +96,7 @@ impl Session {
     pub(super) async fn send_once(
         &self,
         request: &ApiRequest,
-        reservation: &mut Reservation,
+        reservation: &Reservation,
     ) -> Result<ApiResponse, Error> {
         let token = self.token_for(request).await?;
         reservation.begin()?;

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -18,6 +18,7 @@ use super::{
     gate::{CloseOnDrop, Gate, GatedBody},
     response::ApiResponse,
     secrets::Secrets,
+    server_clock::ServerClock,
 };
 use crate::{Cause, Endpoint, Error, Excerpt};
 
@@ -72,6 +73,7 @@ pub enum TransportError {
 pub struct Transport {
     http: legacy::Client<Connector, GatedBody>,
     deadline: Duration,
+    server_clock: Arc<ServerClock>,
 }
 
 /// One attempt of a request.
@@ -98,7 +100,17 @@ impl Transport {
             .pool_max_idle_per_host(16)
             .pool_timer(TokioTimer::new())
             .build(connector);
-        Ok(Self { http, deadline: options.request_deadline })
+        Ok(Self { http, deadline: options.request_deadline, server_clock: Arc::default() })
+    }
+
+    /// The same connections, for a server whose clock is compared with this one in `server_clock`.
+    #[must_use]
+    pub fn for_server(&self, server_clock: &Arc<ServerClock>) -> Self {
+        Self { server_clock: Arc::clone(server_clock), ..self.clone() }
+    }
+
+    pub(super) fn server_clock(&self) -> &ServerClock {
+        &self.server_clock
     }
 
     /// The total deadline of one request.
@@ -135,6 +147,7 @@ async fn read(
 ) -> Result<ApiResponse, Error> {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), now);
+    let date = response.headers().get(header::DATE).and_then(http_date);
     let success = endpoint.succeeded(status);
     let cap = if success { endpoint.body_cap() } else { ERROR_BODY_CAP };
     let body = Limited::new(response.into_body(), cap).collect().await;
@@ -145,7 +158,7 @@ async fn read(
         return Err(Error::new(endpoint, Cause::Status { status, message, retry_after }));
     }
     match body {
-        Ok(body) => Ok(ApiResponse { endpoint, status, body: body.to_bytes(), secrets }),
+        Ok(body) => Ok(ApiResponse { endpoint, status, body: body.to_bytes(), date, secrets }),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::new(endpoint, Cause::BodyTooLarge { status, cap })),
         Err(error) => Err(Error::new(endpoint, Cause::Interrupted { detail: causes(&*error), begun: true })),
     }
@@ -166,6 +179,10 @@ fn no_response(endpoint: Endpoint, gate: &Gate, error: &legacy::Error) -> Error 
     Error::new(endpoint, cause)
 }
 
+fn http_date(value: &HeaderValue) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(value.to_str().ok()?.trim()).ok()
+}
+
 /// `Retry-After` in seconds or as a date, at most [`LONGEST_RETRY_AFTER`]; a date in the past is no wait.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
@@ -173,8 +190,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         // A number that overflows is a long wait, too.
         value.parse().map_or(Duration::MAX, Duration::from_secs)
     } else {
-        let at = rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+        Duration::try_from(http_date(headers.get(header::RETRY_AFTER)?)?.duration_since(now)).unwrap_or_default()
     };
     Some(requested.min(LONGEST_RETRY_AFTER))
 }

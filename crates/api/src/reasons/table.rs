@@ -56,6 +56,12 @@ reasons! {
     ACTIVE = "Active", needs_action: false {
         TemporaryPermissionGrant => "No action needed.",
     }
+    /// Every permission is live, but ends more than a minute earlier or later than requested.
+    END_DIFFERS = "EndDiffers", needs_action: true {
+        TemporaryPermissionGrant =>
+            "Compare the clocks of the operator's nodes and of Amigo. If they agree, Amigo limits or extends grants: \
+             plan with the end in the message.",
+    }
     /// Some permissions are live; Amigo did not issue the others.
     PARTIALLY_ISSUED = "PartiallyIssued", needs_action: true {
         TemporaryPermissionGrant =>
@@ -117,6 +123,18 @@ reasons! {
     ORGANIZATION_NOT_READY = "OrganizationNotReady", needs_action: true {
         Role | RoleAssignment | TemporaryPermissionGrant =>
             "Run `kubectl describe organization NAME` and fix the cause. The operator then continues automatically.",
+    }
+    /// The CustomResourceDefinition in the cluster is older than the operator and lacks status fields.
+    CRD_OUTDATED = "CRDOutdated", needs_action: true {
+        Role | RoleAssignment | TemporaryPermissionGrant =>
+            "Upgrade the CRDs to the operator's version: `helm upgrade`, or `kubectl apply --server-side -f crds/`. The \
+             operator then continues within a minute.",
+    }
+    /// The renewals of all grants with `revokeWithin` would exceed Amigo's rate limit.
+    TOO_MANY_RENEWALS = "TooManyRenewals", needs_action: true {
+        TemporaryPermissionGrant =>
+            "Create the grant again with a longer spec.revokeWithin or without one, or raise spec.rateLimit.share of the \
+             Organization. The operator retries while other grants end.",
     }
     /// The object or its Organization is suspended.
     SUSPENDED = "Suspended", needs_action: true {

@@ -5,8 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     ListedGrant, Now, Resolved, Spec, Status,
-    spec::signed,
-    tags::{CLUSTER, UID, attempt_from_tags, slot_from_tags},
+    tags::{CLUSTER, NONCE, UID, attempt_from_tags, slot_from_tags},
 };
 
 /// How a listed record relates to the object.
@@ -35,29 +34,36 @@ pub(super) fn adopt(spec: &Spec, status: &mut Status, listed: &[ListedGrant]) {
 
 /// Rebuilds the status of an object that has records but no status, for example after a restore from a backup.
 ///
-/// The access is activated at the creation of the earliest record, so that its duration does not restart.
+/// The access is activated at the creation of the first record, so that its duration does not restart.
 pub(super) fn rebuild(spec: &Spec, status: &mut Status, resolved: &Resolved, listed: &[ListedGrant], now: Now) {
-    let own = |grant: &&ListedGrant| has_own_tags(spec, grant) && grant.creator_user_id == spec.service_user_id;
-    let Some(activated_at) = listed.iter().filter(own).map(|grant| created_at(spec, &status.record, grant)).min()
-    else {
-        return;
-    };
-    let activated_at = whole_second(activated_at);
+    let own = |grant: &&ListedGrant| is_own(spec, &status.record, grant);
+    let started = |grant: &ListedGrant| (attempt_from_tags(&grant.tags), created_at(spec, &status.record, grant));
+    let Some((attempt, oldest)) = listed.iter().filter(own).map(started).min() else { return };
+    // Amigo may list no expired records. Without the first attempt, its earliest time counts.
+    let activated_at = whole_second(if attempt == Some(1) { oldest } else { oldest.min(spec.created_at) });
     let record = &mut status.record;
     record.activated_at = Some(activated_at);
     record.deadline = Some(spec.deadline(activated_at));
-    record.revoke_within = spec.revoke_within.map(duration::format);
-    record.attempts =
-        listed.iter().filter(own).filter_map(|grant| attempt_from_tags(&grant.tags)).max().unwrap_or(1).max(1);
+    record.revoke_within = spec.needed_revoke_within().map(duration::format);
+    record.attempts = 1;
     record.organization = Some(spec.org_id.clone());
     record.user_id = Some(resolved.user_id.clone());
     record.conversation_owner_user_id.clone_from(&resolved.owner_user_id);
-    adopt(spec, status, listed);
+    catch_up(spec, status, listed, now);
+}
+
+/// Adds attempts to a record that lacks them, because an older version of it was restored.
+pub(super) fn catch_up(spec: &Spec, status: &mut Status, listed: &[ListedGrant], now: Now) {
+    let record = &status.record;
+    let own: Vec<ListedGrant> = listed.iter().filter(|grant| is_own(spec, record, grant)).cloned().collect();
+    let latest = own.iter().filter_map(|grant| attempt_from_tags(&grant.tags)).max().unwrap_or_default();
+    status.record.attempts = status.record.attempts.max(latest);
+    adopt(spec, status, &own);
     let filled = |slot: u32| status.record.grants.iter().any(|grant| grant.slot == slot);
     let mismatched = |grant: &&ListedGrant| {
         grant.expires_at > now.wall && slot_from_tags(&grant.tags).is_some_and(|(slot, _)| !filled(slot))
     };
-    if let Some(grant) = listed.iter().filter(own).find(mismatched) {
+    if let Some(grant) = own.iter().find(mismatched) {
         let id = &grant.id;
         let message = format!(
             "record {id} at Amigo belongs to this object and is active, but does not match its spec (user, permission, \
@@ -65,11 +71,6 @@ pub(super) fn rebuild(spec: &Spec, status: &mut Status, resolved: &Resolved, lis
         );
         status.give_up(spec, reasons::CONFLICT, message, now);
     }
-}
-
-/// The latest end of an own record: S2, plus one tick for a server clock that is ahead.
-pub(super) fn latest_end(spec: &Spec, record: &TemporaryPermissionGrantStatus) -> Option<Timestamp> {
-    record.deadline?.checked_add(spec.timing.margin() + signed(spec.timing.tick)).ok()
 }
 
 /// The ids that the attempts of the record used.
@@ -95,11 +96,9 @@ fn relation(
     let matches = spec.permission(slot, resolved).is_some_and(|permission| {
         permission.permission_name == listed.permission_name && permission.conditions == listed.conditions
     });
-    let ends_in_time = latest_end(spec, record).is_some_and(|latest| listed.expires_at <= latest);
-    if !matches || !ends_in_time || listed.user_id != resolved.user_id || listed.creator_user_id != spec.service_user_id
-    {
+    if !matches || listed.user_id != resolved.user_id || !is_own(spec, record, listed) {
         // A forged tag must not stop a request: only the nonce of the open attempt counts.
-        let open = record.intent.as_ref().filter(|intent| listed.tags.get("nonce") == Some(&intent.nonce));
+        let open = record.intent.as_ref().filter(|intent| listed.tags.get(NONCE) == Some(&intent.nonce));
         return if open.is_some() { Relation::Mismatched(slot) } else { Relation::Unrelated };
     }
     Relation::Match(IssuedGrant {
@@ -114,6 +113,13 @@ fn relation(
 
 fn has_own_tags(spec: &Spec, listed: &ListedGrant) -> bool {
     listed.tags.get(UID) == Some(&spec.origin.uid) && listed.tags.get(CLUSTER) == Some(&spec.origin.cluster)
+}
+
+/// Whether the operator created the record for the object, as today's user or as the user of the open attempt.
+fn is_own(spec: &Spec, record: &TemporaryPermissionGrantStatus, listed: &ListedGrant) -> bool {
+    let of_attempt = record.intent.as_ref().and_then(|intent| intent.creator_user_id.as_ref());
+    let creators = [Some(&spec.service_user_id), of_attempt];
+    has_own_tags(spec, listed) && creators.contains(&Some(&listed.creator_user_id))
 }
 
 fn created_at(spec: &Spec, record: &TemporaryPermissionGrantStatus, listed: &ListedGrant) -> Timestamp {

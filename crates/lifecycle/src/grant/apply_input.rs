@@ -4,7 +4,7 @@ use amigo_api::{IssuedGrant, TemporaryPermissionGrantStatus};
 
 use super::{
     Fresh, Input, ListedGrant, Now, PostOutcome, Spec, Status, WriteOutcome,
-    adopt::{adopt, insert, latest_end, rebuild},
+    adopt::{adopt, catch_up, insert, rebuild},
     spec::signed,
 };
 use crate::{Failure, RetryClass};
@@ -26,8 +26,7 @@ pub(super) fn apply_input(spec: &Spec, status: &mut Status, input: Input, now: N
         }
         Input::Reserved(Err(queued_until)) => {
             // A time in the past would make the reconcile reserve again without a pause.
-            let soonest = now.wall.checked_add(signed(spec.timing.tick / 10)).ok();
-            status.memory.queued_until = Some(soonest.map_or(queued_until, |soonest| queued_until.max(soonest)));
+            status.memory.queued_until = Some(queued_until.max(now.boot + spec.timing.tick / 10));
         }
         Input::Read(Ok(fresh)) => read(spec, status, fresh, now),
         Input::Read(Err(_)) => status.postpone_read(spec, now),
@@ -52,12 +51,16 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
     memory.sending = None;
     memory.deleting = false;
     memory.must_read |= !memory.outcomes.is_empty();
-    let young = spec.created_at.duration_until(now.wall) < signed(spec.timing.tick);
-    memory.witnessed |= young && status.record.attempts == 0 && !memory.history_lost;
+    // With clocks that differ, an old object can seem to come from the future.
+    let young = spec.created_at.duration_until(now.wall).abs() < signed(spec.timing.tick);
+    memory.witnessed |= young && status.record.attempts == 0 && memory.history_lost.is_none();
     memory.reserved = false;
     memory.read_began = None;
-    if memory.queued_until.is_some_and(|until| until <= now.wall) {
+    if memory.queued_until.is_some_and(|until| until <= now.boot) {
         memory.queued_until = None;
+    }
+    if memory.circumstances.replace(spec.circumstances).is_some_and(|before| before != spec.circumstances) {
+        (memory.retry_at, memory.failures) = (None, 0);
     }
     memory.outdated = false;
     // While an intent is open, the last lookup explains more than the blocker.
@@ -87,7 +90,7 @@ fn read(spec: &Spec, status: &mut Status, fresh: Fresh, now: Now) {
     // If the spec changed, the caller starts over with the object that was just read.
     memory.outdated = fresh.generation != spec.generation;
     memory.read_began = Some(fresh.began);
-    status.observe(fresh.record);
+    status.observe(fresh.record, now.boot);
     status.track_intent(now);
     if status.memory.outdated {
         return;
@@ -109,6 +112,7 @@ fn written(spec: &Spec, status: &mut Status, outcome: WriteOutcome, now: Now) {
         WriteOutcome::Done => {
             memory.gone = deleting;
             memory.stored = status.record.clone();
+            memory.history_checked |= std::mem::take(&mut memory.history_found) && memory.next_history_lookup.is_none();
             memory.outcomes.clear();
             memory.never_sent.clear();
             memory.write_failures = 0;
@@ -126,6 +130,7 @@ fn written(spec: &Spec, status: &mut Status, outcome: WriteOutcome, now: Now) {
     memory.never_sent.extend(memory.unsent.take());
     memory.read_began = None;
     memory.must_read = true;
+    memory.history_found = false;
     status.record = memory.stored.clone();
 }
 
@@ -173,20 +178,18 @@ fn worst_failure(outcomes: &[(u32, PostOutcome)]) -> Option<Failure> {
 
 /// Writes the outcomes of sent requests into the record, if their intent is still open.
 fn apply_outcomes(spec: &Spec, status: &mut Status) {
-    let latest = latest_end(spec, &status.record);
     let record = &mut status.record;
     for (nonce, slot, outcome) in &status.memory.outcomes {
         let Some(intent) = record.intent.as_ref().filter(|intent| intent.nonce == *nonce) else { continue };
         match outcome {
-            PostOutcome::Created { id, expires_at } if latest.is_some_and(|latest| *expires_at <= latest) => {
+            PostOutcome::Created { id, expires_at } => {
                 let permission_name = spec.request.permission_name(*slot).unwrap_or_default().to_owned();
                 let (id, expires_at, slot) = (id.clone(), *expires_at, *slot);
                 let (issued_at, lease) = (intent.opened_at, intent.lease);
                 insert(record, IssuedGrant { permission_name, id, issued_at, expires_at, slot, lease });
             }
             PostOutcome::Rejected(_) | PostOutcome::NotSent(_) => close_slot(record, *slot),
-            // A record that ends too late does not match the request; the next lookup reports it.
-            PostOutcome::Created { .. } | PostOutcome::Unknown(_) => {}
+            PostOutcome::Unknown(_) => {}
         }
     }
 }
@@ -203,10 +206,13 @@ fn close_slot(record: &mut TemporaryPermissionGrantStatus, slot: u32) {
 fn looked_up(spec: &Spec, status: &mut Status, listed: &[ListedGrant], now: Now) {
     let began = status.memory.lookup_began.unwrap_or(now.boot);
     if status.record.intent.is_none() {
-        let resolved = status.memory.resolved.clone().unwrap_or_default();
-        rebuild(spec, status, &resolved, listed, now);
-        // A lookup that found attempts counts only once they are written to the status.
-        status.memory.history_checked = !status.is_dirty();
+        if status.record.attempts == 0 {
+            let resolved = status.memory.resolved.clone().unwrap_or_default();
+            rebuild(spec, status, &resolved, listed, now);
+        } else {
+            catch_up(spec, status, listed, now);
+        }
+        status.history_looked_up(spec, began, now);
         return;
     }
     adopt(spec, status, listed);
@@ -216,7 +222,7 @@ fn looked_up(spec: &Spec, status: &mut Status, listed: &[ListedGrant], now: Now)
         return;
     };
     let mismatched = intent.slots.iter().any(|slot| status.memory.mismatched.contains(slot));
-    if !mismatched && status.quarantine_is_over(spec, intent, began, now) {
+    if !mismatched && status.quarantine_is_over(spec, began) {
         status.record.intent = None;
         status.memory.lookups = 0;
         status.clear_failure();

@@ -3,9 +3,10 @@
 use amigo_api::{
     Phase, TemporaryPermissionGrantStatus,
     conditions::{self, Change, ConditionStatus, Stamp},
+    duration,
     reasons::{self, condition},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Now, Spec, Status};
 use crate::{Failure, RetryClass};
@@ -102,8 +103,7 @@ impl Status {
         });
         let count = format!("{live} of {slots} permissions issued");
         let (ready, issued) = if all_live {
-            let until = self.record.expires_at.unwrap_or(now.wall);
-            let ready = Report::new(ConditionStatus::True, reasons::ACTIVE, format!("access is live until {until}"));
+            let ready = self.live_report(spec, now);
             let ready = if spec.being_deleted { ready.with_suffix(BEING_DELETED) } else { ready };
             (ready, Report::new(ConditionStatus::True, reasons::ACTIVE, count))
         } else {
@@ -127,6 +127,19 @@ impl Status {
         self.set_condition(spec, condition::READY, ready, now);
         self.set_condition(spec, condition::ISSUED, issued, now);
         self.update_stalled(spec, all_live, now);
+    }
+
+    fn live_report(&self, spec: &Spec, now: Now) -> Report {
+        let until = self.record.expires_at.unwrap_or(now.wall);
+        let report = Report::new(ConditionStatus::True, reasons::ACTIVE, format!("access is live until {until}"));
+        let Some(difference) = spec.end_difference(&self.record) else { return report };
+        let direction = if difference.is_positive() { "later" } else { "earlier" };
+        let difference = duration::format(SignedDuration::from_secs(difference.abs().as_secs()));
+        let message = format!(
+            "{}, {difference} {direction} than requested. Compare the clocks of the operator and of Amigo",
+            report.message
+        );
+        Report { reason: reasons::END_DIFFERS, message, ..report }
     }
 
     fn update_stalled(&mut self, spec: &Spec, all_live: bool, now: Now) {
@@ -178,7 +191,7 @@ impl Status {
         if let Some(failure) = failure {
             return Report::new(False, failure.reason, failure.message.clone());
         }
-        match self.memory.queued_until.filter(|until| *until > now.wall) {
+        match self.memory.queued_until.filter(|until| *until > now.boot) {
             Some(_) => Report::new(False, reasons::QUEUED, "waiting for Amigo's rate limit"),
             None => Report::new(False, reasons::PENDING, "waiting to be issued"),
         }

@@ -18,6 +18,8 @@ pub enum Effect {
     Reserve {
         /// The number of requests.
         posts: u32,
+        /// Whether they renew live access. Renewals precede first requests.
+        renewal: bool,
     },
     /// Read the object from the store itself, not from the cache.
     Read,
@@ -30,12 +32,26 @@ pub enum Effect {
         /// The boot time after which no first byte may leave.
         window_closes: Duration,
     },
-    /// List the records at Amigo that have the object's uid in their tags.
-    Lookup,
+    /// List records of the object at Amigo.
+    Lookup(Query),
     /// Delete the object, if it is unchanged since it was last read.
     Delete,
     /// Wait until then, or until the object or its Organization changes.
     WaitUntil(Timestamp),
+}
+
+/// The records that a look-up lists.
+///
+/// The longer an object with leases lives, the more records it has, and a page of the listing has ten. So only an object
+/// without history lists all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// Those of one attempt, by its nonce.
+    Attempt(String),
+    /// Those of the object that are live.
+    Live,
+    /// Those of the object, expired ones included.
+    All,
 }
 
 /// One grant to create.
@@ -61,15 +77,15 @@ pub enum Input {
     Start,
     /// Of [`Effect::Resolve`].
     Resolved(Result<Resolved, Failure>),
-    /// Of [`Effect::Reserve`]: reserved, or the time until which the grant is queued.
-    Reserved(Result<(), Timestamp>),
+    /// Of [`Effect::Reserve`]: reserved, or the boot time until which the grant is queued.
+    Reserved(Result<(), Duration>),
     /// Of [`Effect::Read`]; the caller reports the error.
     Read(Result<Fresh, ReadFailed>),
     /// Of [`Effect::WriteStatus`] and [`Effect::Delete`].
     Written(WriteOutcome),
     /// Of [`Effect::Post`]: one outcome per slot.
     Posted(Vec<(u32, PostOutcome)>),
-    /// Of [`Effect::Lookup`]: a complete listing, expired records included.
+    /// Of [`Effect::Lookup`]: a complete listing.
     LookedUp(Result<Vec<ListedGrant>, Failure>),
 }
 
@@ -137,7 +153,7 @@ impl PostOutcome {
     }
 }
 
-/// A record in Amigo's listing that has the object's uid in its tags.
+/// A record in Amigo's listing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedGrant {
     /// The record's id.

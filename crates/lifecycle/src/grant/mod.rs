@@ -41,8 +41,8 @@ mod tags;
 mod tests;
 
 pub use conditions::{FINAL_REASONS, final_reason};
-pub use effect::{Effect, Fresh, Input, ListedGrant, Post, PostOutcome, ReadFailed, Resolved, WriteOutcome};
+pub use effect::{Effect, Fresh, Input, ListedGrant, Post, PostOutcome, Query, ReadFailed, Resolved, WriteOutcome};
 pub use spec::{Now, PermissionRequest, Request, Spec, Timing};
 pub use status::{Memory, Status};
 pub use step::step;
-pub use tags::{CLUSTER, MANAGED_BY, MANAGED_BY_VALUE, Origin, UID, compact_uid, slot_from_tags};
+pub use tags::{CLUSTER, MANAGED_BY, MANAGED_BY_VALUE, NONCE, Origin, UID, compact_uid, slot_from_tags};

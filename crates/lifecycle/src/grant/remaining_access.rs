@@ -135,6 +135,7 @@ mod tests {
 
     fn intent(duration: &str) -> Intent {
         Intent {
+            creator_user_id: None,
             attempt: 1,
             nonce: "0123456789abcdef".to_owned(),
             holder: "operator".to_owned(),

@@ -1,8 +1,10 @@
 //! Which permissions to request now, and when the status changes next.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::{Spec, Status, duration::current_lease};
+use super::{Now, Spec, Status, duration::current_lease};
 
 /// The remaining work of a grant at one moment.
 pub(super) struct Schedule {
@@ -14,13 +16,15 @@ pub(super) struct Schedule {
     pub(super) ends_at: Option<Timestamp>,
     /// When the grant stops trying to issue permissions that were never issued; `None` if there are none.
     pub(super) gives_up_at: Option<Timestamp>,
+    /// The moment of this schedule.
+    at: Now,
     /// Later moments at which the status changes without an event.
     changes_at: [Option<Timestamp>; 2],
 }
 
 impl Schedule {
-    pub(super) fn new(spec: &Spec, status: &Status, now: Timestamp) -> Self {
-        let record = &status.record;
+    pub(super) fn new(spec: &Spec, status: &Status, at: Now) -> Self {
+        let (record, now) = (&status.record, at.wall);
         let renewal = spec.renews_at(record, now).filter(|_| !spec.being_deleted);
         let present = current_lease(record);
         let lease = if renewal.is_some_and(|due| due <= now) { present + 1 } else { present };
@@ -43,12 +47,13 @@ impl Schedule {
             ends_at: spec.ends_at(record, !missing_slots.is_empty() || renewal.is_some()).filter(|_| !void),
             gives_up_at: waiting.then(|| spec.gives_up_at()),
             missing_slots,
+            at,
             changes_at: [renewal.filter(|due| *due > now && record.intent.is_none()), last.filter(|last| *last > now)],
         }
     }
 
-    /// The next moment at which a step has something to do.
-    pub(super) fn wakes_at(&self, until: Option<Timestamp>) -> Option<Timestamp> {
-        [until, self.ends_at, self.gives_up_at].into_iter().chain(self.changes_at).flatten().min()
+    /// The next moment at which a step has something to do, at the latest the boot time `until`.
+    pub(super) fn wakes_at(&self, until: Option<Duration>) -> Option<Timestamp> {
+        [until.map(|until| self.at.wall_at(until)), self.ends_at, self.gives_up_at].into_iter().chain(self.changes_at).flatten().min()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amigo_api::{PermissionSpec, TemporaryPermissionGrantSpec};
+use amigo_api::{PermissionSpec, TemporaryPermissionGrantSpec, duration};
 use amigo_permissions::{Condition, Conditions};
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,6 +42,9 @@ pub struct Spec {
     pub being_deleted: bool,
     /// Why no request can be sent to Amigo at present. Expiry continues.
     pub blocker: Option<Failure>,
+    /// Identifies what somebody can change to make a retry worthwhile: the resync annotation, the Organization and its
+    /// credentials. A change ends the backoff.
+    pub circumstances: u64,
     /// The protocol's times.
     pub timing: Timing,
 }
@@ -165,6 +168,22 @@ impl Timing {
         signed(self.send_window + self.commit)
     }
 
+    /// How long before the end of a lease with this lifetime the next one is due: half of it, at most six minutes. At least
+    /// the quarantine of a lost response and the time of another attempt, so that no lease is too short to survive one.
+    pub(super) fn renews_before(&self, lifetime: SignedDuration) -> SignedDuration {
+        let another_attempt = signed(self.quarantine() + self.list_lag + self.send_window);
+        SignedDuration::from_mins(6).min(lifetime / 2).max(another_attempt)
+    }
+
+    /// How many `POST` requests per hour the leases of a grant need. Three quarters of the rate limit may be used for
+    /// renewals; the rest is for new access and for repeated attempts.
+    #[must_use]
+    pub fn renewals_per_hour(&self, permissions: u32, revoke_within: SignedDuration) -> u64 {
+        let lease = revoke_within.saturating_sub(self.margin());
+        let interval = lease.saturating_sub(self.renews_before(lease)).max(lease / 4).max(duration::SHORTEST_GRANT);
+        u64::from(permissions) * 3600 / interval.unsigned_abs().as_secs().max(1)
+    }
+
     /// `q`: time after which a grant that Amigo does not list was not created. At least `w + d + l`, rounded up to whole
     /// minutes, or to whole seconds up to a minute.
     #[must_use]
@@ -187,6 +206,13 @@ pub struct Now {
     pub random: u64,
 }
 
+impl Now {
+    /// The wall-clock time at a boot time.
+    pub(super) fn wall_at(&self, boot: Duration) -> Timestamp {
+        self.wall.saturating_add(signed(boot.saturating_sub(self.boot))).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// A duration for calculations with timestamps.
 pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
@@ -195,6 +221,12 @@ pub(super) fn signed(duration: Duration) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shorter_leases_need_more_renewals() {
+        let per_hour = |minutes| Timing::default().renewals_per_hour(3, SignedDuration::from_mins(minutes));
+        assert_eq!([5, 10, 60, 24 * 60].map(per_hour), [113, 40, 3, 0]);
+    }
 
     #[test]
     fn quarantine_covers_window_commit_and_lag() {

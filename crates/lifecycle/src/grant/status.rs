@@ -3,8 +3,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use amigo_api::{Phase, TemporaryPermissionGrantStatus};
-use jiff::Timestamp;
-
 use super::{PostOutcome, Resolved};
 use crate::Failure;
 
@@ -27,6 +25,8 @@ pub struct Memory {
     pub(super) witnessed: bool,
     /// Whether the listing was checked for attempts that the record lacks.
     pub(super) history_checked: bool,
+    /// Whether a look-up of the history changed the record, which is not written yet.
+    pub(super) history_found: bool,
     /// The ids resolved in this reconcile.
     pub(super) resolved: Option<Resolved>,
     /// Whether rate limit is reserved.
@@ -53,16 +53,20 @@ pub struct Memory {
     pub(super) failure: Option<Failure>,
     /// Consecutive failures.
     pub(super) failures: u32,
-    /// The earliest time of the next request to Amigo.
-    pub(super) retry_at: Option<Timestamp>,
-    /// Until when the grant is queued for the rate limit.
-    pub(super) queued_until: Option<Timestamp>,
+    /// The boot time of the next request to Amigo.
+    pub(super) retry_at: Option<Duration>,
+    /// The boot time until which the grant is queued for the rate limit.
+    pub(super) queued_until: Option<Duration>,
+    /// The circumstances of the last reconcile.
+    pub(super) circumstances: Option<u64>,
     /// Whether `failure` is the blocker of the spec.
     pub(super) blocked: bool,
     /// Intents that this process may have written and never sent.
     pub(super) never_sent: BTreeSet<String>,
-    /// Whether the store once had more attempts than the record that was read last.
-    pub(super) history_lost: bool,
+    /// The boot time at which this process noticed that the store once had more attempts than the record read last.
+    pub(super) history_lost: Option<Duration>,
+    /// The boot time of the next look-up of the history.
+    pub(super) next_history_lookup: Option<Duration>,
     /// Whether a deletion is in progress.
     pub(super) deleting: bool,
     /// Whether this process deleted the object.
@@ -73,8 +77,8 @@ pub struct Memory {
     pub(super) outdated: bool,
     /// Consecutive failures of reads and writes at the Kubernetes API.
     pub(super) write_failures: u32,
-    /// The earliest time of the next read.
-    pub(super) write_retry_at: Option<Timestamp>,
+    /// The boot time of the next read.
+    pub(super) write_retry_at: Option<Duration>,
 }
 
 impl Status {
@@ -84,14 +88,37 @@ impl Status {
         Self { memory: Memory { stored: record.clone(), ..Memory::default() }, record }
     }
 
-    /// Takes over a record that is newer than what this process wrote.
-    pub fn observe(&mut self, record: TemporaryPermissionGrantStatus) {
+    /// The state of an object with this record, if this process knows at this boot time that it had so many attempts.
+    #[must_use]
+    pub fn resume(record: TemporaryPermissionGrantStatus, known_attempts: Option<u32>, boot: Duration) -> Self {
+        let mut status = Self::from_record(record);
+        let is_lost = |known| status.record.attempts < known;
+        status.memory.history_lost = known_attempts.is_some_and(is_lost).then_some(boot);
+        status.memory.history_checked = known_attempts.is_some() && status.memory.history_lost.is_none();
+        status
+    }
+
+    /// The number of attempts, if this process knows all of them.
+    #[must_use]
+    pub fn known_attempts(&self) -> Option<u32> {
+        self.knows_history().then_some(self.memory.stored.attempts)
+    }
+
+    /// Whether this process knows that the record has every attempt: it saw the object from the start, or it compared the
+    /// record with Amigo. The record that a process finds when it starts can be an old one, from a restored backup.
+    pub(super) fn knows_history(&self) -> bool {
+        self.memory.witnessed || self.memory.history_checked
+    }
+
+    /// Takes over a record that is newer than what this process wrote, at this boot time.
+    pub fn observe(&mut self, record: TemporaryPermissionGrantStatus, boot: Duration) {
         if record.attempts < self.memory.stored.attempts {
             // The status was wiped, or this is an old copy: only the listing shows what was issued.
-            self.memory.history_lost = true;
+            self.memory.history_lost = Some(boot);
             self.memory.witnessed = false;
             self.memory.history_checked = false;
         }
+        self.memory.history_found = false;
         self.memory.stored = record.clone();
         self.record = record;
     }

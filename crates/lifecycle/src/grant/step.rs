@@ -4,8 +4,8 @@ use amigo_api::{Intent, Phase, TemporaryPermissionGrantStatus, conditions::whole
 use jiff::Timestamp;
 
 use super::{
-    Effect, Input, Now, Post, Resolved, Spec, Status, adopt::resolved_ids, apply_input::apply_input,
-    schedule::Schedule, spec::signed,
+    Effect, Input, Now, Post, Query, Resolved, Spec, Status, adopt::resolved_ids, apply_input::apply_input,
+    schedule::Schedule,
 };
 use crate::{Failure, RetryClass};
 
@@ -49,8 +49,8 @@ fn next(spec: &Spec, status: &mut Status, now: Now) -> Next {
         return Next::Perform(Effect::WaitUntil(now.wall));
     }
     if status.memory.must_read {
-        return match status.memory.write_retry_at.filter(|retry_at| *retry_at > now.wall) {
-            Some(retry_at) => Next::Perform(Effect::WaitUntil(retry_at)),
+        return match status.memory.write_retry_at.filter(|retry_at| *retry_at > now.boot) {
+            Some(retry_at) => Next::Perform(Effect::WaitUntil(now.wall_at(retry_at))),
             None => Next::Perform(Effect::Read),
         };
     }
@@ -75,7 +75,7 @@ fn next(spec: &Spec, status: &mut Status, now: Now) -> Next {
 
 /// Ends a grant whose time or activation deadline has passed, or that a permanent blocker stops.
 fn end_if_due(spec: &Spec, status: &mut Status, now: Now) {
-    let schedule = Schedule::new(spec, status, now.wall);
+    let schedule = Schedule::new(spec, status, now);
     let why = || status.memory.failure.as_ref().map_or_else(String::new, |failure| format!(": {}", failure.message));
     if let Some(ends_at) = schedule.ends_at.filter(|ends_at| *ends_at <= now.wall) {
         if status.record.grants.is_empty() && status.record.intent.is_none() {
@@ -129,14 +129,13 @@ fn continue_intent(spec: &Spec, status: &mut Status, now: Now) -> Next {
     }
     let never_sent = status.memory.never_sent.contains(&intent.nonce);
     if let Some(due) = status.memory.next_lookup.filter(|due| *due > now.boot && !never_sent) {
-        let next_lookup_at = now.wall.checked_add(signed(due.saturating_sub(now.boot))).ok();
-        return Next::Wait(Schedule::new(spec, status, now.wall).wakes_at(next_lookup_at));
+        return Next::Wait(Schedule::new(spec, status, now).wakes_at(Some(due)));
     }
     if status.memory.read_began.is_none() {
         return Next::Perform(Effect::Read);
     }
     status.memory.lookup_began = Some(now.boot);
-    Next::Perform(Effect::Lookup)
+    Next::Perform(Effect::Lookup(Query::Attempt(intent.nonce)))
 }
 
 fn window_closed() -> Failure {
@@ -146,12 +145,12 @@ fn window_closed() -> Failure {
 
 /// No intent is open: request missing permissions, or wait for the next lease or the end.
 fn request_missing(spec: &Spec, status: &mut Status, now: Now) -> Next {
-    let schedule = Schedule::new(spec, status, now.wall);
+    let schedule = Schedule::new(spec, status, now);
     if schedule.missing_slots.is_empty() || spec.blocker.is_some() {
         return Next::Wait(schedule.wakes_at(None));
     }
     let not_before = [status.memory.retry_at, status.memory.queued_until].into_iter().flatten().max();
-    if let Some(not_before) = not_before.filter(|not_before| *not_before > now.wall) {
+    if let Some(not_before) = not_before.filter(|not_before| *not_before > now.boot) {
         return Next::Wait(schedule.wakes_at(Some(not_before)));
     }
     let Some(duration) = spec.request_duration(&status.record, now.wall) else {
@@ -179,11 +178,19 @@ fn prepare(spec: &Spec, status: &mut Status, new: NewIntent, now: Now) -> Next {
         status.memory.resolved = Some(resolved_ids(&status.record));
     }
     let Some(resolved) = status.memory.resolved.clone() else { return Next::Perform(Effect::Resolve) };
-    if !has_history && !status.memory.witnessed && !status.memory.history_checked {
-        return Next::Perform(Effect::Lookup);
+    if status.memory.history_found {
+        return Next::Write;
+    }
+    if !status.knows_history() {
+        if let Some(due) = status.memory.next_history_lookup.filter(|due| *due > now.boot) {
+            return Next::Wait(Schedule::new(spec, status, now).wakes_at(Some(due)));
+        }
+        status.memory.lookup_began = Some(now.boot);
+        return Next::Perform(Effect::Lookup(if has_history { Query::Live } else { Query::All }));
     }
     if !status.memory.reserved {
-        return Next::Perform(Effect::Reserve { posts: u32::try_from(new.slots.len()).unwrap_or(u32::MAX) });
+        let posts = u32::try_from(new.slots.len()).unwrap_or(u32::MAX);
+        return Next::Perform(Effect::Reserve { posts, renewal: new.lease > 0 });
     }
     match status.memory.read_began {
         None => Next::Perform(Effect::Read),
@@ -191,11 +198,9 @@ fn prepare(spec: &Spec, status: &mut Status, new: NewIntent, now: Now) -> Next {
             open_intent(spec, status, new, resolved, now);
             Next::Write
         }
-        // Write a rebuilt status before the next read overwrites it.
-        Some(_) if status.is_dirty() => Next::Write,
         Some(_) => {
             status.record_failure(spec, window_closed(), now);
-            Next::Wait(Schedule::new(spec, status, now.wall).wakes_at(status.memory.retry_at))
+            Next::Wait(Schedule::new(spec, status, now).wakes_at(status.memory.retry_at))
         }
     }
 }
@@ -217,14 +222,15 @@ fn open_intent(spec: &Spec, status: &mut Status, new: NewIntent, resolved: Resol
     let activated_at = *record.activated_at.get_or_insert(next_whole_second(now.wall));
     record.deadline.get_or_insert(spec.deadline(activated_at));
     if record.attempts == 0 {
-        record.revoke_within = spec.revoke_within.map(duration::format);
+        record.revoke_within = spec.needed_revoke_within().map(duration::format);
     }
     record.organization = Some(spec.org_id.clone());
     record.user_id = Some(resolved.user_id);
     record.conversation_owner_user_id = resolved.owner_user_id;
     let attempt = record.attempts + 1;
+    let (holder, creator_user_id) = (spec.holder.clone(), Some(spec.service_user_id.clone()));
     record.intent =
-        Some(Intent { attempt, nonce: nonce.clone(), holder: spec.holder.clone(), opened_at, duration, lease, slots });
+        Some(Intent { attempt, nonce: nonce.clone(), holder, creator_user_id, opened_at, duration, lease, slots });
     record.attempts = attempt;
     status.memory.unsent = Some(nonce);
     status.memory.failure = None;

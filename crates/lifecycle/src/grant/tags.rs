@@ -13,6 +13,8 @@ pub const MANAGED_BY_VALUE: &str = "amigo_operator";
 pub const CLUSTER: &str = "cluster";
 /// Key of the tag with the object's uid.
 pub const UID: &str = "uid";
+/// Key of the tag with the attempt's nonce.
+pub const NONCE: &str = "nonce";
 
 /// The longest value that is sent; the API document states no limit.
 const MAX_VALUE_LENGTH: usize = 63;
@@ -40,7 +42,7 @@ impl Origin {
             (UID, self.uid.clone()),
             ("slot", format!("{slot}_{lease}")),
             ("attempt", attempt.to_string()),
-            ("nonce", nonce.to_owned()),
+            (NONCE, nonce.to_owned()),
             ("k8s_namespace", tag_value(&self.namespace)),
             ("k8s_name", tag_value(&self.name)),
         ]

@@ -13,10 +13,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_type
 use serde_json::json;
 
 use crate::testing::{Server, address_of, client, client_with, created, credentials, new_grant, quick, respond};
-use crate::{Client, Endpoint, Error, ErrorKind, RateLimiter, Transport, TransportOptions};
+use crate::{Client, Endpoint, Error, ErrorKind, RateLimiter, Transport, TransportOptions, Turn};
 
 async fn failed_grant(client: &Client) -> Error {
-    client.create_grant(&new_grant(), &mut client.reserve_grant_posts(1)).await.unwrap_err()
+    client.create_grant(&new_grant(), &client.reserve_grant_posts(1, Turn::default())).await.unwrap_err()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use amigo_runtime::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::testing::{RecordedRequest, Server, address_of, created, credentials, new_grant, ok, quick, respond};
-use crate::{Cause, Client, Endpoint, Error, ErrorKind, GrantFilter, RateLimiter, Transport};
+use crate::{Cause, Client, Endpoint, Error, ErrorKind, GrantFilter, RateLimiter, Transport, Turn};
 
 fn item(id: usize) -> Value {
     json!({
@@ -30,8 +30,8 @@ async fn listed(respond: impl Fn(&RecordedRequest) -> Value + Clone + Send + Syn
 async fn grant_request_matches_document() {
     let server = Server::signed_in(|_| created()).await;
     let client = server.client();
-    let mut reservation = client.reserve_grant_posts(2);
-    let made = client.create_grant(&new_grant(), &mut reservation).await.unwrap();
+    let reservation = client.reserve_grant_posts(2, Turn::default());
+    let made = client.create_grant(&new_grant(), &reservation).await.unwrap();
     assert_eq!((made.id.as_str(), reservation.remaining()), ("66f1c0ab12de34f056789e01", 1));
     let request = &server.others()[0];
     assert_eq!(
@@ -54,9 +54,9 @@ async fn grant_is_not_sent_after_its_limit() {
     let server = Server::signed_in(|_| created()).await;
     let client = server.client();
     client.sign_in().await.unwrap();
-    let mut reservation = client.reserve_grant_posts(1);
+    let mut reservation = client.reserve_grant_posts(1, Turn::default());
     reservation.set_send_before(SystemClock.boot());
-    let error = client.create_grant(&new_grant(), &mut reservation).await.unwrap_err();
+    let error = client.create_grant(&new_grant(), &reservation).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLate);
     assert!(error.never_sent() && server.others().is_empty());
 }
@@ -68,9 +68,9 @@ async fn grant_is_not_sent_before_its_turn() {
     let rate_limiter = Arc::new(RateLimiter::new(80, &[(Endpoint::CreateGrant, 4)].into(), clock.clone()));
     let base = address_of(&format!("http://{}", server.address));
     let client = Client::new(Transport::new(&quick()).unwrap(), base, credentials(), rate_limiter, clock);
-    let (mut first, mut second) = (client.reserve_grant_posts(1), client.reserve_grant_posts(1));
-    client.create_grant(&new_grant(), &mut first).await.unwrap();
-    let error = client.create_grant(&new_grant(), &mut second).await.unwrap_err();
+    let (first, second) = (client.reserve_grant_posts(1, Turn::default()), client.reserve_grant_posts(1, Turn::default()));
+    client.create_grant(&new_grant(), &first).await.unwrap();
+    let error = client.create_grant(&new_grant(), &second).await.unwrap_err();
     assert!(error.never_sent() && error.retry_after().unwrap() > Duration::from_secs(50), "{error}");
     assert_eq!(server.others().len(), 1);
 }

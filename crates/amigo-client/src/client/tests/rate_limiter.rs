@@ -9,7 +9,7 @@ use amigo_runtime::clock::TestClock;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::{Endpoint, Error, Observe, RateLimiter};
+use crate::{Endpoint, Error, Observe, RateLimiter, Turn};
 
 #[derive(Default)]
 struct Waits(Mutex<Vec<u64>>);
@@ -63,11 +63,11 @@ async fn canceled_wait_releases_its_turn() {
 #[tokio::test(start_paused = true)]
 async fn dropped_reservation_releases_its_turns() {
     let rate_limiter = four_a_minute(Arc::default()).await;
-    let first = rate_limiter.reserve(Endpoint::Users, 4);
+    let first = rate_limiter.reserve(Endpoint::Users, 4, Turn::default());
     let due = first.ready_at();
-    assert_eq!(rate_limiter.reserve(Endpoint::Users, 1).ready_at(), due + Duration::from_mins(1));
+    assert_eq!(rate_limiter.reserve(Endpoint::Users, 1, Turn::default()).ready_at(), due + Duration::from_mins(1));
     drop(first);
-    assert_eq!(rate_limiter.reserve(Endpoint::Users, 4).ready_at(), due);
+    assert_eq!(rate_limiter.reserve(Endpoint::Users, 4, Turn::default()).ready_at(), due);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use serde_json::json;
 
 use crate::testing::{Server, address_of, credentials, ok, quick, respond};
-use crate::{Client, Endpoint, Error, ErrorKind, Observe, RateLimiter, Transport};
+use crate::{Client, Endpoint, Error, ErrorKind, Observe, RateLimiter, Transport, Turn};
 
 #[tokio::test]
 async fn read_is_repeated_after_transient_errors() {
@@ -64,7 +64,7 @@ async fn status_429_reports_retry_after() {
         let error = client.organization_info().await.unwrap_err();
         let wait = error.retry_after().unwrap().as_secs();
         assert!(error.refused() && (least..=most).contains(&wait), "{wait}");
-        let paused = client.rate_limiter().reserve(Endpoint::Organization, 1).ready_at();
+        let paused = client.rate_limiter().reserve(Endpoint::Organization, 1, Turn::default()).ready_at();
         assert!(paused >= SystemClock.boot() + Duration::from_secs(least - 2));
     }
 }
@@ -75,7 +75,7 @@ async fn status_429_without_retry_after_pauses_briefly() {
     let client = server.client();
     let error = client.organization_info().await.unwrap_err();
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::RateLimited, None));
-    let wait = client.rate_limiter().reserve(Endpoint::Organization, 1).ready_at();
+    let wait = client.rate_limiter().reserve(Endpoint::Organization, 1, Turn::default()).ready_at();
     let wait = wait.saturating_sub(SystemClock.boot());
     assert!(wait > Duration::from_secs(3) && wait <= Duration::from_secs(5), "{wait:?}");
     assert_eq!(client.rate_limiter().usage(Endpoint::Users).waiting, 0);

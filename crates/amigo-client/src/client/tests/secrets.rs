@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::Client;
+use crate::{Client, Turn};
 use crate::testing::{API_KEY, Server, TOKEN, credentials, new_grant, ok, respond, token_for};
 
 fn assert_silent(text: &str) {
@@ -10,12 +10,12 @@ fn assert_silent(text: &str) {
 }
 
 async fn errors_of(client: &Client) -> Vec<String> {
-    let mut reservation = client.reserve_grant_posts(1);
+    let reservation = client.reserve_grant_posts(1, Turn::default());
     let errors = [
         client.sign_in().await.err(),
         client.roles().await.err(),
         client.user_by_id("u").await.err(),
-        client.create_grant(&new_grant(), &mut reservation).await.err(),
+        client.create_grant(&new_grant(), &reservation).await.err(),
     ];
     errors.into_iter().flatten().map(|error| format!("{error} {error:?}")).collect()
 }
@@ -67,6 +67,6 @@ async fn debug_prints_no_secrets() {
     let server = Server::signed_in(|_| ok(&json!({"roles": []}))).await;
     let client = server.client();
     client.roles().await.unwrap();
-    let reservation = client.reserve_grant_posts(1);
+    let reservation = client.reserve_grant_posts(1, Turn::default());
     assert_silent(&format!("{client:?} {:?} {:?} {reservation:?}", credentials(), client.rate_limiter()));
 }

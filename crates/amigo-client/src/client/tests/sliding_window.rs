@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::client::sliding_window::{Booking, NotBefore, SlidingWindow, WINDOW};
+use crate::{
+    Turn,
+    client::sliding_window::{Booking, NotBefore, SlidingWindow, WINDOW},
+};
 
 const START: Duration = Duration::from_secs(1_000);
 
 #[derive(Clone, Debug)]
 enum Step {
-    Book(u32),
+    Book(u32, Turn),
     Begin(usize),
     Cancel(usize),
     Advance(u64),
@@ -19,9 +22,13 @@ enum Step {
     Succeed,
 }
 
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![Just(Turn::First), "[a-c]".prop_map(Turn::Shared)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1_u32..6).prop_map(Step::Book),
+        4 => (1_u32..6, turn()).prop_map(|(requests, turn)| Step::Book(requests, turn)),
         8 => (0_usize..64).prop_map(Step::Begin),
         2 => (0_usize..64).prop_map(Step::Cancel),
         6 => prop_oneof![0_u64..2_000, 0_u64..70_000].prop_map(Step::Advance),
@@ -45,17 +52,29 @@ fn most_in_a_window(begun: &[Duration]) -> usize {
 
 /// A window past its cautious start.
 fn warm(allowed: u32) -> SlidingWindow {
-    SlidingWindow::new(allowed, START.saturating_sub(WINDOW))
+    SlidingWindow::new(allowed, 1, START.saturating_sub(WINDOW))
+}
+
+fn book(window: &mut SlidingWindow, requests: u32) -> Booking {
+    window.book(requests, Turn::default())
+}
+
+/// When requests that are booked now may begin.
+fn book_at(window: &mut SlidingWindow, requests: u32, now: Duration) -> Duration {
+    let booking = book(window, requests);
+    window.ready_at(&booking, now)
+}
+
+fn turns(window: &mut SlidingWindow, bookings: &[Booking], now: Duration) -> Vec<Duration> {
+    bookings.iter().map(|booking| window.ready_at(booking, now)).collect()
 }
 
 /// Begins everything that is booked, each at its turn; returns when each began.
 fn drain(window: &mut SlidingWindow, bookings: &[Booking]) -> Vec<Duration> {
     let mut now = START;
     let mut begun = Vec::new();
-    while let Some((turn, booking)) =
-        bookings.iter().filter_map(|booking| Some((window.turn(booking)?, booking))).min_by_key(|(turn, _)| *turn)
-    {
-        now = now.max(turn);
+    while let Some(booking) = bookings.iter().find(|booking| window.left(booking) > 0) {
+        now = now.max(window.ready_at(booking, now));
         if window.begin(booking, now).is_ok() {
             begun.push(now);
         }
@@ -69,12 +88,12 @@ proptest! {
         mut allowed in 1_u32..9,
         steps in proptest::collection::vec(step(), 1..200),
     ) {
-        let mut window = SlidingWindow::new(allowed, START);
+        let mut window = SlidingWindow::new(allowed, allowed.div_ceil(4), START);
         let (mut now, mut bookings, mut begun) = (START, Vec::<Booking>::new(), Vec::new());
         let mut paused_until = START;
         for step in steps {
             match step {
-                Step::Book(requests) => bookings.push(window.book(requests, now)),
+                Step::Book(requests, turn) => bookings.push(window.book(requests, turn)),
                 Step::Begin(index) if !bookings.is_empty() => {
                     let booking = &bookings[index % bookings.len()];
                     if window.begin(booking, now).is_ok() {
@@ -87,7 +106,7 @@ proptest! {
                 }
                 Step::Cancel(index) if !bookings.is_empty() => {
                     let booking = bookings.swap_remove(index % bookings.len());
-                    window.cancel(&booking, now);
+                    window.cancel(&booking);
                 }
                 Step::Advance(milliseconds) => now += Duration::from_millis(milliseconds),
                 Step::Limited(wait) => {
@@ -96,7 +115,7 @@ proptest! {
                 }
                 Step::Resize(requests) => {
                     allowed = requests;
-                    window.resize(requests, now);
+                    window.resize(requests, requests.div_ceil(4));
                 }
                 Step::Succeed => window.succeeded(),
                 Step::Begin(_) | Step::Cancel(_) => {}
@@ -106,8 +125,8 @@ proptest! {
 
     #[test]
     fn l5_backlog_drains_in_time(allowed in 1_u32..50, requests in 1_u32..300, fresh: bool) {
-        let mut window = if fresh { SlidingWindow::new(allowed, START) } else { warm(allowed) };
-        let bookings: Vec<_> = (0..requests).map(|_| window.book(1, START)).collect();
+        let mut window = if fresh { SlidingWindow::new(allowed, allowed.div_ceil(4), START) } else { warm(allowed) };
+        let bookings: Vec<_> = (0..requests).map(|_| book(&mut window, 1)).collect();
         let begun = drain(&mut window, &bookings);
         let windows = requests / allowed + 1 + u32::from(fresh);
         prop_assert_eq!(begun.len(), usize::try_from(requests).unwrap());
@@ -123,10 +142,10 @@ proptest! {
         used in 0_u32..50,
     ) {
         let mut window = warm(before);
-        let first = window.book(used.min(before), START);
+        let first = book(&mut window, used.min(before));
         let used = u32::try_from(drain(&mut window, &[first]).len()).unwrap();
-        let bookings: Vec<_> = (0..requests).map(|_| window.book(1, START)).collect();
-        window.resize(after, START);
+        let bookings: Vec<_> = (0..requests).map(|_| book(&mut window, 1)).collect();
+        window.resize(after, after.div_ceil(4));
         let begun = drain(&mut window, &bookings);
         let windows = (used + requests) / after + 1;
         prop_assert!(*begun.last().unwrap() <= START + WINDOW * windows);
@@ -135,47 +154,45 @@ proptest! {
 
     #[test]
     fn booking_keeps_its_turn(allowed in 1_u32..20, bundles in proptest::collection::vec(1_u32..20, 1..40)) {
-        let mut window = SlidingWindow::new(allowed, START);
-        for requests in bundles {
-            let booking = window.book(requests.min(allowed), START);
-            let at = booking.ready_at();
-            prop_assert_eq!(window.turn(&booking), Some(at));
-        }
-        prop_assert!(window.waiting() > 0);
+        let mut window = SlidingWindow::new(allowed, allowed.div_ceil(4), START);
+        let bookings: Vec<_> = bundles.into_iter().map(|requests| book(&mut window, requests.min(allowed))).collect();
+        let first = turns(&mut window, &bookings, START);
+        book(&mut window, allowed);
+        prop_assert!(first.is_sorted());
+        prop_assert_eq!(turns(&mut window, &bookings, START), first);
     }
 
     #[test]
-    fn canceled_turn_is_used_again(allowed in 1_u32..20, requests in 1_u32..60, given_back in 0_usize..60) {
+    fn canceled_turn_goes_to_the_next_booking(allowed in 1_u32..20, requests in 2_u32..60, canceled in 0_usize..60) {
         let mut window = warm(allowed);
-        let mut bookings: Vec<_> = (0..requests).map(|_| window.book(1, START)).collect();
-        let booking = bookings.swap_remove(given_back % bookings.len());
-        let turn = booking.ready_at();
-        window.cancel(&booking, START);
-        prop_assert_eq!(window.book(1, START).ready_at(), turn);
+        let mut bookings: Vec<_> = (0..requests).map(|_| book(&mut window, 1)).collect();
+        let mut expected = turns(&mut window, &bookings, START);
+        window.cancel(&bookings.remove(canceled % bookings.len()));
+        expected.pop();
+        prop_assert_eq!(turns(&mut window, &bookings, START), expected);
     }
 }
 
 #[test]
 fn bundle_has_one_turn() {
     let mut window = warm(10);
-    window.book(8, START);
-    let bundle = window.book(3, START);
-    assert_eq!(bundle.ready_at(), after(60));
+    book(&mut window, 8);
+    assert_eq!(book_at(&mut window, 3, START), after(60));
     // A window never holds more than ten, so of twelve only the first ten go together.
-    assert_eq!(window.book(12, START).ready_at(), after(120));
+    assert_eq!(book_at(&mut window, 12, START), after(120));
 }
 
 #[test]
 fn first_window_allows_a_quarter() {
-    let mut window = SlidingWindow::new(5, START);
-    let turns: Vec<_> = (0..4).map(|_| window.book(1, START).ready_at()).collect();
+    let mut window = SlidingWindow::new(5, 2, START);
+    let turns: Vec<_> = (0..4).map(|_| book_at(&mut window, 1, START)).collect();
     assert_eq!(turns, [after(0), after(0), after(60), after(60)]);
 }
 
 #[test]
 fn early_request_gets_its_time() {
     let mut window = warm(1);
-    let (first, second) = (window.book(1, START), window.book(1, START));
+    let (first, second) = (book(&mut window, 1), book(&mut window, 1));
     assert_eq!(window.begin(&first, START), Ok(()));
     assert_eq!(window.begin(&second, after(59)), Err(NotBefore(after(60))));
     assert_eq!(window.begin(&second, after(60)), Ok(()));
@@ -185,7 +202,7 @@ fn early_request_gets_its_time() {
 #[test]
 fn late_start_delays_later_requests() {
     let mut window = warm(1);
-    let (first, second) = (window.book(1, START), window.book(1, START));
+    let (first, second) = (book(&mut window, 1), book(&mut window, 1));
     assert_eq!(window.begin(&first, after(10)), Ok(()));
     assert_eq!(window.begin(&second, after(60)), Err(NotBefore(after(70))));
     assert_eq!(window.begin(&second, after(70)), Ok(()));
@@ -199,52 +216,52 @@ fn repeated_429s_pause_longer_until_a_success() {
     for _ in 0..6 {
         window.limited(None, now);
         window.limited(None, now);
-        let booking = window.book(1, now);
-        pauses.push(booking.ready_at().saturating_sub(now).as_secs());
-        now = booking.ready_at();
-        window.cancel(&booking, now);
+        let booking = book(&mut window, 1);
+        let ready_at = window.ready_at(&booking, now);
+        pauses.push(ready_at.saturating_sub(now).as_secs());
+        now = ready_at;
+        window.cancel(&booking);
     }
     assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
     window.succeeded();
     window.limited(None, now);
-    assert_eq!(window.book(1, now).ready_at(), now + Duration::from_secs(5));
+    assert_eq!(book_at(&mut window, 1, now), now + Duration::from_secs(5));
 }
 
 #[test]
 fn pause_delays_all_bookings_in_order() {
     let mut window = warm(2);
-    let bookings: Vec<_> = (0..4).map(|_| window.book(1, START)).collect();
+    let bookings: Vec<_> = (0..4).map(|_| book(&mut window, 1)).collect();
     window.limited(Some(Duration::from_secs(30)), START);
-    let turns: Vec<_> = bookings.iter().map(|booking| window.turn(booking).unwrap()).collect();
-    assert_eq!(turns, [after(30), after(30), after(90), after(90)]);
+    assert_eq!(turns(&mut window, &bookings, START), [after(30), after(30), after(90), after(90)]);
     assert_eq!(window.begin(&bookings[0], after(5)), Err(NotBefore(after(30))));
 }
 
 #[test]
 fn at_least_one_request_is_allowed() {
-    let mut window = SlidingWindow::new(0, START);
+    let mut window = SlidingWindow::new(0, 0, START);
     assert_eq!(window.allowed(), 1);
-    window.resize(0, START);
+    window.resize(0, 0);
     assert_eq!(window.allowed(), 1);
 }
 
 #[test]
 fn higher_limit_counts_earlier_requests() {
     let mut window = warm(8);
-    let bookings: Vec<_> = (0..20).map(|_| window.book(1, START)).collect();
+    let bookings: Vec<_> = (0..20).map(|_| book(&mut window, 1)).collect();
     assert!(bookings[..8].iter().all(|booking| window.begin(booking, START).is_ok()));
-    window.resize(10, START);
-    let turns: Vec<_> = bookings[8..].iter().map(|booking| window.turn(booking).unwrap()).collect();
+    window.resize(10, 3);
+    let turns = turns(&mut window, &bookings[8..], START);
     assert_eq!(turns, [[after(0); 2].as_slice(), &[after(60); 10]].concat());
 }
 
 #[test]
 fn lower_limit_counts_earlier_requests() {
     let mut window = warm(8);
-    let bookings: Vec<_> = (0..10).map(|_| window.book(1, START)).collect();
+    let bookings: Vec<_> = (0..10).map(|_| book(&mut window, 1)).collect();
     assert!(bookings[..8].iter().all(|booking| window.begin(booking, START).is_ok()));
-    window.resize(1, START);
-    let turns: Vec<_> = bookings[8..].iter().map(|booking| window.turn(booking).unwrap()).collect();
+    window.resize(1, 1);
+    let turns = turns(&mut window, &bookings[8..], START);
     assert_eq!(turns, [after(60), after(120)]);
     assert_eq!((window.used(START), window.begin(&bookings[8], after(59))), (8, Err(NotBefore(after(60)))));
 }
@@ -252,7 +269,7 @@ fn lower_limit_counts_earlier_requests() {
 #[test]
 fn window_is_idle_when_a_new_one_allows_no_more() {
     let mut window = warm(8);
-    let booking = window.book(1, START);
+    let booking = book(&mut window, 1);
     assert!(!window.is_idle(START));
     window.begin(&booking, START).unwrap();
     assert!(!window.is_idle(after(59)) && window.is_idle(after(60)));
@@ -261,8 +278,18 @@ fn window_is_idle_when_a_new_one_allows_no_more() {
 }
 
 #[test]
+fn h5_renewals_and_other_names_do_not_wait_in_line() {
+    let mut window = warm(10);
+    (0..100).for_each(|_| drop(window.book(3, Turn::Shared("crowd".to_owned()))));
+    let other = window.book(3, Turn::Shared("other".to_owned()));
+    assert_eq!(window.ready_at(&other, START), START);
+    let renewal = window.book(8, Turn::First);
+    assert_eq!((window.ready_at(&renewal, START), window.ready_at(&other, START)), (START, after(60)));
+}
+
+#[test]
 fn ten_thousand_requests_are_booked_quickly() {
     let mut window = warm(800);
-    let last = (0..10_000).map(|_| window.book(1, START).ready_at()).last();
+    let last = (0..10_000).map(|_| book_at(&mut window, 1, START)).last();
     assert_eq!(last, Some(after(60 * 12)));
 }

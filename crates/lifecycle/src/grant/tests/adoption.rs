@@ -134,11 +134,10 @@ fn records_of_other_objects_are_not_adopted() {
 
 #[test]
 fn mismatched_record_is_not_adopted_or_replaced() {
-    let changes: [fn(&mut crate::grant::ListedGrant); 4] = [
+    let changes: [fn(&mut crate::grant::ListedGrant); 3] = [
         |grant| grant.user_id = "another".to_owned(),
         |grant| grant.conditions.clear(),
         |grant| grant.permission_name = "Role:GetRole".to_owned(),
-        |grant| grant.expires_at += jiff::SignedDuration::from_secs(76),
     ];
     for change in changes {
         let mut world = with_changed_records(change);
@@ -157,9 +156,83 @@ fn records_of_server_slightly_ahead_are_adopted() {
 }
 
 #[test]
-fn records_ending_too_late_are_not_adopted() {
-    let mut world = grant().with_server_ahead(120_000).world();
-    world.run_until(seconds(30));
-    assert_eq!(world.condition("Ready"), "Unknown OutcomeUnknown");
-    assert_eq!((world.record().grants.len(), world.history.posts), (0, 3));
+fn record_that_ends_late_is_kept_and_named() {
+    for fate in [Fate::Fine, Fate::LostAfter] {
+        let mut world = grant().with_server_ahead(600_000).world().with_fates("post", &[fate]);
+        world.run_until(seconds(30));
+        assert_eq!(world.condition("Ready"), "True EndDiffers");
+        assert!(world.message("Ready").contains("PT10M later than requested"), "{}", world.message("Ready"));
+        world.run_until(minutes(121));
+        assert_eq!((world.is_active(), world.history.posts), (true, 3), "until the end that Amigo reported");
+    }
+}
+
+#[test]
+fn record_that_ends_early_is_named() {
+    let world = grant().shortened_by_server(minutes(30)).issued();
+    assert_eq!(world.condition("Ready"), "True EndDiffers");
+    assert!(world.message("Ready").contains("PT1H30M earlier than requested"));
+}
+
+#[test]
+fn object_outlives_access_whatever_the_clocks() {
+    for (server, own) in [(90, 0), (-90, 0), (600, 0), (-600, 0), (0, 600), (0, -600), (300, -300)] {
+        let mut world = grant().lasting("PT2M").with_server_ahead(server * 1000).world();
+        world.amigo.sends_date = true;
+        world.replicas[0].skew = own * 1000;
+        world.replicas[0].spec.created_at = world.wall(0);
+        world.work();
+        assert_eq!(world.condition("Ready"), "True Active", "{server} {own}");
+        while world.store.is_some() {
+            world.run_until(world.now + seconds(1));
+        }
+        assert!((minutes(2)..minutes(2) + seconds(10)).contains(&world.now), "{server} {own}: {:?}", world.now);
+    }
+}
+
+#[test]
+fn rotated_user_adopts_records_of_the_former() {
+    let mut world = grant().world().with_fates("post", &[Fate::LostAfter]);
+    world.work();
+    world.replicas[0].spec.service_user_id = "rotated".to_owned();
+    world.run_until(minutes(1));
+    assert_eq!((world.is_active(), world.history.posts), (true, 3));
+}
+
+/// A grant whose second attempt was issued, and then the status from before it is restored.
+fn gone_back(first: Fate, is_before: fn(&amigo_api::TemporaryPermissionGrantStatus) -> bool) -> World {
+    let mut world = grant().world().with_fates("post", &[first]);
+    world.run_until(minutes(3));
+    assert_eq!((world.is_active(), world.record().attempts), (true, 2));
+    let before = world.past.iter().rfind(|record| is_before(record)).unwrap().clone();
+    world.advance(minutes(2));
+    world.restore(before);
+    world
+}
+
+#[test]
+fn later_attempt_is_adopted_after_a_restore() {
+    for crashes in [false, true] {
+        for (first, posts) in [(Fate::LostBefore, 6), (Fate::PartlyRejected, 4)] {
+            let mut world = gone_back(first, |record| record.attempts == 1);
+            if crashes {
+                world.crash(0);
+            }
+            world.run_until(minutes(20));
+            assert_eq!((world.is_active(), world.record().attempts), (true, 2), "{first:?}");
+            assert_eq!(world.history.posts, posts, "{first:?}");
+        }
+    }
+}
+
+#[test]
+fn rebuilt_grant_never_lasts_longer_than_requested() {
+    let mut world = grant().revoked_within("PT10M").issued();
+    world.run_until(minutes(50));
+    let now = world.now;
+    world.amigo.journal.retain(|entry| entry.ends > now);
+    world.wipe();
+    world.crash(0);
+    world.run_until(minutes(51));
+    assert_eq!(world.deadline(), super::world::at(minutes(120)));
 }

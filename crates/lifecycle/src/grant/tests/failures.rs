@@ -282,15 +282,52 @@ fn restart_restarts_the_quarantine() {
 }
 
 #[test]
-fn crash_loop_ends_the_quarantine_by_age() {
+fn wall_clock_ahead_does_not_end_the_quarantine() {
     let mut world = grant().world().with_fates("post", &[Fate::LostBefore]);
     world.work();
-    for _ in 0..12 {
-        world.run_until(world.now + seconds(59));
-        world.crash(0);
-    }
-    assert_eq!(world.history.posts, 3);
-    world.run_until(seconds(725));
+    world.crash(0);
+    world.replicas[0].skew = 30 * 60 * 1000;
+    assert_eq!(world.effects_for(seconds(119)).matches("post").count(), 0);
+    world.run_until(seconds(121));
+    assert!(world.is_active());
+}
+
+#[test]
+fn wall_clock_step_back_does_not_stop_retries() {
+    let mut world = grant().world().with_fates("post", &[Fate::Rejected]);
+    world.work();
+    world.replicas[0].skew = -60 * 60 * 1000;
+    world.run_until(seconds(5));
+    assert!(world.is_active());
+}
+
+#[test]
+fn persistent_failure_is_retried_every_five_minutes() {
+    let mut world = grant().world().with_fates("post", &[Fate::Forbidden; 9]);
+    world.run_until(minutes(32));
+    assert_eq!(world.condition("Ready"), "False Forbidden");
+    world.run_until(minutes(38));
+    assert!(world.is_active());
+}
+
+#[test]
+fn failure_leaves_a_try_before_the_deadline() {
+    let mut world = grant().world();
+    world.replicas[0].spec.activation_deadline = SignedDuration::from_mins(10);
+    let mut world = world.with_fates("post", &[Fate::Forbidden; 4]);
+    world.run_until(minutes(10) - seconds(11));
+    assert_eq!(world.condition("Ready"), "False Forbidden");
+    world.run_until(minutes(10) - seconds(9));
+    assert!(world.is_active());
+}
+
+#[test]
+fn changed_circumstances_end_the_backoff() {
+    let mut world = grant().world().with_fates("post", &[Fate::Forbidden; 4]);
+    world.run_until(minutes(8));
+    world.replicas[0].spec.circumstances = 1;
+    world.act(0, Fate::Fine);
+    world.work();
     assert!(world.is_active());
 }
 

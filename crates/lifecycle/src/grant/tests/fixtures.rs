@@ -44,6 +44,7 @@ pub(super) fn grant() -> Grant {
         ttl_after_expiry: SignedDuration::ZERO,
         being_deleted: false,
         blocker: None,
+        circumstances: 0,
         timing: Timing::default(),
     };
     Grant { spec, skew: 0, replicas: 1, longest: None }
@@ -122,7 +123,7 @@ impl Grant {
 
     pub fn world(self) -> World {
         let amigo =
-            Amigo { journal: vec![], skew: self.skew, lag: seconds(10), lists_creation: true, longest: self.longest };
+            Amigo { skew: self.skew, lag: seconds(10), lists_creation: true, longest: self.longest, ..Amigo::default() };
         World::new(&self.spec, amigo, self.replicas)
     }
 

@@ -174,10 +174,15 @@ impl History {
         }
         self.check(self.activated.is_some(), || "a record without a start".to_owned());
         let Some(activated) = self.activated else { return };
-        let latest = activated + self.spec.duration + self.spec.timing.margin();
-        self.check(at(new.ends) <= latest, || format!("S2: ends {} after {latest}", at(new.ends)));
+        // By the server's clock if the operator adopts it, which then has the deadline, too.
+        let skew = if amigo.sends_date { amigo.skew } else { 0 };
+        let tolerated = SignedDuration::try_from(self.spec.timing.tick).unwrap();
+        let tolerated = if amigo.sends_date { tolerated } else { SignedDuration::ZERO };
+        let ends = at(new.ends) + SignedDuration::from_millis(skew);
+        let latest = activated + self.spec.duration + self.spec.timing.margin() + tolerated;
+        self.check(ends <= latest, || format!("S2: ends {ends} after {latest}"));
         if let Some(not_after) = self.spec.not_after {
-            self.check(at(new.ends) <= not_after, || "S2: ends after notAfter".to_owned());
+            self.check(ends <= not_after + tolerated, || "S2: ends after notAfter".to_owned());
         }
         if let (Some(deleted), Some(within)) = (self.deleted_at, self.spec.revoke_within) {
             let in_time = at(new.ends) <= at(deleted) + within;
@@ -196,7 +201,7 @@ impl History {
     pub fn recovery_time(&self) -> Duration {
         let timing = &self.spec.timing;
         let base = if self.persistent { timing.tick * 6 } else { timing.tick / 5 };
-        let backoff = base * 30 * 5 / 4;
+        let backoff = (base * 30 * 5 / 4).min(timing.tick * 30);
         timing.quarantine() + timing.commit + timing.tick + backoff.max(self.longest_wait * 5 / 4) * 2
     }
 

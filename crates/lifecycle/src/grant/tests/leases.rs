@@ -81,6 +81,43 @@ fn lost_renewal_is_retried() {
 }
 
 #[test]
+fn short_lease_survives_a_lost_renewal() {
+    let mut world = grant().revoked_within("PT5M").world().with_fates("post", &[Fate::Fine, Fate::LostBefore]);
+    for _ in 0..600 {
+        world.run_until(world.now + seconds(1));
+        assert!(world.amigo.live(world.now) >= 3, "a gap at {:?}", world.now);
+    }
+}
+
+#[test]
+fn duration_of_at_most_one_lease_needs_none() {
+    for (duration, within) in [("PT1M", "PT5M"), ("PT3M55S", "PT5M"), ("PT2M4S", "PT10M")] {
+        let world = grant().lasting(duration).revoked_within(within).issued();
+        assert_eq!(world.requested_durations(), [duration; 3]);
+        assert_eq!(world.record().revoke_within, None);
+    }
+}
+
+#[test]
+fn lease_that_ends_no_later_is_not_requested() {
+    let mut world = grant().lasting("PT5M").revoked_within("PT5M").issued();
+    world.run_until(minutes(6));
+    assert_eq!((world.requested_durations(), world.history.posts), (vec!["PT3M55S".to_owned(); 3], 3));
+}
+
+#[test]
+fn lost_renewal_of_a_long_lived_grant_lists_little() {
+    let mut world = grant().revoked_within("PT10M").lasting("P1D").issued();
+    world.run_until(minutes(20 * 60));
+    assert!(world.amigo.journal.len() > 800);
+    let mut world = world.with_fates("post", &[Fate::LostAfter]);
+    world.crash(0);
+    world.run_until(world.now + minutes(10));
+    assert_eq!(world.condition("Ready"), "True Active");
+    assert!(world.amigo.listed <= 20, "{} records listed", world.amigo.listed);
+}
+
+#[test]
 fn partly_issued_lease_is_completed() {
     let mut world = grant().revoked_within("PT10M").world().with_fates("post", &[Fate::Fine, Fate::PartlyRejected]);
     world.run_until(minutes(5));

@@ -7,7 +7,7 @@ use amigo_permissions::Conditions;
 use jiff::Timestamp;
 
 use super::world::{MILLISECOND, at};
-use crate::grant::{ListedGrant, Post, PostOutcome};
+use crate::grant::{ListedGrant, Post, PostOutcome, Query};
 use crate::{Failure, RetryClass};
 
 pub(super) const SERVICE_USER: &str = "operator";
@@ -52,7 +52,7 @@ pub(super) struct Entry {
 }
 
 /// The server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Amigo {
     pub journal: Vec<Entry>,
     /// How far the server's clock is ahead, in milliseconds.
@@ -62,6 +62,10 @@ pub(super) struct Amigo {
     pub lists_creation: bool,
     /// The longest lifetime that the server grants.
     pub longest: Option<Duration>,
+    /// Whether its responses have a `Date`.
+    pub sends_date: bool,
+    /// How many records the listings contained.
+    pub listed: usize,
 }
 
 impl Amigo {
@@ -94,9 +98,16 @@ impl Amigo {
         }
     }
 
-    pub fn list(&self, uid: &str, now: Duration) -> Vec<ListedGrant> {
-        let listed = |entry: &&Entry| entry.listed <= now && entry.grant.tags["uid"] == uid;
-        self.journal.iter().filter(listed).map(|entry| entry.grant.clone()).collect()
+    pub fn list(&mut self, query: &Query, uid: &str, now: Duration) -> Vec<ListedGrant> {
+        let selected = |entry: &Entry| match query {
+            Query::Attempt(nonce) => entry.grant.tags["nonce"] == *nonce,
+            Query::Live => entry.grant.tags["uid"] == uid && now < entry.ends,
+            Query::All => entry.grant.tags["uid"] == uid,
+        };
+        let listed = |entry: &&Entry| entry.listed <= now && selected(entry);
+        let grants: Vec<_> = self.journal.iter().filter(listed).map(|entry| entry.grant.clone()).collect();
+        self.listed += grants.len();
+        grants
     }
 
     pub fn commit(&mut self, post: &Post, committed: Duration) -> ListedGrant {
@@ -137,7 +148,7 @@ impl Amigo {
             creator_user_id: "another".to_owned(),
             tags,
         };
-        self.journal.push(Entry { grant, slot: 0, lease: 0, committed: now, listed: now, ends: now });
+        self.journal.push(Entry { grant, slot: 0, lease: 0, committed: now, listed: now, ends: now + Duration::from_mins(30) });
     }
 
     /// The records of the operator.

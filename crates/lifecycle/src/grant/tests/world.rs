@@ -59,6 +59,10 @@ pub(super) struct Replica {
     pub response_version: Option<u64>,
     pub cache: Option<Object>,
     pub boot_offset: Duration,
+    /// How far its wall clock is ahead, in milliseconds.
+    pub skew: i64,
+    /// The attempts that the caller knows of while it has no other state of the object.
+    pub known_attempts: Option<u32>,
     pub steps: u32,
     /// Whether the caller dropped the state of a settled object.
     pub forgot: bool,
@@ -86,6 +90,8 @@ pub(super) struct World {
     pub log: Vec<String>,
     /// The fates of the next effects of a kind, by its name; later ones succeed.
     pub script: BTreeMap<&'static str, VecDeque<Fate>>,
+    /// The earlier records of the object.
+    pub past: Vec<TemporaryPermissionGrantStatus>,
     pub user: String,
     /// Added to all random numbers.
     pub seed: u64,
@@ -104,7 +110,7 @@ pub(super) fn name(effect: &Effect) -> &'static str {
         Effect::Read => "read",
         Effect::WriteStatus => "write",
         Effect::Post { .. } => "post",
-        Effect::Lookup => "lookup",
+        Effect::Lookup(_) => "lookup",
         Effect::Delete => "delete",
         Effect::WaitUntil(_) => "wait",
     }
@@ -132,6 +138,7 @@ impl World {
             history: History::new(spec),
             log: vec![],
             script: BTreeMap::new(),
+            past: vec![],
             user: "user".to_owned(),
             seed: 0,
             unit: None,
@@ -150,6 +157,8 @@ impl World {
                 response_version: None,
                 cache: world.store.clone(),
                 boot_offset,
+                skew: 0,
+                known_attempts: None,
                 steps: 0,
                 forgot: false,
                 random: 0,
@@ -212,6 +221,7 @@ impl World {
         replica.spec.holder.push('+');
         replica.version = 0;
         replica.forgot = false;
+        replica.known_attempts = None;
         replica.cache = None;
         replica.activity = Activity::Waiting(Some(self.now));
     }
@@ -225,6 +235,23 @@ impl World {
             }
             replica.activity = Activity::Waiting(Some(self.now));
         }
+    }
+
+    /// A backup restores an earlier status.
+    pub fn restore(&mut self, record: TemporaryPermissionGrantStatus) {
+        if let Some(object) = &mut self.store {
+            object.version += 1;
+            object.record = record;
+        }
+        self.notify();
+    }
+
+    /// The wall clock of a replica, which adopts a clock of the server that differs.
+    pub fn wall(&self, number: usize) -> Timestamp {
+        let clock = |skew: i64| at(self.now).checked_add(SignedDuration::from_millis(skew)).unwrap();
+        let (own, server) = (clock(self.replicas[number].skew), clock(self.amigo.skew));
+        let tolerated = SignedDuration::try_from(self.replicas[number].spec.timing.tick).unwrap();
+        if self.amigo.sends_date && own.duration_until(server).abs() > tolerated { server } else { own }
     }
 
     /// Another writer changes metadata.
@@ -274,14 +301,15 @@ impl World {
             return;
         };
         if std::mem::take(&mut replica.forgot) {
-            replica.status = Status::from_record(cached.record.clone());
+            let boot = self.now + replica.boot_offset;
+            replica.status = Status::resume(cached.record.clone(), replica.known_attempts.take(), boot);
             replica.version = cached.version;
         }
         replica.spec.generation = replica.spec.generation.max(cached.generation);
         replica.spec.being_deleted |= cached.being_deleted;
         if cached.version > replica.version {
             replica.version = cached.version;
-            replica.status.observe(cached.record);
+            replica.status.observe(cached.record, self.now + replica.boot_offset);
         }
         replica.at_start = (replica.status.clone(), replica.version);
         replica.steps = 0;
@@ -289,10 +317,11 @@ impl World {
     }
 
     fn take_step(&mut self, number: usize, input: Input) {
+        let wall = self.wall(number);
         let replica = &mut self.replicas[number];
         let boot = self.now + replica.boot_offset;
         let random = self.seed.wrapping_add((number as u64) << 32).wrapping_add(replica.random);
-        let now = Now { wall: at(self.now), boot, random };
+        let now = Now { wall, boot, random };
         let (status, effect) = step(&replica.spec, &replica.status, input, now);
         replica.steps += 1;
         self.history.check(replica.steps <= 64, || "a reconcile does not end".to_owned());
@@ -314,6 +343,7 @@ impl World {
         };
         let waits = matches!(replica.activity, Activity::Waiting(_));
         if self.drops_settled && waits && replica.status.is_settled() {
+            replica.known_attempts = replica.status.known_attempts();
             replica.status = Status::default();
             replica.forgot = true;
         }
@@ -333,7 +363,10 @@ impl World {
             }
             Effect::Resolve => Input::Resolved(Err(failure(fate))),
             Effect::Reserve { .. } => match fate {
-                Fate::RateLimited(after) => Input::Reserved(Err(at(self.now + Duration::from_secs(after)))),
+                Fate::RateLimited(after) => {
+                    let boot = self.now + self.replicas[number].boot_offset;
+                    Input::Reserved(Err(boot + Duration::from_secs(after)))
+                },
                 _ => Input::Reserved(Ok(())),
             },
             Effect::Read => {
@@ -354,10 +387,11 @@ impl World {
             }
             Effect::Delete => Input::Written(self.write(number, None, None, fate)),
             Effect::Post { posts, window_closes } => Input::Posted(self.send(number, posts, *window_closes, fate)),
-            Effect::Lookup if fine => {
-                Input::LookedUp(Ok(self.amigo.list(&self.replicas[number].spec.origin.uid, self.now)))
+            Effect::Lookup(query) if fine => {
+                let uid = self.replicas[number].spec.origin.uid.clone();
+                Input::LookedUp(Ok(self.amigo.list(query, &uid, self.now)))
             }
-            Effect::Lookup => Input::LookedUp(Err(failure(fate))),
+            Effect::Lookup(_) => Input::LookedUp(Err(failure(fate))),
             Effect::WaitUntil(_) => return Activity::Waiting(None),
         };
         Activity::Performed(input)
@@ -417,6 +451,7 @@ impl World {
             self.history.record_deletion(self.now);
             return Some(version);
         };
+        self.past.push(object.record.clone());
         self.history.record_write(&self.amigo, (&object.record, &record), written, object.generation, self.now);
         object.version += 1;
         object.record = record;
