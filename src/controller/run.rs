@@ -312,9 +312,7 @@ async fn housekeeping(context: &SharedContext, local_state: &LocalState, health:
         health.beat();
         secrets.follow(&context.stores.organizations.state());
         organization::prune(context);
-        if !context.served_schema.is_complete()
-            && context.clock.boot().saturating_sub(checked_at) > SCHEMA_INTERVAL
-        {
+        if !context.served_schema.is_complete() && context.clock.boot().saturating_sub(checked_at) > SCHEMA_INTERVAL {
             checked_at = context.clock.boot();
             check_schema(context).await;
         }

@@ -34,7 +34,8 @@ impl ServedSchema {
             .filter_map(|crd| {
                 let kind = crd.spec.names.kind.clone();
                 let own = serde_json::to_value(crd).ok()?;
-                let fields = missing(&own["spec"]["versions"][0]["schema"]["openAPIV3Schema"], served(&document, &kind)?);
+                let fields =
+                    missing(&own["spec"]["versions"][0]["schema"]["openAPIV3Schema"], served(&document, &kind)?);
                 (!fields.is_empty()).then_some((kind, fields))
             })
             .collect();

@@ -11,9 +11,7 @@ use std::{
 };
 
 use amigo_api::{DriftPolicy, OrganizationSpec, duration, reasons};
-use amigo_client::{
-    ApiAddress, Client, Credentials, Endpoint, Observe, RateLimiter, ServerClock, Transport, Usage,
-};
+use amigo_client::{ApiAddress, Client, Credentials, Endpoint, RateLimiter, ServerClock, Transport, Usage};
 use amigo_lifecycle::{Failure, RetryClass};
 use amigo_runtime::clock::SharedClock;
 use http::Uri;
@@ -203,9 +201,8 @@ impl ConnectionRegistry {
         let same_endpoint = before.filter(|before| {
             before.uid == uid && endpoint.is_some() && ApiEndpoint::from_spec(&before.spec) == endpoint
         });
-        let (role_cache, user_cache, observed, server_clock) = same_endpoint
-            .map(|before| before.shared_state())
-            .unwrap_or_default();
+        let (role_cache, user_cache, observed, server_clock) =
+            same_endpoint.map(|before| before.shared_state()).unwrap_or_default();
         let same_user = same_endpoint.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
         // The client has the token; `closed` and `observed.failure` belong to it.
         if let Some(before) = same_user {

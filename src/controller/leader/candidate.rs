@@ -33,7 +33,13 @@ pub struct Candidate {
 
 impl Candidate {
     pub fn new(client: Client, clock: SharedClock, settings: Settings) -> Self {
-        Self { leases: Api::namespaced(client, &settings.namespace), clock, settings, follows_brief_leader: false, observed: None }
+        Self {
+            leases: Api::namespaced(client, &settings.namespace),
+            clock,
+            settings,
+            follows_brief_leader: false,
+            observed: None,
+        }
     }
 
     pub fn boot(&self) -> Duration {

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn brief_leader_is_known_by_its_own_clock() {
-        let led = |seconds| {
+        let led = |seconds: i64| {
             let times = (Some(MicroTime(at(10))), Some(MicroTime(at(10 + seconds))));
             led_briefly(&LeaseSpec { acquire_time: times.0, renew_time: times.1, ..held_by("other", 15) })
         };

@@ -32,7 +32,8 @@ pub fn check(object: &TemporaryPermissionGrant, connection: &Connection, context
         other.spec.organization_ref == object.spec.organization_ref && precedes(other, object)
     };
     let others = context.stores.grants.state();
-    let load: u64 = others.iter().map(AsRef::as_ref).filter(precedes).map(|other| per_hour(other, connection, &timing)).sum();
+    let load: u64 =
+        others.iter().map(AsRef::as_ref).filter(precedes).map(|other| per_hour(other, connection, &timing)).sum();
     if load + own <= capacity {
         return Ok(());
     }
@@ -46,7 +47,9 @@ pub fn check(object: &TemporaryPermissionGrant, connection: &Connection, context
 /// Whether the renewals of `other` come first: it is issued, or waits and is older.
 fn precedes(other: &TemporaryPermissionGrant, object: &TemporaryPermissionGrant) -> bool {
     let status = other.status.as_ref();
-    if other.uid() == object.uid() || status.is_some_and(|status| matches!(status.phase, Some(Phase::Expired | Phase::Failed))) {
+    if other.uid() == object.uid()
+        || status.is_some_and(|status| matches!(status.phase, Some(Phase::Expired | Phase::Failed)))
+    {
         return false;
     }
     let age = |object: &TemporaryPermissionGrant| (object.creation_timestamp(), object.uid());

@@ -12,9 +12,9 @@ use super::{
     Client,
     paging::{Pace, Pages},
     rate_limiter::Reservation,
-    turn_queue::Turn,
     request::ApiRequest,
     session::Session,
+    turn_queue::Turn,
     wire,
 };
 use crate::{CreatedGrant, Endpoint, Error, GrantFilter, NewGrant, RemoteGrant};

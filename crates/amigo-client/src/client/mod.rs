@@ -21,9 +21,9 @@ mod response;
 mod roles;
 mod secrets;
 mod sender;
+mod server_clock;
 mod session;
 mod sign_in;
-mod server_clock;
 pub mod sliding_window;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

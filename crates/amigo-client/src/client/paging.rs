@@ -77,7 +77,9 @@ impl<T> Pages<T> {
             (true, Some(token)) if self.tokens.contains(&token) => {
                 return inconsistent("a continuation token appears twice");
             }
-            (true, Some(_)) if self.tokens.len() >= MOST_PAGES => return inconsistent("the listing has too many pages"),
+            (true, Some(_)) if self.tokens.len() >= MOST_PAGES => {
+                return inconsistent("the listing has too many pages");
+            }
             (true, Some(token)) => {
                 self.tokens.insert(token);
                 self.token = Some(token);

@@ -1,8 +1,6 @@
 //! How far the clock of a server is ahead of this one.
 
-use std::sync::{
-    Mutex, PoisonError,
-};
+use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 

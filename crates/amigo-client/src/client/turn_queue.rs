@@ -129,7 +129,8 @@ mod tests {
     fn order(turns: &[Turn]) -> Vec<usize> {
         let mut queue = TurnQueue::default();
         turns.iter().enumerate().for_each(|(number, turn)| queue.push(number as u64, turn, 1));
-        let next = |queue: &TurnQueue| (0..turns.len()).find(|number| queue.ahead(*number as u64, &turns[*number]) == Some(0));
+        let next =
+            |queue: &TurnQueue| (0..turns.len()).find(|number| queue.ahead(*number as u64, &turns[*number]) == Some(0));
         std::iter::from_fn(|| next(&queue).inspect(|number| queue.take_one(*number as u64, &turns[*number]))).collect()
     }
 

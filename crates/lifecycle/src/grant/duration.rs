@@ -62,7 +62,8 @@ impl Spec {
         let present = record.grants.iter().filter(|grant| grant.lease == lease);
         let shortest = present.min_by_key(|grant| grant.expires_at)?;
         let lifetime = shortest.issued_at.duration_until(shortest.expires_at);
-        let due = shortest.expires_at.saturating_sub(self.timing.renews_before(lifetime)).unwrap_or(shortest.expires_at);
+        let due =
+            shortest.expires_at.saturating_sub(self.timing.renews_before(lifetime)).unwrap_or(shortest.expires_at);
         // If the server's clock is behind, the lifetime looks short or already over.
         let soonest = shortest.issued_at.saturating_add((lifetime / 4).max(duration::SHORTEST_GRANT)).unwrap_or(due);
         let due = due.max(soonest);

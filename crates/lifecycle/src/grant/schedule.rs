@@ -54,6 +54,10 @@ impl Schedule {
 
     /// The next moment at which a step has something to do, at the latest the boot time `until`.
     pub(super) fn wakes_at(&self, until: Option<Duration>) -> Option<Timestamp> {
-        [until.map(|until| self.at.wall_at(until)), self.ends_at, self.gives_up_at].into_iter().chain(self.changes_at).flatten().min()
+        [until.map(|until| self.at.wall_at(until)), self.ends_at, self.gives_up_at]
+            .into_iter()
+            .chain(self.changes_at)
+            .flatten()
+            .min()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use amigo_api::{Phase, TemporaryPermissionGrantStatus};
 use super::{PostOutcome, Resolved};
 use crate::Failure;
+use amigo_api::{Phase, TemporaryPermissionGrantStatus};
 
 /// The state of a grant.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -68,7 +68,8 @@ async fn grant_is_not_sent_before_its_turn() {
     let rate_limiter = Arc::new(RateLimiter::new(80, &[(Endpoint::CreateGrant, 4)].into(), clock.clone()));
     let base = address_of(&format!("http://{}", server.address));
     let client = Client::new(Transport::new(&quick()).unwrap(), base, credentials(), rate_limiter, clock);
-    let (first, second) = (client.reserve_grant_posts(1, Turn::default()), client.reserve_grant_posts(1, Turn::default()));
+    let (first, second) =
+        (client.reserve_grant_posts(1, Turn::default()), client.reserve_grant_posts(1, Turn::default()));
     client.create_grant(&new_grant(), &first).await.unwrap();
     let error = client.create_grant(&new_grant(), &second).await.unwrap_err();
     assert!(error.never_sent() && error.retry_after().unwrap() > Duration::from_secs(50), "{error}");

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::{Client, Turn};
 use crate::testing::{API_KEY, Server, TOKEN, credentials, new_grant, ok, respond, token_for};
+use crate::{Client, Turn};
 
 fn assert_silent(text: &str) {
     assert!(!text.contains(API_KEY) && !text.contains(TOKEN), "{text}");

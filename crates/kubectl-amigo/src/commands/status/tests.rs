@@ -159,6 +159,7 @@ fn unconfirmed_permission_is_unknown() {
     let record = object.status.as_mut().unwrap();
     record.grants.truncate(1);
     record.intent = Some(amigo_api::Intent {
+        creator_user_id: None,
         attempt: 1,
         nonce: "0123456789abcdef".to_owned(),
         holder: "operator".to_owned(),

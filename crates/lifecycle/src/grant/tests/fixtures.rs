@@ -122,8 +122,13 @@ impl Grant {
     }
 
     pub fn world(self) -> World {
-        let amigo =
-            Amigo { skew: self.skew, lag: seconds(10), lists_creation: true, longest: self.longest, ..Amigo::default() };
+        let amigo = Amigo {
+            skew: self.skew,
+            lag: seconds(10),
+            lists_creation: true,
+            longest: self.longest,
+            ..Amigo::default()
+        };
         World::new(&self.spec, amigo, self.replicas)
     }
 

@@ -148,7 +148,14 @@ impl Amigo {
             creator_user_id: "another".to_owned(),
             tags,
         };
-        self.journal.push(Entry { grant, slot: 0, lease: 0, committed: now, listed: now, ends: now + Duration::from_mins(30) });
+        self.journal.push(Entry {
+            grant,
+            slot: 0,
+            lease: 0,
+            committed: now,
+            listed: now,
+            ends: now + Duration::from_mins(30),
+        });
     }
 
     /// The records of the operator.

@@ -366,7 +366,7 @@ impl World {
                 Fate::RateLimited(after) => {
                     let boot = self.now + self.replicas[number].boot_offset;
                     Input::Reserved(Err(boot + Duration::from_secs(after)))
-                },
+                }
                 _ => Input::Reserved(Ok(())),
             },
             Effect::Read => {
