@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
+use amigo_api::TemporaryPermissionGrant;
 use amigo_dev::{ControlPlane, Identity, Options};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client, CustomResourceExt as _, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
 use test_support::{
     OPERATOR, assets, eventually, fixture, install_crds,
     operator_process::{CALL_DEADLINE, OperatorProcess},
@@ -57,4 +63,31 @@ async fn unreadable_secret_is_reported_until_readable() {
     assert!(why.contains("cannot read Secret"), "{why}");
     apply(&plane, "operator-rbac-secrets.yaml");
     until_reason(&plane, "organizations/acme", "SecretNotFound").await;
+}
+
+/// The CRD of grants as before a status field of the intent.
+async fn downgrade_grants(client: &Client) {
+    let mut crd = TemporaryPermissionGrant::crd();
+    let schema = crd.spec.versions[0].schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+    let status = schema.and_then(|schema| schema.properties.as_mut()?.get_mut("status")).expect("a status");
+    let intent = status.properties.as_mut().and_then(|fields| fields.get_mut("intent")).expect("an intent");
+    assert!(intent.properties.as_mut().is_some_and(|fields| fields.remove("nonce").is_some()));
+    intent.required.as_mut().expect("required fields").retain(|field| field != "nonce");
+    let (crds, name) = (Api::<CustomResourceDefinition>::all(client.clone()), crd.name_any());
+    crds.patch(&name, &PatchParams::apply("an-older-version").force(), &Patch::Apply(&crd)).await.expect("a CRD");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outdated_crd_blocks_grants_until_its_upgrade() {
+    let _turn = turn().await;
+    let plane = plane(&["system:masters"]).await;
+    let client = plane.client().await.expect("a client");
+    install_crds(&client).await;
+    downgrade_grants(&client).await;
+    apply(&plane, "unreachable-organization.yaml");
+    let _operator = OperatorProcess::start(&plane, &["--no-leader-election"]);
+    let why = until_reason(&plane, "temporarypermissiongrants/request", "CRDOutdated").await;
+    assert!(why.contains("status.intent.nonce"), "{why}");
+    install_crds(&client).await;
+    until_reason(&plane, "temporarypermissiongrants/request", "OrganizationNotReady").await;
 }

@@ -22,8 +22,8 @@ const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1
 pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connection>, context: &Context) -> Spec {
     let spec = &object.spec;
     let mut problems = Problems::default();
-    problems.check(check_organization(object, connection));
     problems.check(context.served_schema.check::<TemporaryPermissionGrant>());
+    problems.check(check_organization(object, connection));
     let rule = |rule: fn(&GrantRules) -> Option<&str>, default| {
         connection.map_or(default, |connection| connection.grant_rule(rule, default))
     };
