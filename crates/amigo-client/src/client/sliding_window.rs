@@ -179,6 +179,21 @@ impl SlidingWindow {
         Ok(())
     }
 
+    /// Takes back a request that began at `begun` and never reached the server: it does not count.
+    pub fn refund(&mut self, begun: Duration, now: Duration) {
+        let now = self.advance(now);
+        if let Some(index) = self.used.iter().rposition(|used| *used == begun) {
+            self.used.remove(index);
+            self.replan(now);
+        }
+    }
+
+    /// When one more request could begin, behind all that are booked.
+    pub fn next_turn(&mut self, now: Duration) -> Duration {
+        let now = self.advance(now);
+        self.earliest(1, now)
+    }
+
     /// Releases the unused requests of the booking.
     pub fn cancel(&mut self, booking: &Booking, now: Duration) {
         let now = self.advance(now);
