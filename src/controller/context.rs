@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
-    connection::{Connection, ConnectionRegistry},
+    connection::{Connection, ConnectionRegistry, throttle::Turns},
     events::Announcer,
     lookup_limiter::LookupLimiter,
     settings::Settings,
@@ -45,6 +45,8 @@ pub struct Context {
     pub audit: Audit,
     pub announcer: Announcer,
     pub lookup_limiter: LookupLimiter,
+    /// The Roles that wait for the rate limit of their change.
+    pub role_turns: Turns,
     pub stores: Stores,
     pub organizations_filled: Filled,
     pub roles_filled: Filled,
@@ -186,5 +188,8 @@ pub enum Lookup {
 
 /// Wait for the first reconcile of an Organization, which triggers an earlier reconcile.
 pub const NOT_READY_RETRY: Duration = Duration::from_secs(1);
+
+/// Wait of an object whose Organization has as many reconciles in progress as the others leave it.
+pub const POSTPONED: Duration = Duration::from_secs(1);
 
 pub type SharedContext = Arc<Context>;

@@ -183,7 +183,7 @@ impl Reconciliation<'_> {
     /// Reconciles the Organization at once if Amigo rejected its credentials.
     fn recheck_credentials(&self, failure: Option<&Failure>) {
         if failure.is_some_and(|failure| failure.reason == reasons::CREDENTIALS_REJECTED) {
-            self.context.triggers.organizations.pull();
+            self.context.triggers.organizations.pull(&self.object.spec.organization_ref.name);
         }
     }
 }

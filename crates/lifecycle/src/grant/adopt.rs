@@ -50,6 +50,7 @@ pub(super) fn rebuild(spec: &Spec, status: &mut Status, resolved: &Resolved, lis
     record.attempts =
         listed.iter().filter(own).filter_map(|grant| attempt_from_tags(&grant.tags)).max().unwrap_or(1).max(1);
     record.organization = Some(spec.org_id.clone());
+    record.api_origin = Some(spec.api_origin.clone());
     record.user_id = Some(resolved.user_id.clone());
     record.conversation_owner_user_id.clone_from(&resolved.owner_user_id);
     adopt(spec, status, listed);
