@@ -71,14 +71,13 @@ impl Session {
         let mut repeats = 0;
         let mut signed_in_again = false;
         loop {
-            let permit = match permit.take() {
-                Some(permit) => permit,
-                None => {
-                    // Without a token there is no point in queueing; after a long queue the token may be another.
-                    self.token_for(&request).await?;
-                    let turn = turn.take().unwrap_or_else(|| rate_limiter.reserve(endpoint, 1));
-                    turn.turn().instrument(info_span!("wait for the rate limit", %endpoint)).await
-                }
+            let permit = if let Some(permit) = permit.take() {
+                permit
+            } else {
+                // Without a token there is no point in queueing; after a long queue the token may be another.
+                self.token_for(&request).await?;
+                let turn = turn.take().unwrap_or_else(|| rate_limiter.reserve(endpoint, 1));
+                turn.turn().instrument(info_span!("wait for the rate limit", %endpoint)).await
             };
             let token = self.token_for(&request).await?;
             if !precondition() {
