@@ -7,8 +7,9 @@ use amigo_lifecycle::Failure;
 use kube::{Resource, ResourceExt as _, runtime::reflector::Store};
 
 use super::{
-    connection::{Connection, existing},
-    context::{Lookup, SharedContext, holds},
+    connection::{Connection, api_endpoint::ApiEndpoint, existing},
+    context::{Context, Lookup, SharedContext, holds},
+    lookup_limiter::LookupPermit,
 };
 
 /// The connection of an object, if its Organization exists.
@@ -21,6 +22,8 @@ pub struct Access {
 /// An open connection, and the client for one object.
 pub struct Target<'a> {
     pub connection: &'a Connection,
+    /// What the object's status must describe to count.
+    pub endpoint: ApiEndpoint,
     /// Sends a change only while the object and the connection stay as they were.
     pub client: Client,
 }
@@ -40,6 +43,11 @@ impl Access {
         Some(Self { connection, is_current })
     }
 
+    /// Permission to wait for Amigo: an Organization that does not respond leaves places for the others.
+    pub fn try_acquire<'c>(&self, context: &'c Context) -> Option<LookupPermit<'c>> {
+        context.lookup_limiter.try_acquire(self.connection().map_or("", |connection| &connection.uid))
+    }
+
     pub fn connection(&self) -> Option<&Connection> {
         self.connection.as_deref()
     }
@@ -51,6 +59,7 @@ impl Access {
     pub fn target<K: Resource>(&self, object: &K, organization: &str) -> Result<Target<'_>, Failure> {
         let connection = existing(self.connection(), organization)?;
         let client = connection.client_for(&object.namespace().unwrap_or_default())?;
-        Ok(Target { connection, client: client.clone().with_precondition(Arc::clone(&self.is_current)) })
+        let endpoint = ApiEndpoint::from(client.address());
+        Ok(Target { connection, endpoint, client: client.clone().with_precondition(Arc::clone(&self.is_current)) })
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
-    connection::{Connection, ConnectionRegistry},
+    connection::{Connection, ConnectionRegistry, throttle::Turns},
     events::Announcer,
     lookup_limiter::LookupLimiter,
     served_schema::ServedSchema,
@@ -47,6 +47,8 @@ pub struct Context {
     pub announcer: Announcer,
     pub lookup_limiter: LookupLimiter,
     pub served_schema: ServedSchema,
+    /// The Roles that wait for the rate limit of their change.
+    pub role_turns: Turns,
     pub stores: Stores,
     pub organizations_filled: Filled,
     pub roles_filled: Filled,
@@ -188,5 +190,8 @@ pub enum Lookup {
 
 /// Wait for the first reconcile of an Organization, which triggers an earlier reconcile.
 pub const NOT_READY_RETRY: Duration = Duration::from_secs(1);
+
+/// Wait of an object whose Organization has as many reconciles in progress as the others leave it.
+pub const POSTPONED: Duration = Duration::from_secs(1);
 
 pub type SharedContext = Arc<Context>;

@@ -1,18 +1,25 @@
 //! Finalizers that Role and `RoleAssignment` share.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use amigo_lifecycle::Failure;
+use amigo_api::reasons;
+use amigo_lifecycle::{Failure, release_in};
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Resource, ResourceExt as _,
     api::{Patch, PatchParams},
+    runtime::controller::Action,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::context::{Context, ReconcileError, Reconciled};
-use crate::telemetry::labels::Verb;
+use super::{
+    announce,
+    audit::AuditLine,
+    context::{Announcement, Context, ReconcileError, Reconciled},
+};
+use crate::telemetry::labels::{Outcome, Verb};
 
 /// A finalizer, and whether the object must have it.
 #[derive(Clone, Copy)]
@@ -49,11 +56,31 @@ where
     set(&*object, finalizer, context).await.map(Arc::new)
 }
 
-/// Adds or removes the finalizer.
+/// Announces the end of a cleanup, and removes the finalizer.
 ///
 /// # Errors
 /// Errors of the Kubernetes API.
-pub async fn set<K>(object: &K, finalizer: Finalizer, context: &Context) -> Result<K, ReconcileError>
+pub async fn release<K>(
+    object: &K,
+    finalizer: &'static str,
+    (announcement, about): (Option<Announcement>, AuditLine),
+    context: &Context,
+) -> Result<(Action, Outcome), ReconcileError>
+where
+    K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    if let Some(announcement) = announcement {
+        if announcement.reason == reasons::RELEASED {
+            context.metrics.object_released(K::KIND);
+        }
+        announce::emit(object, announcement, about, context);
+    }
+    set(object, Finalizer { name: finalizer, wanted: false }, context).await?;
+    Ok((Action::await_change(), Outcome::Done))
+}
+
+/// Adds or removes the finalizer.
+async fn set<K>(object: &K, finalizer: Finalizer, context: &Context) -> Result<K, ReconcileError>
 where
     K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
 {
@@ -69,8 +96,45 @@ where
     patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
 }
 
-/// The failure that blocks the deletion, with the remedy.
-pub fn cleanup_blocked(what: &str, annotation: &str, failure: &Failure) -> Failure {
-    let message = format!("{what}: {}. To delete the object anyway, set annotation {annotation}=true", failure.message);
-    Failure { message, ..failure.clone() }
+/// The Event of an object that the operator lets go without a change at Amigo.
+pub fn released(message: String) -> Announcement {
+    Announcement { reason: reasons::RELEASED, message, warning: false }
+}
+
+/// A cleanup that failed.
+pub struct Blocked {
+    /// The failure, with the remedy.
+    pub failure: Failure,
+    /// When the operator lets the object go, if it does.
+    pub release_in: Option<Duration>,
+}
+
+/// What follows from a failed cleanup.
+///
+/// # Errors
+/// The announcement, if the operator lets the object go now.
+pub fn blocked<K: Resource>(
+    object: &K,
+    (what, annotation): (&str, &str),
+    failure: &Failure,
+    context: &Context,
+) -> Result<Blocked, Announcement> {
+    let (now, grace) = (context.clock.now(), context.settings.release_grace);
+    let deleted_at = object.meta().deletion_timestamp.as_ref().map_or(now, |time| time.0);
+    let release_in = release_in(failure, deleted_at, grace, now);
+    if release_in == Some(Duration::ZERO) {
+        let message = format!("{what}, and no longer waits: {}", failure.message);
+        return Err(Announcement { warning: true, ..released(message) });
+    }
+    let until = if release_in.is_some() {
+        let release_at = deleted_at.saturating_add(grace).unwrap_or(Timestamp::MAX);
+        format!(". Otherwise the operator lets the object go at {release_at}")
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "{what}: {}. To delete the object anyway, set annotation {annotation}=true{until}",
+        failure.message.trim_end_matches('.')
+    );
+    Ok(Blocked { failure: Failure { message, ..failure.clone() }, release_in })
 }

@@ -13,6 +13,7 @@ mod lookup_limiter;
 mod organization;
 mod ownership;
 mod readiness;
+mod resync;
 mod role;
 mod role_assignment;
 mod run;
@@ -29,7 +30,6 @@ use rand::Rng as _;
 pub use audit::{Audit, AuditLine};
 pub use run::{Environment, RunError, run};
 pub use settings::{Settings, parse_duration};
-pub use watch::RESYNC_ANNOTATION;
 
 /// Up to a tenth less, so that objects created together are not reconciled together forever.
 fn jitter(interval: Duration) -> Duration {

@@ -45,6 +45,10 @@ pub fn requeue_after(result: Result<(), &Failure>, connection: Option<&Connectio
     let tick = context.settings.tick;
     let Err(failure) = result else { return Requeue { wait: resync, outcome: Outcome::Done } };
     let (wait, outcome) = match failure.class {
+        // The turn is booked; a later reconcile would delay those behind it.
+        RetryClass::Transient if failure.reason == reasons::QUEUED => {
+            (failure.retry_after.unwrap_or(tick), Outcome::Waiting)
+        }
         RetryClass::Transient => (failure.retry_after.unwrap_or_default().max(tick), Outcome::Failed),
         RetryClass::Persistent => (resync.max(tick * 6).min(Duration::from_mins(10)), Outcome::Refused),
         RetryClass::Permanent => (resync.max(tick * 6), Outcome::Refused),

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_api::{Role, RoleAssignment};
+use amigo_api::RoleAssignment;
 use amigo_client::{Endpoint, Error, Observe, Transport};
 use amigo_lifecycle::grant::{FINAL_REASONS, compact_uid};
 use amigo_runtime::clock::SharedClock;
@@ -40,17 +40,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     audit::Audit,
-    connection::{ConnectionRegistry, rate_limiters::RateLimiters},
+    connection::{ConnectionRegistry, rate_limiters::RateLimiters, throttle::Turns},
     context::{Context, ReconcileError, Reconciled, SharedContext, Stores},
     events, jitter,
     lookup_limiter::LookupLimiter,
-    organization::{self, SecretWatches},
+    organization::{self, SecretWatches, Waker},
     ownership::object_name,
     role, role_assignment,
     served_schema::ServedSchema,
     settings::Settings,
     temporary_grant::{self, LocalState},
-    triggers::Trigger,
     watch::{self, Filled, Watched},
 };
 use crate::telemetry::{Health, Metrics, health::ReadyFlag, labels::Outcome, metrics::ApiRequest};
@@ -92,7 +91,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let local_state = Arc::new(LocalState::default());
     let context_cell = ContextCell::default();
     let organizations = watch::objects(client.clone(), context_cell.handler(organization::deleted));
-    let roles = watch::objects(client.clone(), context_cell.handler(|_: &Role, context| context.triggers.roles.pull()));
+    let roles = watch::objects(client.clone(), context_cell.handler(role::deleted));
     let assignments = watch::objects(
         client.clone(),
         context_cell.handler(|_: &RoleAssignment, context| context.triggers.assignments.pull()),
@@ -110,6 +109,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         announcer,
         lookup_limiter: LookupLimiter::new(settings.concurrency),
         served_schema: ServedSchema::default(),
+        role_turns: Turns::default(),
         connections: ConnectionRegistry::new(transport, clock.clone(), rate_limiters),
         stores: Stores {
             organizations: organizations.store.clone(),
@@ -145,10 +145,26 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let reconcile_grant = move |grant, context| temporary_grant::reconcile(grant, context, Arc::clone(&grant_state));
     // Boxed: the four together would be a large future.
     tokio::join!(
-        Box::pin(controllers.run(organizations, &triggers.organizations, organization::reconcile)),
-        Box::pin(controllers.run(roles, &triggers.roles, role::reconcile)),
-        Box::pin(controllers.run(assignments, &triggers.assignments, role_assignment::reconcile)),
-        Box::pin(controllers.run(grants, &triggers.grants, reconcile_grant)),
+        Box::pin(controllers.run(
+            organizations,
+            |controller| controller.reconcile_on(triggers.organizations.pulls()),
+            organization::reconcile
+        )),
+        Box::pin(controllers.run(
+            roles,
+            |controller| controller.reconcile_all_on(triggers.roles.pulls()),
+            role::reconcile
+        )),
+        Box::pin(controllers.run(
+            assignments,
+            |controller| controller.reconcile_all_on(triggers.assignments.pulls()),
+            role_assignment::reconcile
+        )),
+        Box::pin(controllers.run(
+            grants,
+            |controller| controller.reconcile_all_on(triggers.grants.pulls()),
+            reconcile_grant
+        )),
         stop.run_until_cancelled(join_all(stores_filled.map(set_when_filled))),
         stop.run_until_cancelled(housekeeping(&context, &local_state, &health)),
     );
@@ -198,8 +214,12 @@ struct ControllerSet<'a> {
 
 impl ControllerSet<'_> {
     /// Runs one controller and logs failed reconciles.
-    async fn run<K, R, F>(&self, watched: Watched<K>, trigger: &Trigger, reconcile: R)
-    where
+    async fn run<K, R, F>(
+        &self,
+        watched: Watched<K>,
+        with_trigger: impl FnOnce(Controller<K>) -> Controller<K>,
+        reconcile: R,
+    ) where
         K: Reconciled + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
         R: Fn(Arc<K>, SharedContext) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<(Action, Outcome), ReconcileError>> + Send + 'static,
@@ -211,9 +231,8 @@ impl ControllerSet<'_> {
             let name = object_name(&*object);
             with_deadline::<K>(name, reconcile(object, Arc::clone(&context)), context)
         };
-        let controller = Controller::for_stream(watched.stream, watched.store)
+        let controller = with_trigger(Controller::for_stream(watched.stream, watched.store))
             .with_config(config)
-            .reconcile_all_on(trigger.pulls())
             .graceful_shutdown_on(self.context.stop.clone().cancelled_owned())
             .run(reconcile, error_policy, Arc::clone(self.context))
             .for_each(|result| async move {
@@ -305,8 +324,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_mins(5);
 /// Sends the heartbeat, keeps the Secret watches in step with the Organizations, and removes stale state.
 async fn housekeeping(context: &SharedContext, local_state: &LocalState, health: &Health) {
     let namespace = context.settings.namespace.clone();
-    let secrets = SecretWatches::new(context.client.clone(), namespace, Arc::clone(&context.triggers));
-    let mut pruned_at = context.clock.boot();
+    let secrets = SecretWatches::new(context.client.clone(), namespace, Waker::new(context));
+    let (mut pruned_at, mut counted_at) = (context.clock.boot(), context.clock.boot());
     let mut checked_at = pruned_at;
     loop {
         health.beat();
@@ -319,6 +338,11 @@ async fn housekeeping(context: &SharedContext, local_state: &LocalState, health:
         if context.clock.boot().saturating_sub(pruned_at) > PRUNE_INTERVAL {
             pruned_at = context.clock.boot();
             local_state.prune(&context.stores.grants.state());
+            context.role_turns.prune(&context.stores.roles.state());
+        }
+        if context.clock.boot().saturating_sub(counted_at) >= context.settings.tick {
+            counted_at = context.clock.boot();
+            organization::recount(context);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -53,6 +53,11 @@ pub struct Settings {
     #[arg(skip = RECONCILE_DEADLINE)]
     pub reconcile_deadline: Duration,
 
+    // The default leaves time for a GitOps sync that deletes and creates objects in any order.
+    /// How long a deleted Role or RoleAssignment waits for a missing Organization or an allowed namespace.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration, hide = true)]
+    pub release_grace: Duration,
+
     /// Time without renewal after which another replica becomes the leader.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
     pub lease_duration: Duration,

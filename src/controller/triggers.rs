@@ -1,6 +1,10 @@
 //! Reconciles that no watch of the objects themselves triggers.
 
-use futures::{Stream, stream};
+use std::collections::BTreeSet;
+
+use amigo_api::Organization;
+use futures::{Stream, StreamExt as _, stream};
+use kube::runtime::reflector::ObjectRef;
 use tokio::sync::watch;
 
 /// Reconciles all objects of one kind. Several pulls at once count as one.
@@ -32,10 +36,44 @@ impl Default for Trigger {
     }
 }
 
+/// Reconciles Organizations by name. Several pulls for one at once count as one.
+#[derive(Debug)]
+pub struct NamedTrigger {
+    pulled: watch::Sender<BTreeSet<String>>,
+}
+
+impl NamedTrigger {
+    pub fn pull(&self, name: &str) {
+        self.pulled.send_modify(|names| names.extend([name.to_owned()]));
+    }
+
+    /// Every pulled Organization, once for all its pulls since it was last taken.
+    pub fn pulls(&self) -> impl Stream<Item = ObjectRef<Organization>> + Send + 'static {
+        let batches =
+            stream::unfold((self.pulled.subscribe(), self.pulled.clone()), |(mut receiver, pulled)| async move {
+                receiver.wait_for(|names| !names.is_empty()).await.ok()?;
+                let mut names = BTreeSet::new();
+                pulled.send_if_modified(|pending| {
+                    names = std::mem::take(pending);
+                    false
+                });
+                Some((names, (receiver, pulled)))
+            });
+        batches.flat_map(|names| stream::iter(names.into_iter().map(|name| ObjectRef::new(&name))))
+    }
+}
+
+impl Default for NamedTrigger {
+    fn default() -> Self {
+        Self { pulled: watch::Sender::new(BTreeSet::new()) }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Triggers {
-    /// After a change of a Secret, a sweep, or rejected credentials.
-    pub organizations: Trigger,
+    /// After a change of its Secret, its sweep, a recount of its grants, rejected credentials, or the deletion of an older
+    /// Organization with the same remote organization.
+    pub organizations: NamedTrigger,
     /// After a change of an Organization, or the deletion of a Role with the same remote name.
     pub roles: Trigger,
     /// After a change of an Organization or a Role, or the deletion of another assignment.
@@ -50,5 +88,23 @@ impl Triggers {
         self.roles.pull();
         self.assignments.pull();
         self.grants.pull();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_named_organizations_are_reconciled() {
+        let trigger = NamedTrigger::default();
+        let mut pulls = Box::pin(trigger.pulls());
+        for name in ["second", "first", "first"] {
+            trigger.pull(name);
+        }
+        let names = [pulls.next().await.unwrap().name, pulls.next().await.unwrap().name];
+        assert_eq!(names, ["first", "second"]);
+        trigger.pull("third");
+        assert_eq!(pulls.next().await.unwrap().name, "third");
     }
 }

@@ -15,9 +15,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-/// A change of this annotation triggers a reconcile.
-pub const RESYNC_ANNOTATION: &str = "permissions.amigo.ai/resync";
-
+/// A change of such an annotation triggers a reconcile.
 const OWN_ANNOTATIONS: &str = "permissions.amigo.ai/";
 
 /// Whether a store contains the first complete list.

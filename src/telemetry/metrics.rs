@@ -51,6 +51,7 @@ pub struct Metrics {
     expiry_delay: Histogram,
     request_to_issued: Histogram,
     requests_failed: Family<ReasonLabel, Counter>,
+    objects_released: Family<KindLabel, Counter>,
     assumption_violations: Family<AssumptionLabel, Counter>,
     census: CensusTaker,
 }
@@ -121,6 +122,11 @@ impl Metrics {
                 queue(),
             ),
             requests_failed: metric(add, "requests_failed", "Access requests that failed permanently, by reason"),
+            objects_released: metric(
+                add,
+                "objects_released",
+                "Deleted Roles and RoleAssignments whose cleanup at Amigo the operator gave up, by kind",
+            ),
             assumption_violations: assumption_violations(add),
             census,
             registry: Arc::new(registry),
@@ -141,6 +147,9 @@ impl Metrics {
     pub fn start_at_zero(&self, write_operations: &[&'static str], failure_reasons: &[&'static str]) {
         for operation in write_operations {
             drop(self.api_unknown_outcomes.get_or_create(&OperationLabel { operation }));
+        }
+        for kind in [Kind::Role, Kind::RoleAssignment] {
+            drop(self.objects_released.get_or_create(&KindLabel { kind }));
         }
         for reason in failure_reasons {
             drop(self.requests_failed.get_or_create(&ReasonLabel { reason }));
@@ -192,6 +201,11 @@ impl Metrics {
 
     pub fn issued(&self, since_request: Duration) {
         self.request_to_issued.observe(since_request.as_secs_f64());
+    }
+
+    /// The operator let a deleted object go without its cleanup at Amigo.
+    pub fn object_released(&self, kind: Kind) {
+        self.objects_released.get_or_create(&KindLabel { kind }).inc();
     }
 
     pub fn request_failed(&self, reason: &'static str) {

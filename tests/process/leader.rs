@@ -85,6 +85,23 @@ async fn standby_leads_after_the_lease_of_a_dead_leader() {
 }
 
 #[tokio::test]
+async fn leader_renews_its_lease() {
+    let _turn = turn().await;
+    let env = TestEnv::new("renewed").await;
+    let leader = replica(&env, "leader").await;
+    leader.leadership().won().await.unwrap();
+    let first = record(&env).await;
+    for _ in 0..3 {
+        let before = record(&env).await.renew_time;
+        eventually(SECOND, "a renewal", || async { (record(&env).await.renew_time > before).then_some(()) }).await;
+    }
+    let last = record(&env).await;
+    assert_eq!((last.holder_identity, last.acquire_time), (first.holder_identity, first.acquire_time));
+    assert_eq!((last.lease_transitions, leader.leadership().is_leader()), (first.lease_transitions, true));
+    leader.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_leader_that_stops_hands_over_at_once() {
     let _turn = turn().await;
     let env = TestEnv::new("handover").await;

@@ -235,6 +235,12 @@ impl Error {
         }
     }
 
+    /// Whether no connection was made, so that the server counts no request.
+    #[must_use]
+    pub fn never_connected(&self) -> bool {
+        matches!(&self.cause, Cause::Connect { .. } | Cause::Tls { .. })
+    }
+
     /// Whether the server certainly never got the complete request.
     #[must_use]
     pub fn never_sent(&self) -> bool {

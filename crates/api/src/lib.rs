@@ -2,11 +2,13 @@
 #![warn(missing_docs)]
 #![expect(clippy::duplicated_attributes, reason = "printcolumn repeats its keys once a column")]
 
+pub mod annotations;
 pub mod conditions;
 pub mod console;
 pub mod duration;
 mod export;
 mod kind;
+mod management_policy;
 mod organization;
 mod permissions;
 pub mod reasons;
@@ -19,6 +21,7 @@ mod temporary_permission_grant;
 pub use amigo_permissions::{FrontendView, PermissionModel};
 pub use export::{all, manifest};
 pub use kind::Kind;
+pub use management_policy::ManagementPolicy;
 pub use organization::*;
 pub use permissions::PermissionSpec;
 pub use references::{NameReference, UserReference};

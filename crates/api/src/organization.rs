@@ -23,6 +23,9 @@ use super::{NameReference, duration, rules};
     status = "OrganizationStatus",
     derive = "PartialEq",
     derive = "Default",
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.apiOrigin) || self.spec.apiUrl == oldSelf.spec.apiUrl")
+        .message("apiUrl is immutable once the Organization has connected: create another Organization instead")
+        .field_path(".spec.apiUrl"),
     doc = "The connection to one Amigo organization: its API URL, its credentials, and the namespaces that may use it.",
     printcolumn(name = "Organization", type_ = "string", json_path = ".spec.organization"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
@@ -42,6 +45,7 @@ pub struct OrganizationSpec {
     pub organization: String,
 
     /// Base URL of the Amigo API, without a path. The operator must allow its host and scheme; by default, only https.
+    /// Immutable once the Organization has connected.
     #[serde(default = "default_api_url")]
     #[schemars(length(min = 8, max = 256))]
     #[x_kube(validation = rules::base_url("apiUrl"))]
@@ -207,6 +211,11 @@ pub struct OrganizationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
+    /// The scheme, host and port of the Amigo API that the operator connected to. It fixes `spec.apiUrl`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub api_origin: Option<String>,
+
     /// The organization's ID, as reported by Amigo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org_id: Option<String>,
@@ -231,13 +240,17 @@ pub struct OrganizationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<RoleCounts>,
 
-    /// The number of live temporary grants at Amigo at the last sweep.
+    /// The number of live temporary grants at Amigo: those of objects now, the others at the last sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<GrantCounts>,
 
     /// When the operator last completed a sweep of all temporary grants at Amigo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sweep_time: Option<Timestamp>,
+
+    /// The last value of the annotation `permissions.amigo.ai/resync` that the operator handled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_resync: Option<String>,
 
     /// Conditions: Ready, CredentialsValid and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

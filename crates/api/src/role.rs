@@ -1,12 +1,13 @@
 //! `Role`: a permanent role.
 
 use amigo_permissions::{Action, Conditions, DescribedGrant, FrontendView, PermissionGrant};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DriftPolicy, NameReference, rules};
+use super::{DriftPolicy, ManagementPolicy, NameReference, rules};
 
 /// A role of an Amigo organization. To give it to a user, create a RoleAssignment.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -37,6 +38,8 @@ use super::{DriftPolicy, NameReference, rules};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.roleName) == has(oldSelf.roleName) && (!has(self.roleName) || self.roleName == oldSelf.roleName)")
     .message("roleName is immutable: create another Role instead"))]
+#[x_kube(validation = Rule::new("has(self.isBaseRole) == has(oldSelf.isBaseRole) && (!has(self.isBaseRole) || self.isBaseRole == oldSelf.isBaseRole)")
+    .message("isBaseRole is immutable: create another Role instead"))]
 pub struct RoleSpec {
     /// The Organization the role belongs to.
     #[x_kube(validation = Rule::new("self == oldSelf").message("organizationRef is immutable: create another Role instead"))]
@@ -58,7 +61,7 @@ pub struct RoleSpec {
     #[serde(default)]
     pub frontend_view: FrontendView,
 
-    /// Whether other roles may inherit from this one. Only for APIs that support Deny.
+    /// Whether other roles may inherit from this one. Only for APIs that support Deny. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_base_role: Option<bool>,
 
@@ -67,6 +70,10 @@ pub struct RoleSpec {
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub permission_grants: Vec<RoleGrant>,
+
+    /// Whether the operator changes the role at Amigo, or only reports whether it matches.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
 
     /// What the operator does when a role with this name already exists.
     #[serde(default)]
@@ -143,7 +150,13 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
 
-    /// The digest of the role when it last matched the spec at Amigo. A later difference is drift.
+    /// The scheme, host and port of the Amigo API that this status describes. When it changes, the operator discards the
+    /// status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub api_origin: Option<String>,
+
+    /// The digest of the spec that the role at Amigo last matched. A later difference is drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_digest: Option<String>,
 
@@ -155,9 +168,9 @@ pub struct RoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_id: Option<String>,
 
-    /// The operator started to create the role and has no response yet. A role with this name belongs to this object.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub creating: bool,
+    /// The role that the operator last sent. The operator records a creation before it sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentRole>,
 
     /// Deny grants that the operator sent and has not confirmed at Amigo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,10 +181,30 @@ pub struct RoleStatus {
     #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "atomic"))]
     pub denied_digests: Vec<String>,
 
+    /// The last value of the annotation `permissions.amigo.ai/resync` that the operator handled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_resync: Option<String>,
+
     /// Conditions: Ready, Stalled and LintPassed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// A role that the operator sent to Amigo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SentRole {
+    /// The digest of the role's content. A role whose creation is not confirmed belongs to this object only if it has
+    /// this content.
+    pub digest: String,
+
+    /// When the operator sent the role.
+    pub at: Timestamp,
+
+    /// The ID of the document that Amigo returned. Unset while the outcome of the creation is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_id: Option<String>,
 }
 
 /// Deny grants that the operator sent. A server without support for Deny turns them into Allow grants.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{NameReference, UserReference, rules};
+use super::{ManagementPolicy, NameReference, UserReference, rules};
 
 /// The role of one Amigo user. Every user has exactly one role.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -59,6 +59,14 @@ pub struct RoleAssignmentSpec {
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = rules::role_name())]
     pub fallback_role_name: Option<String>,
+
+    /// Whether the operator assigns the role, or only reports whether the user has it.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+
+    /// Stops every change to the role of this user.
+    #[serde(default)]
+    pub suspend: bool,
 }
 
 /// The observed state of a RoleAssignment.
@@ -73,6 +81,12 @@ pub struct RoleAssignmentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
 
+    /// The scheme, host and port of the Amigo API that this status describes. When it changes, the operator discards the
+    /// status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub api_origin: Option<String>,
+
     /// The user's ID at Amigo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
@@ -84,6 +98,10 @@ pub struct RoleAssignmentStatus {
     /// The role that the operator is assigning. Until Amigo responds, the user may already have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigning: Option<String>,
+
+    /// The last value of the annotation `permissions.amigo.ai/resync` that the operator handled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_resync: Option<String>,
 
     /// Conditions: Ready and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -139,6 +139,11 @@ pub struct TemporaryPermissionGrantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
 
+    /// The scheme, host and port of the Amigo API that the operator requested the access from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub api_origin: Option<String>,
+
     /// The ID of the user who gets the access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,

@@ -8,6 +8,7 @@ use super::{
         can_i,
         completion::{self, CompletionArgs},
         conversation::{self, ConversationCommand},
+        resync::{self, ResyncArgs},
         revoke::{self, RevokeArgs},
         role::{self, RoleCommand},
         status::{self, StatusArgs},
@@ -41,6 +42,8 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Show the status of a request: user, reason, permissions, failures and remedies
     Status(StatusArgs),
+    /// Compare an object with Amigo now, and correct differences
+    Resync(ResyncArgs),
     /// Check whether a user may do something, and explain why
     #[command(name = "can-i")]
     CanI(can_i::Arguments),
@@ -61,6 +64,7 @@ impl Command {
             Self::Conversation(command) => conversation::run(command, session).await,
             Self::Revoke(args) => revoke::run(args, session).await,
             Self::Status(args) => status::run(args, session).await,
+            Self::Resync(args) => resync::run(args, session).await,
             Self::CanI(args) => can_i::run(args, session).await,
             Self::Role(command) => role::run(command, session).await,
             Self::Test(args) => test::run(args, session).await,

@@ -8,7 +8,11 @@ use crate::{Failure, RetryClass};
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         let (reason, class) = classify(error.kind());
-        let mut message = format!("Amigo: {error}");
+        // Without the time, which would change the condition with every reconcile.
+        let mut message = match error.kind() {
+            ErrorKind::Throttled => format!("Amigo: {}: waits for the rate limit", error.endpoint),
+            _ => format!("Amigo: {error}"),
+        };
         if let Some(advice) = advice(error.kind()) {
             message = format!("{}; {advice}", message.trim_end_matches('.'));
         }

@@ -7,9 +7,11 @@
 mod error_mapping;
 mod failure;
 pub mod grant;
+mod release;
 pub mod role;
 
 pub use failure::{Failure, RetryClass};
+pub use release::release_in;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

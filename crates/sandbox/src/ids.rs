@@ -1,5 +1,6 @@
 //! Identifiers and secrets from one seeded random generator, so that a run is reproducible.
 
+use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use secrecy::SecretString;
 
@@ -10,9 +11,14 @@ impl Ids {
         Self(StdRng::seed_from_u64(random_seed))
     }
 
-    /// 24 lower-case hexadecimal digits.
+    /// 24 lower-case hexadecimal digits of an old document. As in the API's database, the first eight are its time.
     pub(super) fn document(&mut self) -> String {
-        format!("{:024x}", self.0.random::<u128>() >> 32)
+        format!("66f1c0ab{:016x}", self.0.random::<u64>())
+    }
+
+    /// The same for a document that is created now.
+    pub(super) fn document_at(&mut self, now: Timestamp) -> String {
+        format!("{:08x}{:016x}", u32::try_from(now.as_second()).unwrap_or_default(), self.0.random::<u64>())
     }
 
     /// A version 4 UUID.

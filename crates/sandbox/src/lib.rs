@@ -231,6 +231,17 @@ impl Sandbox {
         self.change(organization, |found, _| found.add_user(seed))
     }
 
+    /// Removes a user without a journal entry.
+    ///
+    /// # Errors
+    /// If there is no such organization.
+    pub fn remove_user(&self, organization: &str, user_id: &str) -> Result<(), SeedError> {
+        self.change(organization, |found, _| {
+            found.users.retain(|user| user.user_id != user_id);
+            Ok(())
+        })
+    }
+
     /// Adds a role without a journal entry.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Connections to Amigo organizations, shared by the controllers.
 
+pub mod api_endpoint;
 pub mod observed_state;
 pub mod rate_limiters;
 pub mod role_cache;
+pub mod throttle;
 pub mod user_cache;
 
 use std::{
@@ -19,9 +21,7 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 
 use self::{
-    observed_state::ObservedState,
-    rate_limiters::{ApiEndpoint, RateLimiters},
-    role_cache::RoleCache,
+    api_endpoint::ApiEndpoint, observed_state::ObservedState, rate_limiters::RateLimiters, role_cache::RoleCache,
     user_cache::UserCache,
 };
 
@@ -70,6 +70,13 @@ impl Connection {
                 Err(Failure::new(reasons::ORGANIZATION_NOT_READY, RetryClass::Persistent, message))
             }
         }
+    }
+
+    /// Why Amigo cannot be reached at the moment.
+    #[must_use]
+    pub fn unreachable(&self) -> Option<Failure> {
+        let failure = self.observed.snapshot().failure.map(|(failure, _)| failure)?;
+        (failure.reason == reasons::UNREACHABLE).then_some(failure)
     }
 
     #[must_use]

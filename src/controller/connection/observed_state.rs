@@ -28,6 +28,8 @@ pub struct Observations {
     pub keys_due: Option<Duration>,
     /// The last failure to connect, and the boot time of the next try.
     pub failure: Option<(Failure, Duration)>,
+    /// The number of failures to connect since the last success.
+    pub failures: u32,
     pub sweep: Option<SweepReport>,
     /// Boot time of the next sweep.
     pub sweep_due: Option<Duration>,

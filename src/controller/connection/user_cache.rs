@@ -5,13 +5,25 @@ use std::{
     time::Duration,
 };
 
-use amigo_client::{Client, Error, ErrorKind, RemoteUser};
+use amigo_client::{Client, Endpoint, Error, ErrorKind, RemoteUser};
 use amigo_runtime::clock::SharedClock;
 use futures::future::join_all;
 use tokio::sync::Mutex;
 
+use super::throttle::fail_if_throttled;
+
+/// Time during which failed reads are not retried.
+const FAILURE_TTL: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Default)]
-pub struct UserCache(Mutex<BTreeMap<String, Entry>>);
+pub struct UserCache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+struct Cached {
+    entries: BTreeMap<String, Entry>,
+    /// The last failure that concerns all users, and until when it counts.
+    failure: Option<(Error, Duration)>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -33,12 +45,21 @@ impl UserCache {
         age: Duration,
         others: impl FnOnce() -> BTreeSet<String>,
     ) -> Result<Option<RemoteUser>, Error> {
-        let mut entries = self.0.lock().await;
+        // Before the wait for the lock: a read that began meanwhile is recent enough for any age.
+        let oldest = clock.boot().saturating_sub(age);
+        let mut cached = self.0.lock().await;
+        let Cached { entries, failure } = &mut *cached;
         let read_at = clock.boot();
-        let is_fresh = |entry: &Entry| read_at.saturating_sub(entry.read_at) < age;
+        let is_fresh = |entry: &Entry| entry.read_at >= oldest;
         if let Some(entry) = entries.get(user_id).filter(|entry| is_fresh(entry)) {
             return entry.user.clone();
         }
+        // Everybody who waited for the lock would wait for the same failure again, one after the other.
+        if let Some((error, _)) = failure.as_ref().filter(|(_, until)| read_at < *until) {
+            return Err(error.clone());
+        }
+        fail_if_throttled(client, Endpoint::Users)?;
+        *failure = None;
         let others = others();
         // A user whose object has no status yet is not among the others, but was just read.
         entries.retain(|user_id, entry| others.contains(user_id) || is_fresh(entry));
@@ -53,13 +74,13 @@ impl UserCache {
             if requested_id == user_id {
                 own.clone_from(&user);
             }
-            // An id that the API rejects must not fail the others, and is not requested again with each of them.
-            if user
-                .as_ref()
-                .err()
-                .is_none_or(|error| matches!(error.kind(), ErrorKind::Invalid | ErrorKind::BadRequest))
-            {
-                entries.insert(requested_id, Entry { user, read_at });
+            match &user {
+                // An id that the API rejects must not fail the others, and is not requested again with each of them.
+                Err(error) if !matches!(error.kind(), ErrorKind::Invalid | ErrorKind::BadRequest) => {
+                    let ttl = error.retry_after().unwrap_or_default().max(FAILURE_TTL);
+                    *failure = Some((error.clone(), clock.boot() + ttl));
+                }
+                _ => drop(entries.insert(requested_id, Entry { user, read_at })),
             }
         }
         own
@@ -67,13 +88,13 @@ impl UserCache {
 
     /// Drops a user that may have changed since.
     pub async fn forget(&self, user_id: &str) {
-        self.0.lock().await.remove(user_id);
+        self.0.lock().await.entries.remove(user_id);
     }
 
     /// Adds a user that the operator just read by e-mail address, or wrote.
     pub async fn put(&self, user: RemoteUser, clock: &SharedClock) {
         let entry = Entry { user: Ok(Some(user.clone())), read_at: clock.boot() };
-        self.0.lock().await.insert(user.user_id, entry);
+        self.0.lock().await.entries.insert(user.user_id, entry);
     }
 }
 

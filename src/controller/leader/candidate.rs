@@ -29,6 +29,8 @@ pub struct Candidate {
     pub follows_brief_leader: bool,
     // The last record, and the boot time at which it was first observed.
     observed: Option<(LeaseSpec, Duration)>,
+    // Whether this replica has read the Lease, or found that there is none, before.
+    has_waited: bool,
 }
 
 impl Candidate {
@@ -39,6 +41,7 @@ impl Candidate {
             settings,
             follows_brief_leader: false,
             observed: None,
+            has_waited: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl Candidate {
         let lease = self.get().await?;
         let observed = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
         let unchanged_for = self.unchanged_for(observed.as_ref());
+        let unchanged_for = std::mem::replace(&mut self.has_waited, true).then_some(unchanged_for);
         let Settings { identity, lease_duration, lease_name, .. } = &self.settings;
         let decision = decide::decide(observed.as_ref(), unchanged_for, identity, *lease_duration);
         tracing::trace!(?decision, lease = lease_name, "leader election step");
@@ -160,10 +164,13 @@ mod tests {
         let (mut candidate, mut handle) = candidate();
         let server = async {
             respond(&mut handle, Method::GET, 200, free_lease()).await;
+            respond(&mut handle, Method::GET, 200, free_lease()).await;
             respond(&mut handle, Method::PUT, 409, failure(409)).await;
         };
-        let (status, ()) = tokio::join!(candidate.step(), server);
-        assert_eq!(status.unwrap(), LeaseStatus::Following);
+        let steps = async { (candidate.step().await, candidate.step().await) };
+        let ((first, second), ()) = tokio::join!(steps, server);
+        assert_eq!(first.unwrap(), LeaseStatus::Following, "a new replica does not compete at once");
+        assert_eq!(second.unwrap(), LeaseStatus::Following);
     }
 
     #[tokio::test]

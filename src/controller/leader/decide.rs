@@ -16,13 +16,17 @@ pub enum Decision {
     Follow,
 }
 
-/// `unchanged_for` is the time since this process first observed the record. `ours` is used if the record has no duration.
-pub fn decide(lease: Option<&LeaseSpec>, unchanged_for: Duration, me: &str, ours: Duration) -> Decision {
+/// `unchanged_for` is the time since this process first observed the record; `None` if it has observed none before. `ours`
+/// is used if the record has no duration.
+///
+/// A process that just started leaves a free Lease to those that were waiting for it: they are warm.
+pub fn decide(lease: Option<&LeaseSpec>, unchanged_for: Option<Duration>, me: &str, ours: Duration) -> Decision {
     let Some(lease) = lease else { return Decision::Create };
     match lease.holder_identity.as_deref() {
+        None | Some("") if unchanged_for.is_none() => Decision::Follow,
         None | Some("") => Decision::Take,
         Some(holder) if holder == me => Decision::Renew,
-        Some(_) if unchanged_for >= duration_of(lease).unwrap_or(ours) => Decision::Take,
+        Some(_) if unchanged_for.unwrap_or_default() >= duration_of(lease).unwrap_or(ours) => Decision::Take,
         Some(_) => Decision::Follow,
     }
 }
@@ -104,7 +108,7 @@ mod tests {
             (Some(endless), 15, Decision::Take),
         ];
         for (lease, seconds, expected) in table {
-            let decision = decide(lease.as_ref(), Duration::from_secs(seconds), "me", OURS);
+            let decision = decide(lease.as_ref(), Some(Duration::from_secs(seconds)), "me", OURS);
             assert_eq!(decision, expected, "{lease:?} unchanged for {seconds} s");
         }
     }
@@ -112,7 +116,7 @@ mod tests {
     #[test]
     fn wall_clock_times_in_the_record_are_ignored() {
         let long_ago = LeaseSpec { renew_time: Some(MicroTime(at(0))), ..held_by("other", 15) };
-        assert_eq!(decide(Some(&long_ago), Duration::ZERO, "me", OURS), Decision::Follow);
+        assert_eq!(decide(Some(&long_ago), Some(Duration::ZERO), "me", OURS), Decision::Follow);
     }
 
     #[test]
@@ -142,7 +146,14 @@ mod tests {
     #[test]
     fn released_lease_is_free_at_once() {
         let released = release(&held_by("me", 15), at(10));
-        assert_eq!(decide(Some(&released), Duration::ZERO, "other", OURS), Decision::Take);
+        assert_eq!(decide(Some(&released), Some(Duration::ZERO), "other", OURS), Decision::Take);
         assert_eq!((released.lease_duration_seconds, released.lease_transitions), (Some(1), Some(3)));
+    }
+
+    #[test]
+    fn new_replica_leaves_a_free_lease_to_warm_ones() {
+        let released = release(&held_by("me", 15), at(10));
+        assert_eq!(decide(Some(&released), None, "new", OURS), Decision::Follow);
+        assert_eq!(decide(None, None, "new", OURS), Decision::Create);
     }
 }

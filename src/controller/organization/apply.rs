@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use amigo_api::reasons;
-use amigo_client::Client;
+use amigo_client::{Client, Endpoint};
 use amigo_lifecycle::Failure;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     sweep,
 };
 use crate::controller::{
-    connection::Connection,
+    connection::{Connection, throttle::fail_if_throttled},
     context::{Context, SharedContext},
 };
 
@@ -31,6 +31,7 @@ pub struct Applied {
 }
 
 pub async fn apply(connection: Arc<Connection>, plan: Plan, context: &SharedContext) -> Applied {
+    let had_failed = connection.observed.snapshot().failure.is_some();
     let outcome = match plan {
         Plan::Wait(failure) => Err(failure),
         Plan::Fail(failure) => remember(Err(failure), &connection, context),
@@ -38,15 +39,21 @@ pub async fn apply(connection: Arc<Connection>, plan: Plan, context: &SharedCont
     };
     let closed = outcome.as_ref().err().filter(|failure| closes(failure)).cloned();
     let (connection, changed) = context.connections.set_closed(&connection, closed);
+    // Objects that waited for the end of a failure must not wait for their own next try.
+    let changed = changed || (had_failed && outcome.is_ok());
     let next_sweep_in = start_sweep_if_due(&connection, context);
     Applied { connection, changed, outcome, next_sweep_in }
 }
 
 /// Remembers a failure until its retry, so that no other trigger causes a request before.
 fn remember(outcome: Result<(), Failure>, connection: &Connection, context: &Context) -> Result<(), Failure> {
-    let retry_at = |failure: &Failure| context.clock.boot() + retry_after(failure, &context.settings);
-    let failure = outcome.as_ref().err().map(|failure| (failure.clone(), retry_at(failure)));
-    connection.observed.update(|observed| observed.failure = failure);
+    let retry_at =
+        |failure: &Failure, failures: u32| context.clock.boot() + retry_after(failure, failures, &context.settings);
+    connection.observed.update(|observed| {
+        observed.failure =
+            outcome.as_ref().err().map(|failure| (failure.clone(), retry_at(failure, observed.failures)));
+        observed.failures = if outcome.is_ok() { 0 } else { observed.failures.saturating_add(1) };
+    });
     outcome
 }
 
@@ -55,11 +62,15 @@ async fn connect(connection: &Connection, requests: &Requests, context: &Context
     let signed_in = if requests.probe { client.probe().await } else { client.sign_in().await };
     signed_in.map_err(|error| with_remedy(Failure::from(&error), connection, context))?;
     if requests.read_info {
+        fail_if_throttled(client, Endpoint::Organization).map_err(|error| Failure::from(&error))?;
         let info = client.organization_info().await.map_err(|error| Failure::from(&error))?;
         connection.observed.update(|observed| observed.info = Some(info));
     }
-    let age = connection.resync_interval().mul_f64(0.9);
+    let age = if requests.look_again { Duration::ZERO } else { connection.resync_interval().mul_f64(0.9) };
     connection.role_cache.get(client, &context.clock, age).await.map_err(|error| Failure::from(&error))?;
+    if requests.look_again {
+        connection.observed.update(|observed| observed.sweep_due = Some(context.clock.boot()));
+    }
     if requests.list_api_keys {
         observe_api_key(connection, client, context).await;
     }
@@ -88,6 +99,9 @@ async fn observe_api_key(connection: &Connection, client: &Client, context: &Con
     let now = context.clock.boot();
     // Before the request: a reconcile that is cut off must not repeat it at once.
     connection.observed.update(|observed| observed.keys_due = Some(now + KEYS_RETRY));
+    if fail_if_throttled(client, Endpoint::ApiKeys).is_err() {
+        return;
+    }
     match client.api_keys().await {
         Ok(keys) => {
             let own = keys.into_iter().find(|key| Some(&key.key_id) == connection.api_key_id());

@@ -12,12 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, runtime::controller::Action};
 
-use super::{apply::Applied, plan::retry_after};
+use super::{apply::Applied, counts, plan::retry_after};
 use crate::{
     controller::{
-        connection::Connection,
+        connection::{Connection, api_endpoint::ApiEndpoint},
         context::{Announcement, Context, ReconcileError},
-        jitter,
+        jitter, resync,
     },
     telemetry::labels::Outcome,
 };
@@ -36,8 +36,9 @@ pub async fn report(
     context: &Context,
 ) -> Result<(Action, Outcome), ReconcileError> {
     let before = organization.status.clone().unwrap_or_default();
-    let mut after = before.clone();
-    set_observed(&applied.connection, &mut after, context).await;
+    let mut after = status_at(&applied.connection, &before);
+    set_observed(&applied.connection, &mut after, context);
+    after.last_handled_resync = resync::value(organization);
     set_conditions(
         organization,
         &mut after,
@@ -57,7 +58,7 @@ pub async fn report(
         Err(_) => Outcome::Refused,
     };
     let wait = next_reconcile(applied, context).min(applied.next_sweep_in);
-    let wait = secret_error.map_or(wait, |failure| wait.min(retry_after(failure, &context.settings)));
+    let wait = secret_error.map_or(wait, |failure| wait.min(retry_after(failure, 0, &context.settings)));
     Ok((Action::requeue(wait), outcome))
 }
 
@@ -86,9 +87,19 @@ fn events(before: &[Condition], after: &[Condition]) -> Vec<Announcement> {
     events
 }
 
-async fn set_observed(connection: &Connection, status: &mut OrganizationStatus, context: &Context) {
+/// The status at the API that the Organization names now: observations of another one are discarded.
+fn status_at(connection: &Connection, before: &OrganizationStatus) -> OrganizationStatus {
+    let origin = ApiEndpoint::from_spec(&connection.spec).map(|endpoint| endpoint.origin);
+    if before.api_origin.is_none() || before.api_origin == origin {
+        return before.clone();
+    }
+    OrganizationStatus { conditions: before.conditions.clone(), ..OrganizationStatus::default() }
+}
+
+fn set_observed(connection: &Connection, status: &mut OrganizationStatus, context: &Context) {
     let observed = connection.observed.snapshot();
     if let Some(info) = observed.info {
+        status.api_origin = ApiEndpoint::from_spec(&connection.spec).map(|endpoint| endpoint.origin);
         status.org_id = Some(info.org_id);
         status.org_name = Some(info.org_name);
     }
@@ -98,7 +109,8 @@ async fn set_observed(connection: &Connection, status: &mut OrganizationStatus, 
         status.grants = Some(sweep.counts);
         status.last_sweep_time = Some(conditions::whole_second(sweep.at));
     }
-    if let Some(roles) = connection.role_cache.last().await {
+    status.grants = counts::current(status.grants, &connection.name, context);
+    if let Some(roles) = connection.role_cache.last() {
         status.permission_model = Some(roles.model(connection.spec.permission_model));
         let objects = context.stores.roles.state();
         let managed = objects.iter().filter(|role| role.spec.organization_ref.name == connection.name).count();

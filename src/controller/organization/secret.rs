@@ -12,27 +12,48 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{WatchEvent, WatchParams},
-    runtime::{utils::Backoff as _, watcher::DefaultBackoff},
+    runtime::{reflector::Store, utils::Backoff as _, watcher::DefaultBackoff},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::triggers::Triggers;
+use super::super::{context::Context, triggers::Triggers};
 
 /// The longest wait before a failed watch restarts.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Reconciles the Organizations that use a Secret.
+#[derive(Clone)]
+pub struct Waker {
+    organizations: Store<Organization>,
+    triggers: Arc<Triggers>,
+}
+
+impl Waker {
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
+        Self { organizations: context.stores.organizations.clone(), triggers: Arc::clone(&context.triggers) }
+    }
+
+    fn secret_changed(&self, secret: &str) {
+        let organizations = self.organizations.state();
+        for organization in organizations.iter().filter(|one| one.spec.credentials_secret_ref.name == secret) {
+            self.triggers.organizations.pull(&organization.name_any());
+        }
+    }
+}
 
 /// One watch for every Secret that an Organization references.
 pub struct SecretWatches {
     client: Client,
     namespace: String,
-    triggers: Arc<Triggers>,
+    waker: Waker,
     watches: Mutex<HashMap<String, DropGuard>>,
 }
 
 impl SecretWatches {
     #[must_use]
-    pub fn new(client: Client, namespace: String, triggers: Arc<Triggers>) -> Self {
-        Self { client, namespace, triggers, watches: Mutex::default() }
+    pub fn new(client: Client, namespace: String, waker: Waker) -> Self {
+        Self { client, namespace, waker, watches: Mutex::default() }
     }
 
     /// Starts the watches that these Organizations need, and stops all others.
@@ -53,7 +74,7 @@ impl SecretWatches {
             secrets: Api::namespaced(self.client.clone(), &self.namespace),
             parameters: WatchParams::default().fields(&format!("metadata.name={name}")),
             name: name.to_owned(),
-            triggers: Arc::clone(&self.triggers),
+            waker: self.waker.clone(),
             version: ANY_VERSION.to_owned(),
             failed: false,
         };
@@ -70,7 +91,7 @@ struct Watch {
     secrets: Api<Secret>,
     parameters: WatchParams,
     name: String,
-    triggers: Arc<Triggers>,
+    waker: Waker,
     /// The last observed version, from which the watch resumes when the API server ends it.
     version: String,
     /// Whether the watch failed, and may have missed a change.
@@ -97,14 +118,14 @@ impl Watch {
         let events = self.secrets.watch_metadata(&self.parameters, &self.version).await?;
         if std::mem::take(&mut self.failed) {
             // The new watch does not report a deletion that happened in between.
-            self.triggers.organizations.pull();
+            self.waker.secret_changed(&self.name);
         }
         pin_mut!(events);
         while let Some(event) = events.next().await {
             match event? {
                 WatchEvent::Added(secret) | WatchEvent::Modified(secret) | WatchEvent::Deleted(secret) => {
                     self.version = secret.resource_version().unwrap_or_else(|| ANY_VERSION.to_owned());
-                    self.triggers.organizations.pull();
+                    self.waker.secret_changed(&self.name);
                 }
                 WatchEvent::Bookmark(bookmark) => self.version = bookmark.metadata.resource_version,
                 WatchEvent::Error(status) => return Err(kube::Error::Api(status)),

@@ -23,7 +23,7 @@ use amigo_runtime::clock::Clock;
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::controller::connection::Connection;
+use crate::controller::connection::{Connection, api_endpoint::ApiEndpoint};
 use crate::{
     controller::{
         context::{Announcement, SharedContext},
@@ -64,13 +64,15 @@ async fn sweep(connection: &Arc<Connection>, context: &SharedContext) -> Result<
     let objects = (&context.grants_filled, || context.stores.grants.state());
     let (name, organization, cluster) = (&*connection.name, &*connection.spec.organization, &*context.cluster);
     let timing = context.settings.timing();
-    let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
+    let endpoint = ApiEndpoint::from(client.address());
+    let origin = &*endpoint.origin;
+    let listing = |began, ended| Listing { name, organization, origin, cluster, began, ended, timing };
     let Some(report) = compare(client, &*context.clock, listing, objects).await? else { return Ok(()) };
     log(connection, context, &report);
     let before = connection.observed.snapshot().sweep;
     connection.observed.update(|observed| observed.sweep = Some(report.clone()));
     emit_events(connection, context, before.as_ref(), &report);
-    context.triggers.organizations.pull();
+    context.triggers.organizations.pull(&connection.name);
     Ok(())
 }
 
@@ -236,8 +238,9 @@ mod tests {
     }
 
     async fn compared(server: &Server, filled: &Filled) -> Result<Option<SweepReport>, Error> {
-        let (name, organization, cluster, timing) = ("acme", "acme", "cluster", Timing::default());
-        let listing = |began, ended| Listing { name, organization, cluster, began, ended, timing };
+        let (name, organization, origin) = ("acme", "acme", "https://api.amigo.ai");
+        let (cluster, timing) = ("cluster", Timing::default());
+        let listing = |began, ended| Listing { name, organization, origin, cluster, began, ended, timing };
         compare(&server.client(), &SystemClock, listing, (filled, object)).await
     }
 

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 
 use crate::controller::{
-    connection::{Parts, rate_limiters::ApiEndpoint},
+    connection::{Parts, api_endpoint::ApiEndpoint},
     context::Context,
     ownership::older_owner,
     settings::Settings,

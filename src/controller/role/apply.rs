@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use amigo_api::{DenyRecord, reasons};
-use amigo_client::{Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
+use amigo_api::{DenyRecord, ManagementPolicy, reasons};
+use amigo_client::{Endpoint, Error, ErrorKind, RemoteGrants, RemoteRole, RoleChange};
 use amigo_lifecycle::{
     Failure, RetryClass,
     role::{self, DesiredRole, Plan, PlanInput},
@@ -33,7 +33,11 @@ pub async fn apply(
     let (changes_role, key) = (planned.changes_role(), planned.change_key());
     let observed = &target.connection.observed;
     // A rejection lasts a while: other events that wake the object must cause no request and no status write.
-    if let Some(rejection) = observed.refusal(&key, draft.context.clock.boot()).filter(|_| changes_role) {
+    let rejection = observed.refusal(&key, draft.context.clock.boot());
+    if !changes_role {
+        draft.release_turn();
+    }
+    if let Some(rejection) = rejection.filter(|_| changes_role && !draft.is_resync_requested()) {
         return Ok(Err(rejection));
     }
     let applied = execute(planned, draft, target).await?;
@@ -50,22 +54,23 @@ async fn execute(
     target: &Target<'_>,
 ) -> Result<Result<Applied, Failure>, ReconcileError> {
     let deny = planned.input.deny_record(&planned.plan);
-    let Planned { input, plan, observed_id } = planned;
+    let Planned { input, plan, observed_id, owned_id } = planned;
     match plan {
-        Plan::Keep { id } => Ok(Ok(keep(&input, id, draft))),
+        Plan::Keep { id, adopted } => Ok(Ok(keep(&input, id, adopted, draft))),
         Plan::Skip(failure) => {
-            if input.is_managed() && observed_id.is_some() {
-                draft.status.role_id = observed_id;
+            if owned_id.is_some() {
+                draft.status.role_id = owned_id;
             }
             Ok(Err(failure))
         }
         Plan::RemoveGrants => Ok(Err(remove_grants(&input, draft, target).await)),
         Plan::Create(new) => {
-            draft.record_intent(true, deny).await?;
-            let response = target.client.create_role(&new).await;
-            if response.as_ref().is_err_and(|error| !error.ambiguous()) {
-                draft.status.creating = input.status.creating;
-            }
+            let client = match draft.claim_turn(&target.client, Endpoint::CreateRole) {
+                Ok(client) => client,
+                Err(queued) => return Ok(Err(queued)),
+            };
+            draft.record_intent(input.sent(draft.context.clock.now(), None), deny).await?;
+            let response = client.create_role(&new).await;
             if response.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
                 draft.discard_intent(&input);
                 return Ok(Err(name_taken(input.name, draft, target).await));
@@ -73,20 +78,26 @@ async fn execute(
             Ok(record(response, &input, "created", draft, target).await)
         }
         Plan::Update { change, fields } => {
+            let client = match draft.claim_turn(&target.client, Endpoint::ModifyRole) {
+                Ok(client) => client,
+                Err(queued) => return Ok(Err(queued)),
+            };
             // An adopted role is this object's to empty, even if the response is lost.
-            if !input.is_managed() {
+            if input.status.role_id.is_none() {
                 draft.status.role_id = observed_id;
             }
-            draft.record_intent(input.status.creating, deny).await?;
-            let response = target.client.modify_role(input.name, &change).await;
+            draft.record_intent(None, deny).await?;
+            let response = client.modify_role(input.name, &change).await;
             Ok(record(response, &input, &format!("changed in {}", fields.join(", ")), draft, target).await)
         }
     }
 }
 
-fn keep(input: &PlanInput<'_>, id: String, draft: &mut StatusDraft<'_>) -> Applied {
-    draft.record_in_sync(input, id);
-    if input.is_managed() {
+fn keep(input: &PlanInput<'_>, id: String, adopted: bool, draft: &mut StatusDraft<'_>) -> Applied {
+    if input.spec.management_policy == ManagementPolicy::Manage {
+        draft.record_in_sync(input, id);
+    }
+    if !adopted {
         return Applied { reason: reasons::READY, message: in_sync(input.name, draft.compiled_away) };
     }
     let message = format!("role {} at Amigo matched the spec; the operator adopted it", input.name);
@@ -110,19 +121,19 @@ async fn record(
             }
             // The listing is out of date: list again before the next attempt.
             if error.ambiguous() || error.kind() == ErrorKind::NotFound {
-                role_cache.forget().await;
+                role_cache.forget();
             }
             return Err(Failure::from(&error));
         }
     };
     draft.status.role_id = Some(id.clone());
-    draft.status.creating = false;
+    draft.status.sent = input.sent(draft.context.clock.now(), Some(id.clone()));
     let message = format!("role {} was {what} at Amigo", input.name);
     draft.emit(reasons::APPLIED, &message);
     if draft.status.deny.is_some() {
         verify_deny(input, &id, draft, target).await?;
     } else {
-        role_cache.put(role::role_after(input, id.clone())).await;
+        role_cache.put(role::role_after(input, id.clone()));
     }
     draft.record_in_sync(input, id);
     Ok(Applied { reason: reasons::APPLIED, message })
@@ -135,14 +146,14 @@ async fn verify_deny(
     draft: &mut StatusDraft<'_>,
     target: &Target<'_>,
 ) -> Result<(), Failure> {
-    target.connection.role_cache.forget().await;
+    target.connection.role_cache.forget();
     let roles = observe(target, observe::EVIDENCE, draft.context).await.map_err(|failure| {
         let message =
             format!("role {} was sent with a Deny, but cannot be verified yet: {}", input.name, failure.message);
         Failure { message, ..failure }
     })?;
     let Some(listed) = roles.listed.iter().find(|role| role.id == id) else {
-        target.connection.role_cache.forget().await;
+        target.connection.role_cache.forget();
         let message = format!("role {} was sent with a Deny, but Amigo does not list it yet", input.name);
         return Err(Failure::new(reasons::PENDING, RetryClass::Transient, message));
     };
@@ -156,18 +167,18 @@ async fn verify_deny(
 
 /// Removes what a Deny that became an Allow grants.
 async fn remove_grants(input: &PlanInput<'_>, draft: &mut StatusDraft<'_>, target: &Target<'_>) -> Failure {
-    draft.status.deny = Some(DenyRecord { digest: input.uncompiled_digest(), dropped: true });
+    draft.status.deny = Some(DenyRecord { digest: input.digest(), dropped: true });
     let change = RoleChange { permission_grants: Some(Vec::new()), ..RoleChange::default() };
     match target.client.modify_role(input.name, &change).await {
         Ok(id) => {
             draft.status.role_id = Some(id.clone());
             draft.status.denied_digests.clear();
             let emptied = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..role::role_after(input, id) };
-            target.connection.role_cache.put(emptied).await;
+            target.connection.role_cache.put(emptied);
             role::deny_dropped(input.name)
         }
         Err(error) => {
-            target.connection.role_cache.forget().await;
+            target.connection.role_cache.forget();
             let failure = Failure::from(&error);
             let message = format!(
                 "Amigo stored the Deny grants of role {} as Allow grants, and the operator could not remove them: {}",
@@ -184,7 +195,7 @@ async fn name_taken(name: &str, draft: &StatusDraft<'_>, target: &Target<'_>) ->
         Ok(roles) => roles,
         Err(failure) => return failure,
     };
-    if observe::find(&roles.listed, name, None).is_some() {
+    if role::current(&roles.listed, name).is_some() {
         let message = format!("role {name} was created at Amigo in the meantime; the operator will compare it");
         return Failure::new(reasons::PENDING, RetryClass::Transient, message);
     }

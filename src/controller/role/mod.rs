@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use amigo_api::Role;
 use amigo_lifecycle::Failure;
-use kube::{Resource as _, runtime::controller::Action};
+use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 
 use self::{
     apply::{Applied, apply},
@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     access::{Access, Target},
-    context::{NOT_READY_RETRY, ReconcileError, SharedContext},
+    context::{Context, NOT_READY_RETRY, POSTPONED, ReconcileError, SharedContext},
     finalizers, jitter, readiness,
 };
 use crate::telemetry::labels::Outcome;
@@ -40,6 +40,9 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
     let Some(access) = Access::find(&*role, organization, &context.stores.roles, &context).await else {
         return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting));
     };
+    let Some(_permit) = access.try_acquire(&context) else {
+        return Ok((Action::requeue(POSTPONED), Outcome::Waiting));
+    };
     if role.meta().deletion_timestamp.is_some() {
         return cleanup(&role, &access, &context).await; // (client)
     }
@@ -48,11 +51,20 @@ pub async fn reconcile(role: Arc<Role>, context: SharedContext) -> Result<(Actio
     let target = validate(&role, &access, &context); // (pure)
     let result = match &target {
         Ok(target) => synchronize(&mut draft, target).await?, // observe (client), plan (pure), apply (client)
-        Err(failure) => Err(failure.clone()),
+        Err(failure) => {
+            draft.release_turn();
+            Err(failure.clone())
+        }
     };
     let requeue = readiness::requeue_after(result.as_ref().map(drop), access.connection(), &context); // (pure)
     report(draft, result).await?; // (client)
     Ok((Action::requeue(jitter(requeue.wait)), requeue.outcome))
+}
+
+/// Wakes the object that the deleted one kept from its role, and releases its place in the queue.
+pub fn deleted(role: &Role, context: &Context) {
+    context.role_turns.release(&role.uid().unwrap_or_default());
+    context.triggers.roles.pull();
 }
 
 /// The steps that need an open connection. The outer error is the Kubernetes API's, before anything was sent.
@@ -60,11 +72,11 @@ async fn synchronize(
     draft: &mut StatusDraft<'_>,
     target: &Target<'_>,
 ) -> Result<Result<Applied, Failure>, ReconcileError> {
-    draft.enter_organization(target.client.organization_id());
+    draft.enter(&target.endpoint);
     let (role, context) = (draft.role, draft.context);
     let (name, before) = (role.remote_name(), draft.status.clone());
     let subject = Subject { role, name: &name, status: &before };
-    let roles = observe(target, observe::resync_age(target), context).await; // (client)
+    let roles = observe(target, draft.listing_age(target), context).await; // (client)
     let mut planned = roles.map(|roles| plan(subject, &roles, target)); // (pure)
     if planned.as_ref().is_ok_and(Planned::sends_deny) {
         // Before a Deny is sent, a recent listing must show that the API supports it.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use amigo_client::RemoteRole;
 use amigo_lifecycle::Failure;
 
 use crate::controller::{access::Target, connection::role_cache::Roles, context::Context};
@@ -19,10 +18,4 @@ pub fn resync_age(target: &Target<'_>) -> Duration {
 pub async fn observe(target: &Target<'_>, age: Duration, context: &Context) -> Result<Roles, Failure> {
     let roles = target.connection.role_cache.get(&target.client, &context.clock, age).await;
     roles.map_err(|error| Failure::from(&error))
-}
-
-/// The role with this name. For a day after a change, the API can list two; `known_id` is preferred, then the last one.
-pub fn find<'a>(roles: &'a [RemoteRole], name: &str, known_id: Option<&str>) -> Option<&'a RemoteRole> {
-    let mut named = roles.iter().filter(|role| role.name == name);
-    named.clone().find(|role| Some(role.id.as_str()) == known_id).or_else(|| named.next_back())
 }

@@ -4,7 +4,6 @@ use amigo_api::{Role, RoleStatus};
 use amigo_client::PermissionModel;
 use amigo_lifecycle::role::{self, DesiredRole, Plan, PlanInput};
 
-use super::observe;
 use crate::controller::{access::Target, connection::role_cache::Roles};
 
 /// The object, and its status in this organization.
@@ -22,6 +21,8 @@ pub struct Planned<'a> {
     pub plan: Plan,
     /// The ID of the role at Amigo, if there is one.
     pub observed_id: Option<String>,
+    /// The same, if this object created or adopted the role.
+    pub owned_id: Option<String>,
 }
 
 impl Planned<'_> {
@@ -53,7 +54,8 @@ pub fn plan<'a>(subject: Subject<'a>, roles: &Roles, target: &Target<'_>) -> Pla
         status,
         suspended: spec.suspend || connection.spec.suspend,
     };
-    let observed = observe::find(&roles.listed, name, status.role_id.as_deref());
+    let observed = role::current(&roles.listed, name);
     let plan = role::plan(&input, observed);
-    Planned { input, plan, observed_id: observed.map(|role| role.id.clone()) }
+    let owned_id = observed.filter(|observed| input.is_owner(observed)).map(|role| role.id.clone());
+    Planned { input, plan, observed_id: observed.map(|role| role.id.clone()), owned_id }
 }

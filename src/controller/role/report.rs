@@ -11,7 +11,7 @@ use super::{
     lint,
     status::{StatusDraft, audit_line},
 };
-use crate::controller::{announce, context::ReconcileError, readiness};
+use crate::controller::{announce, context::ReconcileError, readiness, resync};
 
 /// Writes the status if it changed, and announces changes.
 ///
@@ -36,6 +36,7 @@ pub async fn report(mut draft: StatusDraft<'_>, result: Result<Applied, Failure>
     lint::set(role, &mut draft.status.conditions, stamp);
     draft.status.observed_generation = role.metadata.generation;
     draft.status.role_name = Some(name);
+    draft.status.last_handled_resync = resync::value(role);
     if draft.has_changed() {
         draft.write().await?;
     }

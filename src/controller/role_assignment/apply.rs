@@ -8,7 +8,7 @@ use super::{
     Scope,
     observe::Observed,
     plan::change_key,
-    report::{Progress, status_in},
+    report::{Progress, status_at},
 };
 use crate::controller::context::ReconcileError;
 
@@ -38,16 +38,14 @@ impl Scope<'_> {
         user: &RemoteUser,
         role_name: &str,
     ) -> Result<Option<RoleAssignment>, ReconcileError> {
-        let organization = self.target.client.organization_id();
         let before = self.assignment.status.clone().unwrap_or_default();
-        let mut status = status_in(Some(organization), &before);
+        let mut status = status_at(&self.target.endpoint, &before);
         // An earlier assignment can have succeeded without a response.
         if let Some(earlier) = status.assigning.take()
-            && self.is_listed(&user.role_id, Some(&earlier)).await
+            && self.is_listed(&user.role_id, Some(&earlier))
         {
             status.role_name = Some(earlier);
         }
-        status.organization = Some(organization.to_owned());
         status.user_id = Some(user.user_id.clone());
         status.assigning = Some(role_name.to_owned());
         if status == before {

@@ -1,22 +1,23 @@
 //! Cleanup: assign the fallback role before a `RoleAssignment` is deleted.
 
-use amigo_api::{RoleAssignment, reasons};
-use amigo_client::RemoteUser;
+use std::time::Duration;
+
+use amigo_api::{ManagementPolicy, RoleAssignment, annotations, reasons};
+use amigo_client::{ErrorKind, RemoteUser};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::runtime::controller::Action;
 
 use super::{
     Scope,
     observe::RECENT,
-    report::{self, Progress, audit_line},
+    report::{self, Progress, audit_line, describes},
     validate::validate,
 };
 use crate::{
     controller::{
         access::Access,
-        announce,
         context::{Announcement, Context, ReconcileError},
-        finalizers::{self, Finalizer},
+        finalizers::{self, Finalizer, released},
         jitter, readiness,
     },
     telemetry::labels::Outcome,
@@ -25,12 +26,10 @@ use crate::{
 /// Blocks the deletion of the object until the fallback role is assigned.
 const FINALIZER: &str = "permissions.amigo.ai/assign-fallback-role";
 
-/// Unblocks the deletion although the fallback role could not be assigned.
-const SKIP_ANNOTATION: &str = "permissions.amigo.ai/skip-fallback";
-
 /// The finalizer, and whether the object must have it.
 pub fn finalizer(assignment: &RoleAssignment) -> Finalizer {
-    Finalizer { name: FINALIZER, wanted: assignment.spec.fallback_role_name.is_some() }
+    let falls_back = assignment.spec.fallback_role_name.is_some();
+    Finalizer { name: FINALIZER, wanted: falls_back && assignment.spec.management_policy == ManagementPolicy::Manage }
 }
 
 /// Assigns the fallback role, if this object decides the user's role, and then removes the finalizer.
@@ -42,24 +41,21 @@ pub async fn cleanup(
     if !finalizers::has(assignment, FINALIZER) {
         return Ok((Action::await_change(), Outcome::Done));
     }
-    match fall_back(assignment, access, context).await {
-        Ok(announcement) => {
-            if let Some(announcement) = announcement {
-                let status = assignment.status.clone().unwrap_or_default();
-                announce::emit(assignment, announcement, audit_line(assignment, &status), context);
-            }
-            let finalizer = Finalizer { name: FINALIZER, wanted: false };
-            finalizers::set(assignment, finalizer, context).await?;
-            Ok((Action::await_change(), Outcome::Done))
-        }
-        Err(failure) => {
+    let about = || audit_line(assignment, &assignment.status.clone().unwrap_or_default());
+    let failure = match fall_back(assignment, access, context).await {
+        Ok(announcement) => return finalizers::release(assignment, FINALIZER, (announcement, about()), context).await,
+        Err(failure) => failure,
+    };
+    let fallback = assignment.spec.fallback_role_name.as_deref().unwrap_or_default();
+    let what = format!("the operator could not assign the fallback role {fallback}");
+    match finalizers::blocked(assignment, (&what, annotations::SKIP_FALLBACK), &failure, context) {
+        Ok(blocked) => {
             let requeue = readiness::requeue_after(Err(&failure), access.connection(), context);
-            let fallback = assignment.spec.fallback_role_name.as_deref().unwrap_or_default();
-            let what = format!("the operator could not assign the fallback role {fallback}");
-            let failure = finalizers::cleanup_blocked(&what, SKIP_ANNOTATION, &failure);
-            report::report(assignment, Progress::default(), &Err(failure), context).await?;
-            Ok((Action::requeue(jitter(requeue.wait)), requeue.outcome))
+            let wait = jitter(requeue.wait).min(blocked.release_in.unwrap_or(Duration::MAX));
+            report::report(assignment, Progress::default(), &Err(blocked.failure), context).await?;
+            Ok((Action::requeue(wait), requeue.outcome))
         }
+        Err(announcement) => finalizers::release(assignment, FINALIZER, (Some(announcement), about()), context).await,
     }
 }
 
@@ -72,42 +68,73 @@ async fn fall_back(
     let status = assignment.status.clone().unwrap_or_default();
     // The user can have either role through this object: the response to an assignment can be lost.
     let assigned: Vec<&String> = status.assigning.iter().chain(&status.role_name).collect();
-    let (Some(fallback), Some(role_name)) = (&assignment.spec.fallback_role_name, assigned.first()) else {
-        return Ok(None);
-    };
-    if finalizers::has_skip_annotation(assignment, SKIP_ANNOTATION) {
+    let (Some(fallback), false) = (&assignment.spec.fallback_role_name, assigned.is_empty()) else { return Ok(None) };
+    if assignment.spec.management_policy == ManagementPolicy::Observe
+        || finalizers::has_skip_annotation(assignment, annotations::SKIP_FALLBACK)
+    {
         return Ok(None);
     }
     let target = validate(assignment, access)?;
-    if status.organization.as_deref() != Some(target.client.organization_id()) {
-        // The user is in another organization, which this connection does not reach.
-        return Ok(None);
+    if !describes(&status, &target.endpoint) {
+        let origin = status.api_origin.as_deref().unwrap_or_default();
+        return Ok(Some(kept(&format!(
+            "the user is at {origin}, and Organization {} connects elsewhere",
+            target.connection.name
+        ))));
     }
     let scope = Scope { assignment, target: &target, context };
-    let user = scope.user(RECENT).await?;
-    if let Err(conflict) = scope.yield_to_older_owner(&user) {
-        return Ok(Some(released(&conflict.message)));
-    }
-    if !scope.has_one_of(&user, &assigned).await? {
-        match scope.has_one_of(&user, &[fallback]).await {
-            // The response to that assignment was lost, or somebody else made it.
-            Ok(true) => return Ok(Some(fallback_assigned(&user.user_id, fallback))),
-            Err(failure) if failure.class == RetryClass::Transient => return Err(failure),
-            // Nobody has a fallback role that does not exist.
-            Ok(false) | Err(_) => {}
+    match scope.user(RECENT).await {
+        Ok(user) => scope.replace_role(user, &assigned, fallback).await.map(Some),
+        Err(failure) if failure.reason == reasons::USER_NOT_FOUND => {
+            scope.replace_role_of_missing_user(failure, fallback).await.map(Some)
         }
-        let message = format!("user {} no longer has role {role_name}", user.user_id);
-        return Ok(Some(released(&message)));
+        Err(failure) => Err(failure),
     }
-    if target.connection.spec.suspend {
-        let message = format!("Organization {} is suspended", target.connection.name);
-        return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
-    }
-    scope.send(&user.user_id, fallback).await.map_err(|error| Failure::from(&error))?;
-    Ok(Some(fallback_assigned(&user.user_id, fallback)))
 }
 
 impl Scope<'_> {
+    /// Assigns the fallback role, if the user still has a role of this object.
+    async fn replace_role(
+        &self,
+        user: RemoteUser,
+        assigned: &[&String],
+        fallback: &String,
+    ) -> Result<Announcement, Failure> {
+        if let Err(conflict) = self.yield_to_older_owner(&user) {
+            return Ok(kept(&conflict.message));
+        }
+        if !self.has_one_of(&user, assigned).await? {
+            return match self.has_one_of(&user, &[fallback]).await {
+                // The response to that assignment was lost, or somebody else made it.
+                Ok(true) => Ok(fallback_assigned(&user.user_id, fallback)),
+                Err(failure) if failure.class == RetryClass::Transient => Err(failure),
+                // Nobody has a fallback role that does not exist.
+                Ok(false) | Err(_) => Ok(kept(&format!("user {} no longer has role {}", user.user_id, assigned[0]))),
+            };
+        }
+        self.fail_if_suspended()?;
+        self.send(&user.user_id, fallback).await.map_err(|error| Failure::from(&error))?;
+        Ok(fallback_assigned(&user.user_id, fallback))
+    }
+
+    /// The operator's user cannot see the user. Only the assignment itself shows whether the user still exists.
+    async fn replace_role_of_missing_user(&self, missing: Failure, fallback: &str) -> Result<Announcement, Failure> {
+        let Some(user_id) = self.known_user_id(self.assignment) else { return Ok(kept(&missing.message)) };
+        self.fail_if_suspended()?;
+        match self.send(&user_id, fallback).await {
+            Ok(_) => Ok(fallback_assigned(&user_id, fallback)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(kept(&format!("user {user_id} does not exist at Amigo")))
+            }
+            Err(error) => Err(Failure::from(&error)),
+        }
+    }
+
+    fn fail_if_suspended(&self) -> Result<(), Failure> {
+        let Some(what) = self.suspended() else { return Ok(()) };
+        Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, format!("{what} is suspended")))
+    }
+
     async fn has_one_of(&self, user: &RemoteUser, role_names: &[&String]) -> Result<bool, Failure> {
         for role_name in role_names {
             if self.compare(user.clone(), role_name).await?.1 {
@@ -123,7 +150,6 @@ fn fallback_assigned(user_id: &str, fallback: &str) -> Announcement {
     Announcement { reason: reasons::ASSIGNED, message, warning: false }
 }
 
-fn released(why: &str) -> Announcement {
-    let message = format!("did not assign the fallback role: {why}");
-    Announcement { reason: reasons::RELEASED, message, warning: false }
+fn kept(why: &str) -> Announcement {
+    released(format!("did not assign the fallback role: {why}"))
 }

@@ -23,8 +23,8 @@ use self::{
 };
 use super::{
     access::{Access, Target},
-    context::{Context, NOT_READY_RETRY, ReconcileError, SharedContext},
-    finalizers, jitter, readiness,
+    context::{Context, NOT_READY_RETRY, POSTPONED, ReconcileError, SharedContext},
+    finalizers, jitter, readiness, resync,
 };
 use crate::telemetry::labels::Outcome;
 
@@ -47,6 +47,9 @@ pub async fn reconcile(
     let organization = &object.spec.organization_ref.name;
     let Some(access) = Access::find(&*object, organization, &context.stores.assignments, &context).await else {
         return Ok((Action::requeue(NOT_READY_RETRY), Outcome::Waiting));
+    };
+    let Some(_permit) = access.try_acquire(&context) else {
+        return Ok((Action::requeue(POSTPONED), Outcome::Waiting));
     };
     if object.meta().deletion_timestamp.is_some() {
         return cleanup(&object, &access, &context).await; // (client)
@@ -82,5 +85,20 @@ async fn synchronize(scope: Scope<'_>, progress: &mut Progress) -> Result<Result
 impl<'a> Scope<'a> {
     fn new(assignment: &'a RoleAssignment, target: &'a Target<'a>, context: &'a Context) -> Self {
         Self { assignment, target, context }
+    }
+
+    /// What stops changes to the user's role.
+    fn suspended(&self) -> Option<String> {
+        let connection = self.target.connection;
+        if self.assignment.spec.suspend {
+            return Some("the RoleAssignment".to_owned());
+        }
+        connection.spec.suspend.then(|| format!("Organization {}", connection.name))
+    }
+
+    /// Whether a user asked for a fresh look at Amigo.
+    fn is_resync_requested(&self) -> bool {
+        let handled = self.assignment.status.as_ref().and_then(|status| status.last_handled_resync.as_ref());
+        resync::is_requested(self.assignment, handled)
     }
 }

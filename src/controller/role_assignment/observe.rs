@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use amigo_api::{RoleAssignment, reasons};
-use amigo_client::{RemoteRole, RemoteUser};
+use amigo_api::{ManagementPolicy, RoleAssignment, reasons};
+use amigo_client::{Endpoint, RemoteRole, RemoteUser};
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::ResourceExt as _;
 
-use super::{Scope, report::Progress, validate};
-use crate::controller::context::Context;
+use super::{
+    Scope,
+    report::{Progress, describes},
+    validate,
+};
+use crate::controller::{connection::throttle::fail_if_throttled, context::Context};
 
 /// The maximum age of a listing that shows that a role is missing, or that a user has another role.
 const RECENT_LISTING: Duration = Duration::from_secs(30);
@@ -30,13 +34,13 @@ pub async fn roles_are_loaded(assignment: &RoleAssignment, context: &Context) ->
 
 /// Reads user and role. Stores the facts that the status reports even if a later step fails.
 pub async fn observe(scope: Scope<'_>, progress: &mut Progress) -> Result<Observed, Failure> {
-    progress.organization = Some(scope.target.client.organization_id().to_owned());
+    progress.endpoint = Some(scope.target.endpoint.clone());
     let role_name = validate::desired_role(scope.assignment, scope.context)?;
     let age = scope.resync_age();
     let user = scope.user(age).await?;
     progress.user_id = Some(user.user_id.clone());
     scope.yield_to_older_owner(&user)?;
-    if scope.target.connection.spec.suspend {
+    if !scope.may_change() {
         // Nothing will change, so the shared caches are recent enough, and an object at rest causes no request.
         let documents = scope.documents(&role_name, age).await?;
         let has_role = documents.iter().any(|role| role.id == user.role_id);
@@ -47,8 +51,17 @@ pub async fn observe(scope: Scope<'_>, progress: &mut Progress) -> Result<Observ
 }
 
 impl Scope<'_> {
+    /// Whether the operator may change the role of the user.
+    fn may_change(&self) -> bool {
+        let spec = &self.assignment.spec;
+        !spec.suspend && !self.target.connection.spec.suspend && spec.management_policy == ManagementPolicy::Manage
+    }
+
     /// The maximum age of what a periodic comparison reads.
     fn resync_age(&self) -> Duration {
+        if self.is_resync_requested() {
+            return Duration::ZERO;
+        }
         self.target.connection.resync_interval().mul_f64(0.9)
     }
 
@@ -60,6 +73,7 @@ impl Scope<'_> {
             return Ok(user);
         }
         let Some(email) = &self.assignment.spec.user.email else { return Err(self.not_visible()) };
+        fail_if_throttled(&self.target.client, Endpoint::Users).map_err(|error| Failure::from(&error))?;
         let found = self.target.client.user_by_email(email).await.map_err(|error| Failure::from(&error))?;
         let user = found.ok_or_else(|| self.not_visible())?;
         // The look-up can be a cached one from before the user was removed.
@@ -78,11 +92,10 @@ impl Scope<'_> {
         user.map_err(|error| Failure::from(&error))
     }
 
-    /// The user's ID according to the object. An ID from another organization does not count.
+    /// The user's ID according to the object. An ID from another endpoint does not count.
     pub(super) fn known_user_id(&self, assignment: &RoleAssignment) -> Option<String> {
-        let organization = self.target.client.organization_id();
         let status = assignment.status.as_ref();
-        let here = status.filter(|status| status.organization.as_deref() == Some(organization));
+        let here = status.filter(|status| describes(status, &self.target.endpoint));
         here.and_then(|status| status.user_id.clone()).or_else(|| assignment.spec.user.user_id.clone())
     }
 
@@ -111,7 +124,7 @@ impl Scope<'_> {
         }
         let user = self.user_by_id(&user.user_id, RECENT).await?.ok_or_else(|| self.not_visible())?;
         let documents = self.documents(role_name, RECENT_LISTING.min(age)).await?;
-        if has(&documents, &user) || self.is_listed(&user.role_id, None).await {
+        if has(&documents, &user) || self.is_listed(&user.role_id, None) {
             let has_role = has(&documents, &user);
             return Ok((user, has_role));
         }
@@ -123,9 +136,9 @@ impl Scope<'_> {
     }
 
     /// Whether the last listing has a role with this ID and, if one is given, this name.
-    pub(super) async fn is_listed(&self, role_id: &str, name: Option<&str>) -> bool {
+    pub(super) fn is_listed(&self, role_id: &str, name: Option<&str>) -> bool {
         let same = |role: &RemoteRole| role.id == role_id && name.is_none_or(|name| role.name == name);
-        self.target.connection.role_cache.last().await.is_some_and(|roles| roles.listed.iter().any(same))
+        self.target.connection.role_cache.last().is_some_and(|roles| roles.listed.iter().any(same))
     }
 
     /// The documents of the role. For a day after a change, the API can list several with one name.

@@ -1,6 +1,6 @@
 //! Plan: keep the user's role, or assign another one.
 
-use amigo_api::reasons;
+use amigo_api::{ManagementPolicy, reasons};
 use amigo_lifecycle::{Failure, RetryClass};
 
 use super::{Scope, observe::Observed};
@@ -21,12 +21,18 @@ pub fn plan(observed: &Observed, scope: Scope<'_>) -> Result<Plan, Failure> {
         return Ok(Plan::Keep);
     }
     let connection = scope.target.connection;
-    if connection.spec.suspend {
-        let message = format!(
-            "user {} has another role; the operator makes no changes while Organization {} is suspended",
-            user.user_id, connection.name
-        );
+    if scope.assignment.spec.management_policy == ManagementPolicy::Observe {
+        let message =
+            format!("user {} has another role than {role_name}, and managementPolicy is Observe", user.user_id);
+        return Err(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message));
+    }
+    if let Some(what) = scope.suspended() {
+        let message =
+            format!("user {} has another role; the operator makes no changes while {what} is suspended", user.user_id);
         return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
+    }
+    if scope.is_resync_requested() {
+        return Ok(Plan::Assign);
     }
     // A rejection lasts a while, because Roles and Organizations wake all assignments.
     let rejection = connection.observed.refusal(&change_key(&user.user_id, role_name), scope.context.clock.boot());

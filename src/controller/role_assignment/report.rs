@@ -6,14 +6,15 @@ use amigo_lifecycle::Failure;
 use crate::controller::{
     announce,
     audit::AuditLine,
+    connection::api_endpoint::ApiEndpoint,
     context::{Announcement, Context, ReconcileError},
-    readiness,
+    readiness, resync,
 };
 
 /// The facts that a reconcile established. The status keeps them even if a later step fails.
 #[derive(Default)]
 pub struct Progress {
-    pub organization: Option<String>,
+    pub endpoint: Option<ApiEndpoint>,
     pub user_id: Option<String>,
     pub role_name: Option<String>,
     /// The message about a new assignment.
@@ -22,13 +23,22 @@ pub struct Progress {
     pub written: Option<RoleAssignment>,
 }
 
-/// The part of a status that is valid in an organization: IDs of another one are not.
-pub fn status_in(organization: Option<&str>, before: &RoleAssignmentStatus) -> RoleAssignmentStatus {
-    match organization {
-        Some(organization) if before.organization.as_deref() != Some(organization) => {
-            RoleAssignmentStatus { conditions: before.conditions.clone(), ..RoleAssignmentStatus::default() }
-        }
-        _ => before.clone(),
+/// Whether the status is about the user at this endpoint.
+pub fn describes(status: &RoleAssignmentStatus, endpoint: &ApiEndpoint) -> bool {
+    endpoint.is_recorded(status.organization.as_ref(), status.api_origin.as_ref())
+}
+
+/// The status at this endpoint: IDs of another one are not valid here.
+pub fn status_at(endpoint: &ApiEndpoint, before: &RoleAssignmentStatus) -> RoleAssignmentStatus {
+    if describes(before, endpoint) {
+        return before.clone();
+    }
+    RoleAssignmentStatus {
+        organization: Some(endpoint.organization.clone()),
+        api_origin: Some(endpoint.origin.clone()),
+        conditions: before.conditions.clone(),
+        last_handled_resync: before.last_handled_resync.clone(),
+        ..RoleAssignmentStatus::default()
     }
 }
 
@@ -75,15 +85,15 @@ fn status_after(
     before: &RoleAssignmentStatus,
     progress: Progress,
 ) -> RoleAssignmentStatus {
-    let known = status_in(progress.organization.as_deref(), before);
+    let known = progress.endpoint.as_ref().map_or_else(|| before.clone(), |endpoint| status_at(endpoint, before));
     RoleAssignmentStatus {
         observed_generation: assignment.metadata.generation,
         // An intent is over once the user's role was seen.
         assigning: known.assigning.filter(|_| progress.role_name.is_none()),
-        organization: progress.organization.or(known.organization),
+        last_handled_resync: resync::value(assignment),
         user_id: progress.user_id.or(known.user_id),
         role_name: progress.role_name.or(known.role_name),
-        conditions: before.conditions.clone(),
+        ..known
     }
 }
 

@@ -1,6 +1,6 @@
 //! Validate: whether the object may use its Organization, and whether it decides the user's role.
 
-use amigo_api::{Role, RoleAssignment, conditions, reasons, reasons::condition};
+use amigo_api::{ManagementPolicy, Role, RoleAssignment, conditions, reasons, reasons::condition};
 use amigo_client::RemoteUser;
 use amigo_lifecycle::{Failure, RetryClass};
 use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
@@ -41,15 +41,23 @@ pub fn desired_role(assignment: &RoleAssignment, context: &Context) -> Result<St
     }
 }
 
+/// Whether the object changes the role of its user. Any number of objects may observe one user.
+fn manages(assignment: &RoleAssignment) -> bool {
+    assignment.spec.management_policy == ManagementPolicy::Manage
+}
+
 impl Scope<'_> {
     /// Fails if an older object that may use the Organization decides the role of this user. A user has one role.
     pub(super) fn yield_to_older_owner(&self, user: &RemoteUser) -> Result<(), Failure> {
+        if !manages(self.assignment) {
+            return Ok(());
+        }
         let assignments = self.context.stores.assignments.state();
         let same_user = |rival: &&RoleAssignment| {
             let by_id = self.known_user_id(rival).as_deref() == Some(&user.user_id);
             let email = rival.spec.user.email.as_deref();
             let by_email = email.is_some_and(|email| email.eq_ignore_ascii_case(&user.email));
-            self.shares_organization(rival) && (by_id || by_email)
+            manages(rival) && self.shares_organization(rival) && (by_id || by_email)
         };
         let rivals = assignments.iter().map(AsRef::as_ref).filter(same_user);
         let Some(owner) = older_owner(self.assignment, rivals) else { return Ok(()) };

@@ -92,7 +92,7 @@ impl Reconciliation<'_> {
             .local
             .reservation
             .take()
-            .filter(|reservation| reservation.remaining() >= enough && reservation.is_of(client.rate_limiter()));
+            .filter(|reservation| reservation.remaining() >= enough && reservation.belongs_to(client.rate_limiter()));
         let reservation = kept.unwrap_or_else(|| {
             let turn = if renewal { Turn::First } else { Turn::Shared(self.object.namespace().unwrap_or_default()) };
             client.reserve_grant_posts(posts, turn)
@@ -193,7 +193,7 @@ impl Reconciliation<'_> {
     /// Reconciles the Organization at once if Amigo rejected its credentials.
     fn recheck_credentials(&self, failure: Option<&Failure>) {
         if failure.is_some_and(|failure| failure.reason == reasons::CREDENTIALS_REJECTED) {
-            self.context.triggers.organizations.pull();
+            self.context.triggers.organizations.pull(&self.object.spec.organization_ref.name);
         }
     }
 }

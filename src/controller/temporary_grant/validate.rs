@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 
 use super::renewals;
 use crate::controller::{
-    connection::{Connection, existing},
+    connection::{Connection, api_endpoint::ApiEndpoint, existing},
     context::Context,
     watch::RESYNC_ANNOTATION,
 };
@@ -58,6 +58,10 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
         created_at: object.creation_timestamp().map_or_else(|| context.clock.now(), |time| time.0),
         request,
         org_id: connection.map(|connection| connection.spec.organization.clone()).unwrap_or_default(),
+        api_origin: connection
+            .and_then(|connection| ApiEndpoint::from_spec(&connection.spec))
+            .map(|endpoint| endpoint.origin)
+            .unwrap_or_default(),
         service_user_id: connection
             .and_then(|connection| connection.client.as_ref())
             .map(|client| client.service_user_id().to_owned())
@@ -127,6 +131,10 @@ impl Problems {
 fn check_organization(object: &TemporaryPermissionGrant, connection: Option<&Connection>) -> Result<(), Failure> {
     let connection = existing(connection, &object.spec.organization_ref.name)?;
     connection.client_for(&object.namespace().unwrap_or_default())?;
+    // The Organization tries again every few seconds, and wakes its grants when it connects.
+    if let Some(failure) = connection.unreachable() {
+        return Err(failure);
+    }
     if connection.spec.suspend {
         let message = format!("the operator issues no access while Organization {} is suspended", connection.name);
         return Err(Failure::new(reasons::SUSPENDED, RetryClass::Transient, message));
@@ -136,18 +144,21 @@ fn check_organization(object: &TemporaryPermissionGrant, connection: Option<&Con
 
 /// The ids in the status are meaningless in another remote organization.
 fn check_remote_organization(object: &TemporaryPermissionGrant, connection: &Connection) -> Result<(), Failure> {
-    let recorded = object.status.as_ref().and_then(|status| status.organization.as_ref());
-    match recorded.filter(|recorded| **recorded != connection.spec.organization) {
-        None => Ok(()),
-        Some(recorded) => {
-            let message = format!(
-                "this grant belongs to {recorded}, but Organization {} now connects to {}. Create a new grant to request \
-                 access there",
-                connection.name, connection.spec.organization
-            );
-            Err(Failure::new(reasons::ORGANIZATION_MISMATCH, RetryClass::Permanent, message))
-        }
+    let Some(status) = object.status.as_ref().filter(|status| status.organization.is_some()) else { return Ok(()) };
+    let Some(endpoint) = ApiEndpoint::from_spec(&connection.spec) else { return Ok(()) };
+    if endpoint.is_recorded(status.organization.as_ref(), status.api_origin.as_ref()) {
+        return Ok(());
     }
+    let message = format!(
+        "this grant belongs to {} at {}, but Organization {} now connects to {} at {}. Create a new grant to request access \
+         there",
+        status.organization.as_deref().unwrap_or_default(),
+        status.api_origin.as_deref().unwrap_or("an unknown API"),
+        connection.name,
+        endpoint.organization,
+        endpoint.origin
+    );
+    Err(Failure::new(reasons::ORGANIZATION_MISMATCH, RetryClass::Permanent, message))
 }
 
 fn check_duration(requested: SignedDuration) -> Result<(), Failure> {

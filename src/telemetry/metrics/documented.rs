@@ -56,6 +56,7 @@ fn page() -> String {
         expiry_delay: _,
         request_to_issued: _,
         requests_failed,
+        objects_released,
         assumption_violations,
         census: _,
     } = &metrics;
@@ -69,6 +70,7 @@ fn page() -> String {
     drop(rate_limit_wait.get_or_create(&OperationLabel { operation }));
     drop(kubernetes_writes.get_or_create(&WriteLabels { kind, verb: Verb::Patch }));
     drop(requests_failed.get_or_create(&ReasonLabel { reason: "InvalidRequest" }));
+    drop(objects_released.get_or_create(&KindLabel { kind }));
     drop(assumption_violations.get_or_create(&AssumptionLabel { assumption: Assumption::LostTags }));
     metrics.encode().unwrap()
 }

@@ -144,6 +144,7 @@ fn role() -> Vec<Case> {
             .refuses("{description: ''}"),
         too_long(&ROLE, "description", 1024),
         chosen(&ROLE, "frontendView", "{frontendView: VALUE}", &["client", "admin"]),
+        chosen(&ROLE, "managementPolicy", "{managementPolicy: VALUE}", &["Manage", "Observe"]),
         chosen(&ROLE, "adoption", "{adoption: VALUE}", &["IfMatches", "Override", "Never"]),
         chosen(&ROLE, "driftPolicy", "{driftPolicy: VALUE}", &["Correct", "Report"]),
         chosen(&ROLE, "deletionPolicy", "{deletionPolicy: VALUE}", &["Retain", "Disable"]),
@@ -157,6 +158,11 @@ fn role() -> Vec<Case> {
         ROLE.rule("spec.isBaseRole", "must be of type boolean")
             .accepts("{isBaseRole: true}")
             .refuses("{isBaseRole: 'true'}"),
+        ROLE.rule("spec", "isBaseRole is immutable: create another Role instead")
+            .of_existing("{isBaseRole: true}")
+            .accepts("{isBaseRole: true, description: Moderates}")
+            .refuses("{isBaseRole: false}")
+            .refuses("{isBaseRole: null}"),
     ]
 }
 
@@ -181,6 +187,7 @@ fn role_assignment() -> Vec<Case> {
             .accepts("{user: {email: eng@example.com}, fallbackRoleName: DefaultUserRole}")
             .refuses("{user: {email: other@example.com}}")
             .refuses("{user: {email: null, userId: user-eng}}"),
+        chosen(&ROLE_ASSIGNMENT, "managementPolicy", "{managementPolicy: VALUE}", &["Manage", "Observe"]),
         role_name(&ROLE_ASSIGNMENT, "roleName", "{roleRef: null, roleName: VALUE}"),
         role_name(&ROLE_ASSIGNMENT, "fallbackRoleName", "{fallbackRoleName: VALUE}"),
     ]

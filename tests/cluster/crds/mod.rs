@@ -108,7 +108,7 @@ async fn defaults_are_filled_in() {
     let expected = json!({
         "organizationRef": {"name": "acme"}, "description": "Reviews conversations", "frontendView": "client",
         "permissionGrants": [{"action": "Allow", "permissionName": "A:B"}],
-        "adoption": "IfMatches", "deletionPolicy": "Retain", "suspend": false,
+        "managementPolicy": "Manage", "adoption": "IfMatches", "deletionPolicy": "Retain", "suspend": false,
     });
     assert_eq!(judge.create(&ROLE, &role).await["spec"], expected);
 }

@@ -207,6 +207,22 @@ async fn a_role_made_anew_by_hand_is_not_assigned_again() {
     assert_eq!(env.audit("colleague").await.len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn suspended_or_observing_assignment_is_told() {
+    let env = TestEnv::ready("suspended").await;
+    env.apply(&assignment("colleague", "email: colleague@example.com", "  roleName: DefaultUserRole\n  suspend: true"))
+        .await;
+    let why = env.until_reason("amra", "colleague", "Ready", "Suspended").await;
+    assert!(why.contains("while the RoleAssignment is suspended"), "{why}");
+    env.patch("amra", "colleague", json!({"spec": {"suspend": false, "managementPolicy": "Observe"}})).await;
+    let why = env.until_reason("amra", "colleague", "Ready", "Drifted").await;
+    assert!(why.contains("another role than DefaultUserRole"), "{why}");
+    assert_eq!(role_of(&env), "Engineer");
+    env.patch("amra", "colleague", json!({"spec": {"managementPolicy": "Manage"}})).await;
+    env.until_ready("amra", "colleague").await;
+    assert_eq!(role_of(&env), "DefaultUserRole");
+}
+
 fn assignment(name: &str, user: &str, extra: &str) -> String {
     fixture("role-assignment.yaml", &[("NAME", name), ("USER", user), ("EXTRA", extra)])
 }

@@ -208,6 +208,30 @@ async fn only_the_older_duplicate_organization_connects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_organizations_serve_their_own_objects() {
+    let (staging, production) = (TestEnv::ready("staging").await, TestEnv::ready("production").await);
+    for env in [&staging, &production] {
+        env.patch("amorg", &env.organization, json!({"spec": {"allowedNamespaces": ["*"]}})).await;
+    }
+    // Objects of both in one namespace.
+    let own = |env: &TestEnv, object: String| object.replace("ORGANIZATION", &env.organization);
+    staging.apply(&own(&staging, role("tester", ""))).await;
+    staging.apply(&own(&production, role("approver", "  managementPolicy: Observe"))).await;
+    staging.apply(&own(&production, grant("request", REQUEST))).await;
+    staging.until_ready("amrole", "tester").await;
+    staging.until_ready("tpg", "request").await;
+    staging.until_reason("amrole", "approver", "Ready", "Drifted").await;
+    assert_eq!((staging.issued().len(), production.issued().len()), (0, 3));
+    let has = |env: &TestEnv, name: &str| env.sandbox().roles("acme").iter().any(|role| role.name == name);
+    assert!(has(&staging, "tester") && !has(&production, "tester") && !has(&production, "approver"));
+    // An outage of one is not the other's.
+    staging.fail_always(Operation::GetRoles, Effect::status(503));
+    staging.until_reason("amorg", &staging.organization, "Ready", "Unavailable").await;
+    production.apply(&role("unaffected", "")).await;
+    production.until_ready("amrole", "unaffected").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn organization_made_again_connects_again() {
     let env = TestEnv::ready("recreated").await;
     for _ in 0..3 {

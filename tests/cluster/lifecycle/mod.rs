@@ -2,8 +2,11 @@
 
 mod assignments;
 mod connections;
+mod deletion;
 mod grants;
 mod lost_responses;
 mod lost_writes;
+mod origins;
+mod outages;
 mod role_denies;
 mod roles;

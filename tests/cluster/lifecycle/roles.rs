@@ -195,7 +195,7 @@ async fn name_of_an_unlisted_role_causes_no_retry_loop() {
     env.apply(&role("hidden", "")).await;
     let why = env.until_reason("amrole", "hidden", "Ready", "NameTaken").await;
     assert!(why.contains("Role:GetRole"), "{why}");
-    assert_eq!(env.member("amrole", "hidden", "/status/creating").await, json!(null), "it is not the object's own");
+    assert_eq!(env.member("amrole", "hidden", "/status/sent").await, json!(null), "it is not the object's own");
     // Other tests' objects wake this one, too; however often it tries, the roles are not listed each time.
     let listed = || env.sandbox().requests().count(Operation::GetRoles);
     let before = listed();
@@ -211,7 +211,8 @@ async fn lost_creation_response_keeps_ownership() {
     env.sandbox().add_fault(Fault::new(Operation::CreateRole, Effect::status(500)).after_commit());
     env.apply(&role("triage", "  adoption: Never")).await;
     env.until_ready("amrole", "triage").await;
-    assert_eq!(env.member("amrole", "triage", "/status/creating").await, json!(null));
+    let made = remote(&env, "triage").expect("triage");
+    assert_eq!(env.member("amrole", "triage", "/status/sent/roleId").await, json!(made.id));
     assert_eq!(env.sandbox().requests().count(Operation::CreateRole), 1);
 }
 
@@ -223,6 +224,54 @@ async fn role_outside_allowed_namespaces_never_wins() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     env.apply(&role("younger", "  roleName: shared")).await;
     env.until_ready("amrole", "younger").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_seen_beside_the_replaced_document() {
+    let env = TestEnv::ready("replaced").await;
+    env.sandbox().set_behavior("acme", |behavior| behavior.old_role_visible = true).expect("acme");
+    env.apply(&role("triage", "")).await;
+    env.until_ready("amrole", "triage").await;
+    // IDs tell documents apart by the second.
+    env.until_older("amrole", "triage").await;
+    env.change_out_of_band("/role/triage", json!({"permission_grants": []})).await;
+    until(&env, "triage", |role| role.permission_grants.len() == 1).await;
+    env.until_ready("amrole", "triage").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn observing_role_reports_and_changes_nothing() {
+    let env = TestEnv::ready("observe").await;
+    env.apply(&role("triage", "  managementPolicy: Observe\n  deletionPolicy: Disable")).await;
+    let why = env.until_reason("amrole", "triage", "Ready", "Drifted").await;
+    assert!(why.contains("does not exist at Amigo"), "{why}");
+    env.sandbox().add_role("acme", existing("triage", "Triage")).expect("a role");
+    env.until_ready("amrole", "triage").await;
+    assert_eq!(env.member("amrole", "triage", "/status/roleId").await, json!(null), "it owns nothing");
+    env.change_out_of_band("/role/triage", json!({"description": "By hand"})).await;
+    env.until_reason("amrole", "triage", "Ready", "Drifted").await;
+    env.delete("amrole", "triage").await;
+    env.until_gone("amrole", "triage").await;
+    let changes = [Operation::CreateRole, Operation::ModifyRole].map(|change| env.sandbox().requests().count(change));
+    assert_eq!(changes, [0, 1], "only the change by hand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resync_annotation_is_handled_and_acknowledged() {
+    let env = TestEnv::with_operator("resync").await;
+    env.connect("roles: {resyncInterval: PT1H}").await;
+    env.apply(&role("triage", "")).await;
+    env.until_ready("amrole", "triage").await;
+    env.change_out_of_band("/role/triage", json!({"permission_grants": []})).await;
+    let annotate = |value: &str| json!({"metadata": {"annotations": {"permissions.amigo.ai/resync": value}}});
+    env.patch("amrole", "triage", annotate("now")).await;
+    env.until_member("amrole", "triage", "/status/lastHandledResync", json!("now")).await;
+    assert_eq!(remote(&env, "triage").expect("triage").permission_grants.len(), 1);
+    let listed = env.sandbox().requests().count(Operation::GetRoles);
+    env.patch("amorg", &env.organization, annotate("later")).await;
+    env.until_member("amorg", &env.organization, "/status/lastHandledResync", json!("later")).await;
+    assert_eq!(env.sandbox().requests().count(Operation::GetRoles), listed + 1);
+    env.assert_idle("amrole", "triage").await;
 }
 
 /// The same role as it stands at Amigo before its object.

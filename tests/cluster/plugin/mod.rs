@@ -9,6 +9,7 @@ mod krew;
 mod list_access;
 mod request_access;
 mod request_access_refused;
+mod resync;
 mod revoke;
 mod role_diff;
 mod role_export;

@@ -62,6 +62,7 @@ impl Production {
         let turn = PRODUCTION.lock().await;
         let mut env = TestEnv::with_operator("support").await;
         "production".clone_into(&mut env.organization);
+        env.forget_organization().await;
         env.connect("  consoleUrl: https://org.amigo.ai").await;
         env.until_ready("amorg", "production").await;
         let_request(&env, ENGINEER).await;

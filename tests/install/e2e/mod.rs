@@ -25,6 +25,7 @@ async fn installation_lifecycle() {
     story.an_upgrade_changes_nothing_that_stands().await;
     story.an_organization_can_be_suspended_and_its_key_replaced().await;
     story.deletion_follows_each_policy().await;
+    story.a_namespace_goes_with_everything_in_it().await;
     story.expired_requests_are_gone().await;
     story.the_operator_was_refused_nothing();
     story.uninstalling_leaves_what_people_made().await;

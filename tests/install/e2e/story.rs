@@ -207,6 +207,28 @@ impl Story {
         self.tell("deletions warned, fell back and emptied as their objects said");
     }
 
+    /// A namespace with every kind in it, where something deletes what is in a namespace.
+    pub async fn a_namespace_goes_with_everything_in_it(&mut self) {
+        if !self.cluster.has_nodes {
+            return;
+        }
+        let doomed = "doomed-team";
+        self.cluster.kubectl(&["create", "namespace", doomed]).expect("a namespace");
+        let files = ["role-content-moderator", "role-assignment", "grant-permissions"];
+        let objects: Vec<_> = files.iter().map(|file| example(file)).collect();
+        let manifest = objects.join("\n---\n").replace(&format!("namespace: {TEAM}"), &format!("namespace: {doomed}"));
+        let allowed = json!({"spec": {"allowedNamespaces": [TEAM, doomed]}}).to_string();
+        let patch = ["patch", "organization", "acme", "--type=merge", "--patch", &allowed];
+        self.cluster.kubectl(&patch).expect("an allowed namespace");
+        self.cluster.kubectl_with(&["apply", "--filename=-"], &manifest).expect("every kind");
+        self.cluster.kubectl(&["delete", "namespace", doomed, "--wait=false"]).expect("a deletion");
+        eventually(WITHIN, "the namespace is gone", || async {
+            (!self.cluster.kubectl(&["get", "namespace", doomed]).success).then_some(())
+        })
+        .await;
+        self.tell("a namespace went with every kind in it");
+    }
+
     /// The short request's time was over long ago.
     pub async fn expired_requests_are_gone(&mut self) {
         let gone =

@@ -43,6 +43,12 @@ impl TestEnv {
         self.sandbox().journal().into_iter().filter_map(|commit| granted(commit.change)).collect()
     }
 
+    /// Another Amigo API with the same organization, and its URL.
+    pub async fn another_amigo(&self) -> (Sandbox, String) {
+        let served = ServedSandbox::start(Seed::example().expect("the example seed"), 0).await;
+        (served.sandbox, served.url)
+    }
+
     /// Changes something at Amigo without the operator, as a user of the console does.
     pub async fn change_out_of_band(&self, path: &str, body: Value) {
         let sign_in = Request::post("/v1/acme/user/signin_with_api_key")

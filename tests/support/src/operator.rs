@@ -28,6 +28,9 @@ pub const TIMING: Timing = Timing {
     tick: Duration::from_secs(1),
 };
 
+/// How long a deleted object waits for its Organization.
+pub const GRACE: Duration = Duration::from_secs(4);
+
 /// How many objects of one kind the operator of the tests works on at a time.
 pub const CONCURRENCY: u16 = 64;
 
@@ -89,6 +92,7 @@ async fn start_operator() -> Operator {
         tick: TIMING.tick,
         sweep_interval: Duration::from_secs(5),
         probe_interval: Duration::from_secs(5),
+        release_grace: GRACE,
         // Few enough that one test can have more objects.
         concurrency: CONCURRENCY,
         ..Settings::new(OPERATOR_NAMESPACE, "test-operator")

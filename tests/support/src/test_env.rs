@@ -206,6 +206,14 @@ impl TestEnv {
         self.apply(&self.organization_at(self.amigo_url(), extra)).await;
     }
 
+    /// Deletes the Organization of an earlier test, whose sandbox is another one.
+    pub async fn forget_organization(&self) {
+        if self.object("amorg", &self.organization).await.is_some() {
+            self.delete("amorg", &self.organization).await;
+            self.until_gone("amorg", &self.organization).await;
+        }
+    }
+
     /// The Secret with this API key.
     pub fn secret(&self, api_key: &str) -> String {
         let (name, namespace) = (self.organization.as_str(), OPERATOR_NAMESPACE);

@@ -22,6 +22,12 @@ pub(super) fn excerpt(body: &[u8], secrets: &Secrets) -> Excerpt {
     Excerpt::new(&secrets.removed_from(&text))
 }
 
+/// Whether the body is an error of the Amigo API, and not of a load balancer on the way: an object with a message.
+pub(super) fn is_documented(body: &[u8]) -> bool {
+    let members = serde_json::from_slice::<serde_json::Map<String, Value>>(body).unwrap_or_default();
+    ["message", "error", "detail"].iter().any(|name| members.contains_key(*name))
+}
+
 fn readable(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -64,6 +70,14 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(excerpt(body.as_bytes(), &Secrets::default()).as_str(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_of_load_balancers_are_not_documented() {
+        assert!(is_documented(br#"{"detail":"Not here"}"#) && is_documented(br#"{"error":"E","message":"M"}"#));
+        for other in ["", "404 page not found", "<html>404</html>", "{}", "[]", r#""Not here""#] {
+            assert!(!is_documented(other.as_bytes()), "{other}");
         }
     }
 

@@ -1,10 +1,13 @@
 //! The HTTP client: sign-in, rate limits, batched look-ups, and one method per operation.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use amigo_runtime::clock::SharedClock;
 
-use crate::{ApiAddress, Credentials, Error};
+use crate::{ApiAddress, Credentials, Endpoint, Error};
 
 mod batcher;
 mod connector;
@@ -46,7 +49,7 @@ use lookups::Lookups;
 use request::ApiRequest;
 use response::ApiResponse;
 use sender::Sender;
-use session::Session;
+use session::{Session, Turn};
 use sign_in::TokenKeeper;
 
 /// The API of one organization, as one service user. Cheap to clone; clones share token, look-ups and rate limits.
@@ -55,6 +58,7 @@ pub struct Client {
     session: Arc<Session>,
     lookups: Arc<Lookups>,
     precondition: Option<Precondition>,
+    turn: Option<Arc<Mutex<Option<Reservation>>>>,
 }
 
 /// Whether a change is still wanted.
@@ -74,7 +78,7 @@ impl Client {
         let sender = Sender { transport, address, rate_limiter, clock, api_key };
         let session = Arc::new(Session { sender, tokens: TokenKeeper::new(credentials) });
         let lookups = Lookups::new(&session, LookupOptions::default());
-        Self { session, lookups: Arc::new(lookups), precondition: None }
+        Self { session, lookups: Arc::new(lookups), precondition: None, turn: None }
     }
 
     /// Changes how look-ups are batched and cached; call it before cloning.
@@ -88,6 +92,12 @@ impl Client {
     #[must_use]
     pub fn service_user_id(&self) -> &str {
         &self.session.tokens.credentials().user_id
+    }
+
+    /// The address of all requests.
+    #[must_use]
+    pub fn address(&self) -> &ApiAddress {
+        &self.session.sender.address
     }
 
     /// The ID of the organization, a segment of every path.
@@ -119,6 +129,27 @@ impl Client {
         Self { precondition: Some(precondition), ..self }
     }
 
+    /// The same client, but its next change uses this reservation instead of queueing behind all others.
+    #[must_use]
+    pub fn with_turn(self, reservation: Reservation) -> Self {
+        Self { turn: Some(Arc::new(Mutex::new(Some(reservation)))), ..self }
+    }
+
+    /// Books one request and does not wait.
+    #[must_use]
+    pub fn reserve(&self, endpoint: Endpoint) -> Reservation {
+        self.rate_limiter().reserve(endpoint, 1, Turn::default())
+    }
+
+    /// The reservation of [`Client::with_turn`], if it is for this operation.
+    fn take_turn(&self, endpoint: Endpoint) -> Turn {
+        let turn = self.turn.as_ref();
+        let taken = turn.and_then(|turn| {
+            turn.lock().unwrap_or_else(PoisonError::into_inner).take_if(|turn| turn.endpoint() == endpoint)
+        });
+        Turn { reservation: taken, ..Turn::default() }
+    }
+
     /// Whether both share token, look-ups and rate limits.
     #[must_use]
     pub fn is_clone_of(&self, other: &Self) -> bool {
@@ -134,7 +165,8 @@ impl Client {
     async fn send(&self, request: ApiRequest) -> Result<ApiResponse, Error> {
         match &self.precondition {
             Some(precondition) if !request.endpoint.is_read() => {
-                self.session.send_while(request, None, precondition.as_ref()).await
+                let turn = self.take_turn(request.endpoint);
+                self.session.send_while(request, turn, precondition.as_ref()).await
             }
             _ => self.session.send(request).await,
         }

@@ -51,9 +51,9 @@ pub struct RateLimiter {
     clock: SharedClock,
 }
 
-/// The right to begin one request, already counted.
+/// The right to begin one request, already counted at this boot time.
 #[derive(Debug)]
-pub(super) struct Permit(());
+pub(super) struct Permit(Duration);
 
 /// How much of a rate limit is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,16 +148,20 @@ impl RateLimiter {
 
     /// Waits for the turn of one request. Dropping the future releases the turn.
     pub(super) async fn acquire(self: &Arc<Self>, endpoint: Endpoint) -> Permit {
-        let reservation = self.reserve(endpoint, 1, Turn::default());
-        loop {
-            // Listen before the check, so that no change is missed in between.
-            let resized = self.resized.notified();
-            let Err(NotBefore(at)) = reservation.try_begin() else { return Permit(()) };
-            // At least a millisecond, so that a stopped clock cannot make this spin.
-            let wait = at.saturating_sub(self.clock.boot()).max(Duration::from_millis(1));
-            // A higher limit may bring the turn forward.
-            tokio::time::timeout(wait, resized).await.ok();
-        }
+        self.reserve(endpoint, 1, Turn::default()).turn().await
+    }
+
+    /// How long one more request would wait now.
+    #[must_use]
+    pub fn wait(&self, endpoint: Endpoint) -> Duration {
+        let now = self.clock.boot();
+        self.window(endpoint).next_turn(now).saturating_sub(now)
+    }
+
+    /// Takes back a permit whose request never reached the server.
+    pub(super) fn refund(&self, endpoint: Endpoint, permit: &Permit) {
+        self.window(endpoint).refund(permit.0);
+        self.resized.notify_waiters();
     }
 
     /// Waits so that all paced requests together use at most `share_percent` of the endpoint's rate limit.
@@ -214,16 +218,39 @@ impl Reservation {
         self.rate_limiter.window(self.endpoint).ready_at(&self.booking, now)
     }
 
+    /// Whether it counts against the limits of this rate limiter.
+    #[must_use]
+    pub fn belongs_to(&self, rate_limiter: &Arc<RateLimiter>) -> bool {
+        Arc::ptr_eq(&self.rate_limiter, rate_limiter)
+    }
+
+    /// The operation that is booked.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Waits for the turn of the next request.
+    pub(super) async fn turn(self) -> Permit {
+        let rate_limiter = Arc::clone(&self.rate_limiter);
+        loop {
+            // Listen before the check, so that no change is missed in between.
+            let resized = rate_limiter.resized.notified();
+            let at = match self.try_begin() {
+                Ok(permit) => return permit,
+                Err(NotBefore(at)) => at,
+            };
+            // At least a millisecond, so that a stopped clock cannot make this spin.
+            let wait = at.saturating_sub(rate_limiter.clock.boot()).max(Duration::from_millis(1));
+            // A higher limit may bring the turn forward.
+            tokio::time::timeout(wait, resized).await.ok();
+        }
+    }
+
     /// How many of the requests have not begun.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.rate_limiter.window(self.endpoint).left(&self.booking)
-    }
-
-    /// Whether the requests are booked with this rate limiter.
-    #[must_use]
-    pub fn is_of(&self, rate_limiter: &RateLimiter) -> bool {
-        std::ptr::eq(&raw const *self.rate_limiter, rate_limiter)
     }
 
     /// Sets the boot time after which no request may start: no byte of its body is sent later.
@@ -239,7 +266,7 @@ impl Reservation {
     ///
     /// # Errors
     /// `Throttled` if it is not due or none is left; `TooLate` if the time to send has passed.
-    pub(super) fn begin(&self) -> Result<(), Error> {
+    pub(super) fn begin(&self) -> Result<Permit, Error> {
         let endpoint = self.endpoint;
         let now = self.rate_limiter.clock.boot();
         if self.send_before.is_some_and(|limit| now >= limit) {
@@ -249,11 +276,11 @@ impl Reservation {
             .map_err(|NotBefore(at)| Error::new(endpoint, Cause::Throttled { wait: at.saturating_sub(now) }))
     }
 
-    fn try_begin(&self) -> Result<(), NotBefore> {
+    fn try_begin(&self) -> Result<Permit, NotBefore> {
         let now = self.rate_limiter.clock.boot();
         self.rate_limiter.window(self.endpoint).begin(&self.booking, now)?;
         self.rate_limiter.observer.rate_limit_wait(self.endpoint, now.saturating_sub(self.booked_at));
-        Ok(())
+        Ok(Permit(now))
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     sender::Sender,
     sign_in::TokenKeeper,
     token::Token,
+    turn_queue::Turn,
 };
 use crate::{Cause, Error};
 
@@ -35,6 +36,13 @@ pub(super) struct Session {
     pub(super) tokens: TokenKeeper,
 }
 
+/// What the first attempt of a request has of the rate limit already.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) permit: Option<Permit>,
+    pub(super) reservation: Option<Reservation>,
+}
+
 impl Session {
     /// Sends a request, and repeats it where that is safe.
     pub(super) async fn send(&self, request: ApiRequest) -> Result<ApiResponse, Error> {
@@ -47,27 +55,31 @@ impl Session {
         request: ApiRequest,
         permit: Option<Permit>,
     ) -> Result<ApiResponse, Error> {
-        self.send_while(request, permit, &|| true).await
+        self.send_while(request, Turn { permit, ..Turn::default() }, &|| true).await
     }
 
     /// The same, while `precondition` is true: checked after every wait, right before sending.
     pub(super) async fn send_while(
         &self,
         request: ApiRequest,
-        mut permit: Option<Permit>,
+        turn: Turn,
         precondition: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<ApiResponse, Error> {
         let Sender { transport, rate_limiter, clock, .. } = &self.sender;
+        let Turn { mut permit, reservation: mut turn } = turn;
         let endpoint = request.endpoint;
         let mut left = transport.deadline();
         let mut repeats = 0;
         let mut signed_in_again = false;
         loop {
-            if permit.take().is_none() {
+            let permit = if let Some(permit) = permit.take() {
+                permit
+            } else {
                 // Without a token there is no point in queueing; after a long queue the token may be another.
                 self.token_for(&request).await?;
-                rate_limiter.acquire(endpoint).instrument(info_span!("wait for the rate limit", %endpoint)).await;
-            }
+                let turn = turn.take().unwrap_or_else(|| rate_limiter.reserve(endpoint, 1, Turn::default()));
+                turn.turn().instrument(info_span!("wait for the rate limit", %endpoint)).await
+            };
             let token = self.token_for(&request).await?;
             if !precondition() {
                 return Err(Error::new(endpoint, Cause::TooLate));
@@ -77,6 +89,9 @@ impl Session {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
+            if error.never_connected() {
+                rate_limiter.refund(endpoint, &permit);
+            }
             left = left.saturating_sub(clock.boot().saturating_sub(started));
             if error.status() == Some(401) && token.is_some() && !signed_in_again && !left.is_zero() {
                 signed_in_again = true;
@@ -99,9 +114,13 @@ impl Session {
         reservation: &Reservation,
     ) -> Result<ApiResponse, Error> {
         let token = self.token_for(request).await?;
-        reservation.begin()?;
+        let permit = reservation.begin()?;
         let gate = self.sender.gate(reservation.send_before());
-        self.attempt(request, token.as_ref(), gate, self.sender.transport.deadline()).await
+        let result = self.attempt(request, token.as_ref(), gate, self.sender.transport.deadline()).await;
+        if result.as_ref().is_err_and(Error::never_connected) {
+            self.sender.rate_limiter.refund(request.endpoint, &permit);
+        }
+        result
     }
 
     /// A token if the request needs one.

@@ -19,6 +19,10 @@ use crate::{Cause, Credentials, Endpoint, Error, Excerpt};
 const MARGIN: Duration = Duration::from_mins(5);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The same without a connection: the server counts no request.
+const LONGEST_PAUSE_UNCONNECTED: Duration = Duration::from_secs(10);
+/// Every caller waits for the sign-in, so it waits for the rate limit only for a moment.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The sign-in of one client.
 ///
@@ -28,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 ///
 /// # Guarantees
 /// One sign-in at a time, whose result all waiting callers share. While a renewal fails, the old token serves until it
-/// expires. After a failure no sign-in for a pause that grows from 1 s to 60 s. After a 401 none at all, except by
+/// expires. After a failure no sign-in for a pause that grows from 1 s to 60 s, or to 10 s without a connection. After a 401 none at all, except by
 /// [`TokenKeeper::probe`].
 ///
 /// # Assumptions
@@ -161,8 +165,8 @@ impl TokenKeeper {
                 state.rejection = Some(server_message(error));
             }
             Err(error) => {
-                let pause =
-                    state.backoff.as_ref().map_or(FIRST_PAUSE, |backoff| (backoff.pause * 2).min(LONGEST_PAUSE));
+                let longest = if error.never_connected() { LONGEST_PAUSE_UNCONNECTED } else { LONGEST_PAUSE };
+                let pause = state.backoff.as_ref().map_or(FIRST_PAUSE, |backoff| (backoff.pause * 2).min(longest));
                 let retry_at = now + error.retry_after().unwrap_or_default().max(pause);
                 state.backoff = Some(Backoff { error: error.clone(), retry_at, pause });
             }
@@ -184,9 +188,18 @@ impl TokenKeeper {
             value.set_sensitive(true);
             headers.insert(HeaderName::from_static(name), value);
         }
-        sender.rate_limiter.acquire(Endpoint::SignIn).await;
+        let wait = sender.rate_limiter.wait(Endpoint::SignIn);
+        if wait > MAX_WAIT {
+            return Err(Error::new(Endpoint::SignIn, Cause::Throttled { wait }));
+        }
+        let permit = sender.rate_limiter.acquire(Endpoint::SignIn).await;
         let (gate, deadline) = (sender.gate(None), sender.transport.deadline());
-        sender.send_with_headers(&request, headers, Secrets::new([api_key.clone()]), gate, deadline).await
+        let secrets = Secrets::new([api_key.clone()]);
+        let result = sender.send_with_headers(&request, headers, secrets, gate, deadline).await;
+        if result.as_ref().is_err_and(Error::never_connected) {
+            sender.rate_limiter.refund(Endpoint::SignIn, &permit);
+        }
+        result
     }
 
     /// The token of a response. The message of the JSON library could quote it, so the error has its own text.

@@ -152,6 +152,19 @@ impl SlidingWindow {
         }
     }
 
+    /// Takes back a request that began at `begun` and never reached the server: it does not count.
+    pub fn refund(&mut self, begun: Duration) {
+        if let Some(index) = self.used.iter().rposition(|used| *used == begun) {
+            self.used.remove(index);
+        }
+    }
+
+    /// When one more request could begin, behind all that are booked.
+    pub fn next_turn(&mut self, now: Duration) -> Duration {
+        let now = self.advance(now);
+        self.turn_after(self.waiting(), now)
+    }
+
     /// Releases the unused requests of the booking.
     pub fn cancel(&mut self, booking: &Booking) {
         self.queue.remove(booking.id, &booking.turn);

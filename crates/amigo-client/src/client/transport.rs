@@ -154,6 +154,11 @@ async fn read(
     if !success {
         // The status decides; a body that is cut or too large only loses the message.
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        if endpoint == Endpoint::SignIn && status == 404 && !error_body::is_documented(&body) {
+            // A load balancer without a backend, not Amigo without the organization.
+            let detail = "it is not an error of the Amigo API".into();
+            return Err(Error::new(endpoint, Cause::Malformed { status, detail }));
+        }
         let message = error_message(endpoint, status, &body, &secrets);
         return Err(Error::new(endpoint, Cause::Status { status, message, retry_after }));
     }

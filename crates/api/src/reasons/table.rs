@@ -140,7 +140,8 @@ reasons! {
     SUSPENDED = "Suspended", needs_action: true {
         Organization => "To resume, set spec.suspend to false.",
         Role => "To resume, set spec.suspend to false on the Role and on its Organization.",
-        RoleAssignment | TemporaryPermissionGrant => "To resume, set spec.suspend of the Organization to false.",
+        RoleAssignment => "To resume, set spec.suspend to false on the RoleAssignment and on its Organization.",
+        TemporaryPermissionGrant => "To resume, set spec.suspend of the Organization to false.",
     }
     /// The object is being deleted; the operator issues no further access.
     TERMINATING = "Terminating", needs_action: false {
@@ -281,9 +282,11 @@ reasons! {
         Role => "Run `kubectl amigo role diff`. Then change the spec to match, set spec.adoption to Override, or \
                  create another Role with a different spec.roleName.",
     }
-    /// The role at Amigo differs from the spec, and `driftPolicy` is Report.
+    /// Amigo differs from the spec, and the operator does not change it; the message names the cause.
     DRIFTED = "Drifted", needs_action: true {
-        Role => "Run `kubectl amigo role diff`. Then change the spec, or set spec.driftPolicy to Correct.",
+        Role => "Run `kubectl amigo role diff`. Then change the spec, set spec.driftPolicy to Correct, or set \
+                 spec.managementPolicy to Manage.",
+        RoleAssignment => "Change spec.roleName or spec.roleRef, or set spec.managementPolicy to Manage.",
     }
     /// The Role in `spec.roleRef` does not exist or is not ready.
     ROLE_NOT_READY = "RoleNotReady", needs_action: true {
@@ -301,8 +304,9 @@ reasons! {
     ASSIGNED = "Assigned", needs_action: false {
         RoleAssignment => "No action needed.",
     }
-    /// The RoleAssignment was deleted, and the user keeps the role.
+    /// The object was deleted, and the operator left the role at Amigo unchanged.
     RELEASED = "Released", needs_action: false {
+        Role => "Check the role at Amigo: users who have it keep its permissions.",
         RoleAssignment => "No action needed. To give the user another role, create a RoleAssignment.",
     }
     /// The operator removed all grants of the role before the Role was deleted.

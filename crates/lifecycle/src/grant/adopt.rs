@@ -47,6 +47,7 @@ pub(super) fn rebuild(spec: &Spec, status: &mut Status, resolved: &Resolved, lis
     record.revoke_within = spec.needed_revoke_within().map(duration::format);
     record.attempts = 1;
     record.organization = Some(spec.org_id.clone());
+    record.api_origin = Some(spec.api_origin.clone());
     record.user_id = Some(resolved.user_id.clone());
     record.conversation_owner_user_id.clone_from(&resolved.owner_user_id);
     catch_up(spec, status, listed, now);

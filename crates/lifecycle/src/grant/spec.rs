@@ -24,6 +24,8 @@ pub struct Spec {
     pub request: Request,
     /// The organization's id at Amigo, as conditions use it.
     pub org_id: String,
+    /// The scheme, host and port of the organization's API.
+    pub api_origin: String,
     /// The user that the operator signs in as, which is the creator of its records.
     pub service_user_id: String,
     /// The requested duration, limited to the Organization's maximum.

@@ -225,6 +225,7 @@ fn open_intent(spec: &Spec, status: &mut Status, new: NewIntent, resolved: Resol
         record.revoke_within = spec.needed_revoke_within().map(duration::format);
     }
     record.organization = Some(spec.org_id.clone());
+    record.api_origin = Some(spec.api_origin.clone());
     record.user_id = Some(resolved.user_id);
     record.conversation_owner_user_id = resolved.owner_user_id;
     let attempt = record.attempts + 1;

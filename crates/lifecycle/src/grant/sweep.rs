@@ -45,6 +45,8 @@ pub struct Listing<'a> {
     pub name: &'a str,
     /// The organization's id at Amigo.
     pub organization: &'a str,
+    /// The scheme, host and port of the organization's API.
+    pub origin: &'a str,
     /// The cluster's identity.
     pub cluster: &'a str,
     /// When the first page was requested.
@@ -133,9 +135,12 @@ impl Listing<'_> {
 
     /// Whether the object requested its grants from this organization.
     fn belongs_to(&self, object: &TemporaryPermissionGrant) -> bool {
-        let requested = object.status.as_ref().and_then(|status| status.organization.as_deref());
+        let status = object.status.as_ref();
+        let organization = status.and_then(|status| status.organization.as_deref());
+        let origin = status.and_then(|status| status.api_origin.as_deref());
         object.spec.organization_ref.name == self.name
-            && requested.is_none_or(|requested| requested == self.organization)
+            && organization.is_none_or(|organization| organization == self.organization)
+            && origin.is_none_or(|origin| origin == self.origin)
     }
 
     fn must_be_listed(&self, grant: &IssuedGrant) -> bool {
@@ -239,9 +244,10 @@ mod tests {
 
         fn sweep(self) -> SweepReport {
             let objects: Vec<_> = self.objects.into_iter().map(Arc::new).collect();
-            let (name, organization, cluster, timing) = ("acme", "acme-at-amigo", "cluster", Timing::default());
+            let (name, organization, origin) = ("acme", "acme-at-amigo", "https://api.amigo.ai");
+            let (cluster, timing) = ("cluster", Timing::default());
             let (began, ended) = (at("10:00"), at("12:00"));
-            Listing { name, organization, cluster, began, ended, timing }.compare(&self.grants, &objects)
+            Listing { name, organization, origin, cluster, began, ended, timing }.compare(&self.grants, &objects)
         }
 
         /// Active, managed, orphaned, unmanaged.

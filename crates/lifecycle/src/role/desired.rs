@@ -1,13 +1,13 @@
 //! The role to send to Amigo, and its differences from the role at Amigo.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amigo_api::RoleSpec;
 use amigo_client::{
     FrontendView, NewRole, PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole, RoleChange,
 };
 use amigo_permissions::{
-    Action, Conditions, DescribedGrant, NoEquivalent, PermissionGrant, compile,
+    Action, Condition, Conditions, DescribedGrant, NoEquivalent, PermissionGrant, compile,
     lint::{self, Draft, Finding},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -86,13 +86,17 @@ impl DesiredRole {
         denied.map(|grant| grant_digest(&grant.permission_name, &grant.conditions)).collect()
     }
 
-    /// A digest of the role, stable across versions of this program.
+    /// A digest of the role with its descriptions, stable across versions of this program.
     #[must_use]
     pub fn digest(&self) -> String {
-        let Self { description, frontend_view, grants, is_base_role: _, model, compiled_away: _ } = self;
-        let grants = normalized(grants.iter().cloned());
-        let text = format!("{description}\u{0}{frontend_view:?}\u{0}{model:?}\u{0}{grants:?}");
-        BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+        let grants = normalized(self.grants.iter().cloned());
+        encoded_digest(&format!("{}\u{0}{:?}\u{0}{grants:?}", self.description, self.frontend_view))
+    }
+
+    /// The digest of what the role does: that of the role at Amigo after this one was sent.
+    #[must_use]
+    pub fn content_digest(&self) -> String {
+        content_digest(&self.to_remote_role("", String::new()), &[])
     }
 
     /// The request that creates the role.
@@ -168,17 +172,52 @@ impl DesiredRole {
     }
 }
 
+/// A digest of a role at Amigo: its description, front end and grants, without the descriptions of grants, which not
+/// every API keeps. A grant without an action is a Deny if its [`grant_digest`] is in `denied`.
+#[must_use]
+pub fn content_digest(role: &RemoteRole, denied: &[String]) -> String {
+    let action = |grant: &RemotePermissionGrant| {
+        let is_denied = || denied.contains(&grant_digest(&grant.permission_name, &grant.conditions));
+        grant.action.unwrap_or_else(|| if is_denied() { Action::Deny } else { Action::Allow })
+    };
+    let grants = match &role.grants {
+        RemoteGrants::Understood(grants) => {
+            let line = |grant: &RemotePermissionGrant| {
+                format!("{:?}\u{0}{}\u{0}{}", action(grant), grant.permission_name, text_of(&grant.conditions))
+            };
+            grants.iter().map(line).collect::<BTreeSet<_>>()
+        }
+        RemoteGrants::Raw { value, .. } => [value.to_string()].into(),
+    };
+    encoded_digest(&format!("{}\u{0}{:?}\u{0}{grants:?}", role.description.trim(), role.frontend_view))
+}
+
 /// A digest of a grant without its action, stable across versions of this program.
 #[must_use]
 pub fn grant_digest(permission_name: &str, conditions: &Conditions) -> String {
-    let text = format!("{permission_name}\u{0}{}", text_of(conditions));
+    encoded_digest(&format!("{permission_name}\u{0}{}", text_of(conditions)))
+}
+
+fn encoded_digest(text: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 fn text_of(conditions: &Conditions) -> String {
-    conditions.iter().fold(String::new(), |text, (name, condition)| {
-        text + name + "\u{0}" + &serde_json::to_string(condition).unwrap_or_default() + "\u{0}"
-    })
+    conditions
+        .iter()
+        .fold(String::new(), |text, (name, condition)| text + name + "\u{0}" + &text_of_condition(condition) + "\u{0}")
+}
+
+/// The values of an `In` are a set.
+fn text_of_condition(condition: &Condition) -> String {
+    match condition {
+        Condition::In { values } => {
+            let values: BTreeSet<String> =
+                values.iter().map(|value| serde_json::to_string(value).unwrap_or_default()).collect();
+            format!("In {values:?}")
+        }
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
 }
 
 /// A list of grants without order and duplicates.

@@ -1,10 +1,11 @@
 //! What to do with a role at Amigo: a pure function of the desired role, the observed role, and the status.
 
-use amigo_api::{Adoption, DenyRecord, DriftPolicy, RoleSpec, RoleStatus, reasons};
+use amigo_api::{Adoption, DenyRecord, DriftPolicy, ManagementPolicy, RoleSpec, RoleStatus, SentRole, reasons};
 use amigo_client::{Excerpt, NewRole, PermissionModel, RemoteGrants, RemoteRole, RoleChange};
 use amigo_permissions::{Action, NoEquivalent};
+use jiff::Timestamp;
 
-use super::desired::{DesiredRole, grant_digest};
+use super::desired::{DesiredRole, content_digest, grant_digest};
 use crate::{Failure, RetryClass};
 
 /// The arguments of [`plan`], except for the observed role.
@@ -35,6 +36,8 @@ pub enum Plan {
     Keep {
         /// The role's id.
         id: String,
+        /// Whether another client made the role, and this object takes it over.
+        adopted: bool,
     },
     /// The role does not exist: create it.
     Create(NewRole),
@@ -52,23 +55,36 @@ pub enum Plan {
 }
 
 impl PlanInput<'_> {
-    /// Whether this object created or adopted the role. A creation with an unknown outcome counts, so that the object
-    /// adopts its own role.
+    /// Whether this object created or adopted the role.
     #[must_use]
-    pub fn is_managed(&self) -> bool {
-        self.status.role_id.is_some() || self.status.creating
-    }
-
-    /// The digest of the desired role, or of the spec as written if no role can be sent.
-    #[must_use]
-    pub fn digest(&self) -> String {
-        self.desired.as_ref().map_or_else(|_| self.uncompiled_digest(), DesiredRole::digest)
+    pub fn is_owner(&self, observed: &RemoteRole) -> bool {
+        is_owner(self.status, observed)
     }
 
     /// The digest of the spec as written, with its Deny grants.
     #[must_use]
-    pub fn uncompiled_digest(&self) -> String {
+    pub fn digest(&self) -> String {
         DesiredRole::uncompiled(self.spec).digest()
+    }
+
+    /// What the status records about the desired role when it is sent.
+    #[must_use]
+    pub fn sent(&self, at: Timestamp, role_id: Option<String>) -> Option<SentRole> {
+        let digest = self.desired.as_ref().ok()?.content_digest();
+        Some(SentRole { digest, at, role_id })
+    }
+
+    /// Whether Amigo has the role that the operator last sent: nobody else changed it.
+    fn is_as_sent(&self, observed: &RemoteRole) -> bool {
+        let digest = content_digest(observed, &self.status.denied_digests);
+        self.status.sent.as_ref().is_some_and(|sent| sent.digest == digest)
+    }
+
+    /// Whether the observed document is the one that Amigo returned when the operator sent the desired role. Others
+    /// cannot change its grants and its front end, because that creates another document.
+    fn is_own_document(&self, desired: &DesiredRole, observed: &RemoteRole) -> bool {
+        let sent = self.status.sent.as_ref().filter(|sent| sent.role_id.as_ref() == Some(&observed.id));
+        sent.is_some_and(|sent| sent.digest == desired.content_digest())
     }
 
     /// Whether the spec changed since it was last applied.
@@ -79,7 +95,7 @@ impl PlanInput<'_> {
     /// Whether the current spec was already sent: sending it again would not make unreadable grants readable.
     fn was_sent(&self) -> bool {
         let record = self.status.deny.as_ref().filter(|record| !record.dropped);
-        !self.is_changed() || record.is_some_and(|record| record.digest == self.uncompiled_digest())
+        !self.is_changed() || record.is_some_and(|record| record.digest == self.digest())
     }
 
     /// Whether the role to send has a Deny grant.
@@ -95,7 +111,7 @@ impl PlanInput<'_> {
             Plan::Update { change, .. } => change.permission_grants.is_some(),
             _ => false,
         };
-        (sends_grants && self.sends_deny()).then(|| DenyRecord { digest: self.uncompiled_digest(), dropped: false })
+        (sends_grants && self.sends_deny()).then(|| DenyRecord { digest: self.digest(), dropped: false })
     }
 
     /// Whether Amigo returns one of these sent Deny grants without its action, which makes it an Allow.
@@ -111,10 +127,7 @@ impl PlanInput<'_> {
     /// The digests of all Deny grants that may be at Amigo, including those of earlier specs.
     fn sent_denies(&self) -> Vec<String> {
         let mut sent = self.status.denied_digests.clone();
-        // A status that an earlier version wrote has no digests.
-        let sent_as_written =
-            self.status.deny.is_some() || self.status.applied_digest.as_ref() == Some(&self.uncompiled_digest());
-        if sent_as_written {
+        if self.status.deny.is_some() {
             sent.extend(DesiredRole::uncompiled(self.spec).denied_digests());
         }
         sent
@@ -124,6 +137,9 @@ impl PlanInput<'_> {
 /// Decides what to do with the role.
 #[must_use]
 pub fn plan(input: &PlanInput<'_>, observed: Option<&RemoteRole>) -> Plan {
+    if input.spec.management_policy == ManagementPolicy::Observe {
+        return observe_only(input, observed);
+    }
     if let Some(plan) = plan_for_dropped_deny(input, observed) {
         return plan;
     }
@@ -143,30 +159,93 @@ pub fn plan(input: &PlanInput<'_>, observed: Option<&RemoteRole>) -> Plan {
             Plan::Create(desired.to_new_role(input.name))
         };
     };
-    let (change, fields) = desired.diff(observed);
-    if fields.is_empty() {
-        return if input.is_managed() || input.spec.adoption != Adoption::Never {
-            Plan::Keep { id: observed.id.clone() }
-        } else {
-            Plan::Skip(not_adopted(input, &fields))
-        };
-    }
-    if !input.is_managed() && input.spec.adoption != Adoption::Override {
+    plan_for_existing(input, desired, observed)
+}
+
+/// The plan for a role that exists and that the operator may send.
+fn plan_for_existing(input: &PlanInput<'_>, desired: &DesiredRole, observed: &RemoteRole) -> Plan {
+    let (mut change, mut fields) = desired.diff(observed);
+    let owned = input.is_owner(observed);
+    let may_adopt = if fields.is_empty() {
+        Adoption::Never != input.spec.adoption
+    } else {
+        input.spec.adoption == Adoption::Override
+    };
+    if !owned && !may_adopt {
         return Plan::Skip(not_adopted(input, &fields));
+    }
+    if fields.is_empty() {
+        return Plan::Keep { id: observed.id.clone(), adopted: !owned };
+    }
+    if input.is_own_document(desired, observed) {
+        (change.permission_grants, change.frontend_view) = (None, None);
+        let stored = std::mem::take(&mut fields);
+        if change.description.is_none() {
+            return Plan::Skip(stored_differently(input.name, &stored));
+        }
+        fields.push("description");
     }
     if input.suspended {
         return Plan::Skip(suspended(input.name));
     }
-    if input.is_managed() && !input.is_changed() && input.drift_policy == DriftPolicy::Report {
-        let message = format!(
-            "role {} was changed at Amigo ({}), and driftPolicy is Report. Revert the change at Amigo, or set driftPolicy \
-             to Correct",
-            input.name,
-            fields.join(", ")
-        );
-        return Plan::Skip(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message));
+    let is_drift = owned && !input.is_changed() && !input.is_as_sent(observed);
+    if is_drift && input.drift_policy == DriftPolicy::Report {
+        return Plan::Skip(drifted(input.name, &fields));
     }
     Plan::Update { change, fields }
+}
+
+/// The plan for a role that the object only observes: it never sends anything.
+fn observe_only(input: &PlanInput<'_>, observed: Option<&RemoteRole>) -> Plan {
+    let Some(observed) = observed else {
+        let message = format!("role {} does not exist at Amigo, and managementPolicy is Observe", input.name);
+        return Plan::Skip(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message));
+    };
+    if let RemoteGrants::Raw { reason, .. } = &observed.grants {
+        return Plan::Skip(unreadable(input.name, reason));
+    }
+    let fields = match sendable(input) {
+        Ok(desired) => desired.diff(observed).1,
+        Err(refusal) => return Plan::Skip(refusal),
+    };
+    if fields.is_empty() {
+        return Plan::Keep { id: observed.id.clone(), adopted: false };
+    }
+    let message = format!(
+        "role {} at Amigo differs from the spec ({}), and managementPolicy is Observe. Change the spec, or set \
+         managementPolicy to Manage",
+        input.name,
+        fields.join(", ")
+    );
+    Plan::Skip(Failure::new(reasons::DRIFTED, RetryClass::Persistent, message))
+}
+
+fn drifted(name: &str, fields: &[&str]) -> Failure {
+    let message = format!(
+        "role {name} was changed at Amigo ({}), and driftPolicy is Report. Revert the change at Amigo, or set driftPolicy to \
+         Correct",
+        fields.join(", ")
+    );
+    Failure::new(reasons::DRIFTED, RetryClass::Persistent, message)
+}
+
+/// The failure of a role that Amigo returns in another form than the operator sent. To send it again changes nothing.
+fn stored_differently(name: &str, fields: &[&str]) -> Failure {
+    let message = format!(
+        "Amigo stores role {name} differently from what the operator sent ({}), so the operator does not send it again. \
+         Write the spec as `kubectl amigo role export {name}` shows it",
+        fields.join(", ")
+    );
+    Failure::new(reasons::DRIFTED, RetryClass::Persistent, message)
+}
+
+/// Whether the object with this status created or adopted the role. A creation without a confirmation counts only for a
+/// role with the content that was sent: somebody else may have created another one with the same name.
+#[must_use]
+pub fn is_owner(status: &RoleStatus, observed: &RemoteRole) -> bool {
+    let unconfirmed = status.sent.as_ref().filter(|sent| sent.role_id.is_none());
+    status.role_id.is_some()
+        || unconfirmed.is_some_and(|sent| sent.digest == content_digest(observed, &status.denied_digests))
 }
 
 /// The role to send, or why the operator must not send any.
@@ -200,13 +279,12 @@ fn sendable<'d>(input: &'d PlanInput<'_>) -> Result<&'d DesiredRole, Failure> {
 
 /// The plan for a role whose Deny grants became Allow grants; it takes precedence over everything else.
 fn plan_for_dropped_deny(input: &PlanInput<'_>, observed: Option<&RemoteRole>) -> Option<Plan> {
-    let observed = observed?;
+    let observed = observed.filter(|observed| input.is_owner(observed))?;
     let record = input.status.deny.as_ref();
     let supports_deny = input.model == PermissionModel::AllowDeny;
     // The API may drop Deny grants long after they were observed, and after the spec no longer has them.
     let allows = PlanInput::has_dropped(&input.sent_denies(), observed);
-    let is_dropped =
-        record.is_some_and(|record| supports_deny && record.dropped && record.digest == input.uncompiled_digest());
+    let is_dropped = record.is_some_and(|record| supports_deny && record.dropped && record.digest == input.digest());
     if !allows && !is_dropped {
         return None;
     }

@@ -1,8 +1,10 @@
 use amigo_api::{
-    Adoption, DeletionPolicy, DenyRecord, DriftPolicy, FrontendView, RoleGrant, RoleSpec, RoleStatus, reasons,
+    Adoption, DeletionPolicy, DenyRecord, DriftPolicy, FrontendView, ManagementPolicy, RoleGrant, RoleSpec, RoleStatus,
+    reasons,
 };
 use amigo_client::{PermissionModel, RemoteGrants, RemotePermissionGrant, RemoteRole};
 use amigo_permissions::{Action, Condition, Conditions};
+use jiff::Timestamp;
 
 use super::{desired::DesiredRole, plan::*};
 
@@ -26,14 +28,18 @@ fn reviewer() -> RoleSpec {
     }
 }
 
+const AT: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// The status of a role that was never reconciled.
 static UNKNOWN: RoleStatus = RoleStatus {
     observed_generation: None,
     organization: None,
+    api_origin: None,
     applied_digest: None,
     role_name: None,
     role_id: None,
-    creating: false,
+    sent: None,
+    last_handled_resync: None,
     deny: None,
     denied_digests: Vec::new(),
     conditions: Vec::new(),
@@ -94,7 +100,7 @@ fn matching_role_is_kept_in_any_grant_order() {
     let mut observed = remote(&spec);
     let RemoteGrants::Understood(grants) = &mut observed.grants else { panic!("raw") };
     grants.reverse();
-    assert_eq!(plan(&input(&spec), Some(&observed)), Plan::Keep { id: "id-1".to_owned() });
+    assert_eq!(plan(&input(&spec), Some(&observed)), Plan::Keep { id: "id-1".to_owned(), adopted: true });
 }
 
 #[test]
@@ -218,7 +224,11 @@ fn api_losing_deny_gets_compiled_or_empty_role() {
         let denied = DenyRecord { digest: with_deny_support(&spec).digest(), dropped: true };
         let applied = || Some(with_deny_support(&spec).digest());
         let statuses = [
-            RoleStatus { applied_digest: applied(), ..UNKNOWN.clone() },
+            RoleStatus {
+                applied_digest: applied(),
+                denied_digests: DesiredRole::uncompiled(&spec).denied_digests(),
+                ..UNKNOWN.clone()
+            },
             RoleStatus { deny: Some(denied.clone()), ..UNKNOWN.clone() },
             RoleStatus { deny: Some(DenyRecord { dropped: false, ..denied.clone() }), ..UNKNOWN.clone() },
         ];
@@ -303,15 +313,101 @@ fn base_role_is_rejected_for_allow_only_api() {
     assert!(matches!(plan(&with_deny_support(&spec), None), Plan::Create(_)));
 }
 
+/// The status after the creation of this spec was sent, and its response lost.
+fn creation_begun(spec: &RoleSpec, model: PermissionModel) -> RoleStatus {
+    let input = PlanInput { model, desired: DesiredRole::from_spec(spec, model), ..input(spec) };
+    let denied_digests = input.desired.as_ref().map_or_else(|_| Vec::new(), DesiredRole::denied_digests);
+    RoleStatus { sent: input.sent(AT, None), denied_digests, ..RoleStatus::default() }
+}
+
 #[test]
-fn role_with_started_creation_is_managed() {
+fn unconfirmed_creation_owns_only_what_was_sent() {
     let spec = RoleSpec { adoption: Adoption::Never, ..reviewer() };
-    let observed = RemoteRole { description: "Other".to_owned(), ..remote(&spec) };
-    assert_eq!(reason(&plan(&input(&spec), Some(&observed))), reasons::ADOPTION_REFUSED);
-    let begun = RoleStatus { creating: true, ..RoleStatus::default() };
+    let begun = creation_begun(&spec, PermissionModel::AllowOnly);
     let input = PlanInput { status: &begun, ..input(&spec) };
-    assert!(matches!(plan(&input, Some(&observed)), Plan::Update { .. }));
-    assert!(matches!(plan(&input, Some(&remote(&spec))), Plan::Keep { .. }));
+    assert!(matches!(plan(&input, Some(&remote(&spec))), Plan::Keep { adopted: false, .. }));
+    let other = RemoteRole { description: "Other".to_owned(), ..remote(&spec) };
+    assert_eq!(reason(&plan(&input, Some(&other))), reasons::ADOPTION_REFUSED, "somebody else's");
+    // The spec was edited after the creation was sent.
+    let edited = RoleSpec { description: "Edited".to_owned(), ..spec.clone() };
+    let edited = PlanInput { status: &begun, desired: DesiredRole::from_spec(&edited, input.model), ..input.clone() };
+    assert!(matches!(plan(&edited, Some(&remote(&spec))), Plan::Update { .. }));
+}
+
+#[test]
+fn unconfirmed_creation_owns_role_with_dropped_deny() {
+    let spec = with_deny();
+    let begun = RoleStatus {
+        deny: Some(DenyRecord { digest: input(&spec).digest(), dropped: false }),
+        ..creation_begun(&spec, PermissionModel::AllowDeny)
+    };
+    let input = PlanInput { status: &begun, ..with_deny_support(&spec) };
+    assert_eq!(plan(&input, Some(&without_actions(&spec))), Plan::RemoveGrants);
+    let other = RemoteRole { description: "Other".to_owned(), ..without_actions(&spec) };
+    assert_eq!(reason(&plan(&input, Some(&other))), reasons::ADOPTION_REFUSED, "somebody else's");
+}
+
+#[test]
+fn own_document_that_differs_is_not_sent_again() {
+    let spec = reviewer();
+    let sent = input(&spec).sent(AT, Some("id-1".to_owned()));
+    let status = RoleStatus { sent, ..applied(&spec) };
+    let input = PlanInput { status: &status, ..input(&spec) };
+    let stored = RemoteRole { grants: RemoteGrants::Understood(Vec::new()), ..remote(&spec) };
+    let Plan::Skip(failure) = plan(&input, Some(&stored)) else { panic!("sent again") };
+    assert_eq!(failure.reason, reasons::DRIFTED);
+    assert!(
+        failure.message.contains("stores role reviewer differently") && failure.message.contains("permissionGrants")
+    );
+    let described = RemoteRole { description: "By hand".to_owned(), ..stored.clone() };
+    let Plan::Update { change, fields } = plan(&input, Some(&described)) else { panic!("not corrected") };
+    assert_eq!((fields, change.permission_grants), (vec!["description"], None));
+    let by_others = RemoteRole { id: "id-2".to_owned(), ..stored };
+    assert!(
+        matches!(plan(&input, Some(&by_others)), Plan::Update { .. }),
+        "another document is somebody else's change"
+    );
+}
+
+#[test]
+fn in_values_are_a_set() {
+    let values = |values: [&str; 3]| Condition::In { values: values.map(Into::into).to_vec() };
+    let with = |condition| {
+        let conditions = [("conversation_user_id".to_owned(), condition)].into();
+        RoleSpec { permission_grants: vec![RoleGrant { conditions, ..allow("A:B") }], ..reviewer() }
+    };
+    let spec = with(values(["c", "a", "b"]));
+    let sorted = remote(&with(values(["a", "b", "c"])));
+    assert!(matches!(plan(&input(&spec), Some(&sorted)), Plan::Keep { .. }));
+    let other = remote(&with(values(["a", "b", "d"])));
+    assert_eq!(reason(&plan(&input(&spec), Some(&other))), reasons::ADOPTION_REFUSED);
+}
+
+#[test]
+fn flipped_model_is_neither_drift_nor_a_new_spec() {
+    let spec = with_deny();
+    let status = RoleStatus { sent: input(&spec).sent(AT, Some("id-1".to_owned())), ..applied(&spec) };
+    let report = PlanInput { drift_policy: DriftPolicy::Report, status: &status, ..with_deny_support(&spec) };
+    assert!(
+        matches!(plan(&report, Some(&remote(&spec))), Plan::Update { .. }),
+        "the compiled form is the operator's own"
+    );
+    let by_hand = RemoteRole { description: "By hand".to_owned(), id: "id-2".to_owned(), ..remote(&spec) };
+    assert_eq!(reason(&plan(&report, Some(&by_hand))), reasons::DRIFTED);
+}
+
+#[test]
+fn observing_object_reports_and_sends_nothing() {
+    let spec = RoleSpec { management_policy: ManagementPolicy::Observe, adoption: Adoption::Override, ..reviewer() };
+    let status = applied(&spec);
+    let input = PlanInput { status: &status, ..input(&spec) };
+    assert!(matches!(plan(&input, Some(&remote(&spec))), Plan::Keep { adopted: false, .. }));
+    let other = RemoteRole { description: "Other".to_owned(), ..remote(&spec) };
+    for (observed, part) in [(None, "does not exist"), (Some(&other), "(description)")] {
+        let Plan::Skip(failure) = plan(&input, observed) else { panic!("sent") };
+        assert_eq!(failure.reason, reasons::DRIFTED);
+        assert!(failure.message.contains(part) && failure.message.contains("Observe"), "{}", failure.message);
+    }
 }
 
 #[test]

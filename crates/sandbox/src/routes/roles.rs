@@ -65,7 +65,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, user: &str) -> Result<Rep
     }
     let hierarchy = context.organization.behavior.create_role_hierarchy;
     rights.require_rank(hierarchy, &role.permission_grants, &role.name)?;
-    let role = RoleDocument { id: context.ids.document(), ..role };
+    let role = RoleDocument { id: context.ids.document_at(context.now), ..role };
     let (role_id, role_name) = (role.id.clone(), role.name.clone());
     let permission_grants = render_grants(context.organization.model, &role);
     context.organization.roles.push(role);
@@ -175,7 +175,7 @@ fn commit_change(
 ) -> String {
     let role_name = old.name.clone();
     if new_document {
-        new.id = context.ids.document();
+        new.id = context.ids.document_at(context.now);
     }
     let new_id = new.id.clone();
     let permission_grants = render_grants(context.organization.model, &new);

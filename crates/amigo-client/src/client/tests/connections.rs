@@ -28,6 +28,20 @@ async fn refused_connection_is_never_sent() {
 }
 
 #[tokio::test]
+async fn refused_connection_does_not_count() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = client(address);
+    for _ in 0..9 {
+        client.probe().await.unwrap_err();
+        failed_grant(&client).await;
+        client.organization_info().await.unwrap_err();
+    }
+    for endpoint in [Endpoint::SignIn, Endpoint::CreateGrant, Endpoint::Organization] {
+        assert_eq!(client.rate_limiter().usage(endpoint).used, 0, "{endpoint}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_host_is_never_sent() {
     let clock = SystemClock::shared();
     let rate_limiter = Arc::new(RateLimiter::new(80, &[].into(), clock.clone()));

@@ -50,6 +50,19 @@ fn most_in_a_window(begun: &[Duration]) -> usize {
     begun.iter().map(|end| in_the_window_until(*end, begun)).max().unwrap_or_default()
 }
 
+#[test]
+fn refunded_request_makes_room_for_the_next() {
+    let mut window = warm(1);
+    let (first, second) = (window.book(1, START), window.book(1, START));
+    window.begin(&first, START).unwrap();
+    assert_eq!(window.turn(&second), Some(START + WINDOW));
+    window.refund(START, after(1));
+    assert_eq!(window.turn(&second), Some(after(1)));
+    assert_eq!((window.used(after(1)), window.begin(&second, after(1))), (0, Ok(())));
+    window.refund(START, after(1));
+    assert_eq!(window.used(after(1)), 1, "only the request that began then is taken back");
+}
+
 /// A window past its cautious start.
 fn warm(allowed: u32) -> SlidingWindow {
     SlidingWindow::new(allowed, 1, START.saturating_sub(WINDOW))

@@ -35,6 +35,7 @@ pub(super) fn grant() -> Grant {
         created_at: at(Duration::ZERO),
         request: Request::Conversation,
         org_id: "acme".to_owned(),
+        api_origin: "https://api.amigo.ai".to_owned(),
         service_user_id: super::server::SERVICE_USER.to_owned(),
         duration: SignedDuration::from_hours(2),
         duration_text: "PT2H".to_owned(),

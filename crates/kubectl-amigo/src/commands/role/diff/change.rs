@@ -170,6 +170,7 @@ fn immutable(before: &Role, after: &Role) -> Vec<FieldChange> {
     let fields = [
         field("organizationRef", Some(&organization(before)), Some(&organization(after))),
         field("roleName", before.spec.role_name.as_ref(), after.spec.role_name.as_ref()),
+        field("isBaseRole", before.spec.is_base_role.as_ref(), after.spec.is_base_role.as_ref()),
     ];
     fields.into_iter().flatten().collect()
 }
@@ -181,8 +182,9 @@ fn mutable(before: &RoleSpec, after: &RoleSpec) -> Vec<FieldChange> {
         role_name: _,
         description,
         frontend_view,
-        is_base_role,
+        is_base_role: _,
         permission_grants: _,
+        management_policy,
         adoption,
         drift_policy,
         deletion_policy,
@@ -191,7 +193,7 @@ fn mutable(before: &RoleSpec, after: &RoleSpec) -> Vec<FieldChange> {
     let fields = [
         field("description", Some(&before.description), Some(description)),
         field("frontendView", Some(&before.frontend_view), Some(frontend_view)),
-        field("isBaseRole", before.is_base_role.as_ref(), is_base_role.as_ref()),
+        field("managementPolicy", Some(&before.management_policy), Some(management_policy)),
         field("adoption", Some(&before.adoption), Some(adoption)),
         field("driftPolicy", before.drift_policy.as_ref(), drift_policy.as_ref()),
         field("deletionPolicy", Some(&before.deletion_policy), Some(deletion_policy)),
