@@ -2,16 +2,20 @@
 
 use std::{fmt::Debug, sync::Arc};
 
+use amigo_api::Stored;
 use amigo_lifecycle::Failure;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Resource, ResourceExt as _,
+    Api, Resource, ResourceExt as _,
     api::{Patch, PatchParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::context::{Context, ReconcileError, Reconciled};
+use super::{
+    context::{Context, ReconcileError, Reconciled},
+    unreadable::readable_or_last,
+};
 use crate::telemetry::labels::Verb;
 
 /// A finalizer, and whether the object must have it.
@@ -65,8 +69,11 @@ where
     let metadata = json!({ "finalizers": finalizers, "resourceVersion": object.resource_version() });
     let patch = Patch::Merge(json!({ "metadata": metadata }));
     context.metrics.kubernetes_written(K::KIND, Verb::Patch);
-    let patched = context.api_of(object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
-    patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
+    let api: Api<Stored<K>> = Api::namespaced(context.client_no_retry.clone(), &object.namespace().unwrap_or_default());
+    let patched = api.patch(&object.name_any(), &PatchParams::default(), &patch).await;
+    let patched = patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))?;
+    // An edit to an unreadable spec does not stop the cleanup that the last readable spec asks for.
+    Ok(readable_or_last(patched, object))
 }
 
 /// The failure that blocks the deletion, with the remedy.

@@ -19,6 +19,7 @@ mod run;
 mod settings;
 mod temporary_grant;
 mod triggers;
+mod unreadable;
 mod watch;
 
 use std::time::Duration;

@@ -14,7 +14,9 @@ mod references;
 mod role;
 mod role_assignment;
 mod rules;
+mod stored;
 mod temporary_permission_grant;
+pub mod text;
 
 pub use amigo_permissions::{FrontendView, PermissionModel};
 pub use export::{all, manifest};
@@ -25,6 +27,7 @@ pub use references::{NameReference, UserReference};
 pub use role::*;
 pub use role_assignment::*;
 pub use rules::ENDPOINTS;
+pub use stored::{Stored, Unreadable};
 pub use temporary_permission_grant::*;
 
 /// The API group of every kind.
