@@ -6,6 +6,7 @@ use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
+use super::failed_ttl::failed_ttl;
 use crate::controller::{
     connection::{Connection, existing},
     context::Context,
@@ -65,6 +66,7 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
         ttl_after_expiry: problems
             .parse_duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
             .unwrap_or(SignedDuration::ZERO),
+        failed_ttl: failed_ttl(object),
         being_deleted: object.metadata.deletion_timestamp.is_some(),
         blocker: problems.into_blocker(),
         timing: context.settings.timing(),
