@@ -5,7 +5,7 @@ use std::time::Duration;
 use amigo_dev::{ControlPlane, Identity, Options};
 use test_support::{
     OPERATOR, assets, eventually, fixture, install_crds,
-    operator_process::{CALL_DEADLINE, OperatorProcess},
+    operator_process::{CALL_DEADLINE, OperatorProcess, free_port},
     turn,
 };
 
@@ -57,4 +57,19 @@ async fn unreadable_secret_is_reported_until_readable() {
     assert!(why.contains("cannot read Secret"), "{why}");
     apply(&plane, "operator-rbac-secrets.yaml");
     until_reason(&plane, "organizations/acme", "SecretNotFound").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_serves_both_address_families() {
+    let _turn = turn().await;
+    let plane = plane(&["system:masters"]).await;
+    // The last of a repeated flag counts, as of `extraArgs` after the chart's own.
+    let listen = format!("--listen=[::]:{}", free_port());
+    let operator = OperatorProcess::start(&plane, &["--no-leader-election", "--listen=192.0.2.1:1", &listen]);
+    let port: u16 = listen.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    for address in ["127.0.0.1", "::1"] {
+        let connect = || async { tokio::net::TcpStream::connect((address, port)).await.ok() };
+        eventually(TIMEOUT, address, connect).await;
+    }
+    drop(operator);
 }
