@@ -14,9 +14,9 @@ use amigo_client::{Endpoint, Usage};
 use amigo_lifecycle::grant::sweep::SweepReport;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt as _;
+use kube::{ResourceExt as _, core::ObjectMeta};
 
-use super::context::{Context, Stores};
+use super::context::Context;
 use crate::telemetry::{
     census::{Census, ObjectLabels, OrganizationCensus, RateLimitUsage, TakeCensus},
     labels::Kind,
@@ -44,7 +44,7 @@ impl TakeCensus for Context {
             let oldest_waiting_since = waiting.get(&*organization.name_any()).copied();
             OrganizationCensus { oldest_waiting_since, ..self.census_of(organization) }
         });
-        Census { organizations: organizations.collect(), objects: count(&self.stores, &grants) }
+        Census { organizations: organizations.collect(), objects: self.count(&grants) }
     }
 }
 
@@ -82,34 +82,44 @@ impl Context {
     }
 }
 
-/// Objects by kind, Organization and Ready condition.
-fn count(stores: &Stores, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<ObjectLabels, u32> {
-    let organizations = stores.organizations.state();
-    let names: Vec<String> = organizations.iter().map(|organization| organization.name_any()).collect();
-    let mut counts = BTreeMap::new();
-    let mut add = |kind, organization: &str, conditions: Option<&[Condition]>| {
-        // A user can write any name into a reference; only names of Organizations may become series.
-        let organization = names.iter().find(|name| *name == organization).cloned().unwrap_or_default();
-        let (ready, reason) = ready_labels(conditions.unwrap_or_default());
-        *counts.entry(ObjectLabels { kind, organization, ready, reason }).or_default() += 1;
-    };
-    for object in &organizations {
-        let conditions = object.status.as_ref().map(|status| &*status.conditions);
-        add(Kind::Organization, &object.name_any(), conditions);
+impl Context {
+    /// Objects by kind, Organization and Ready condition.
+    fn count(&self, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<ObjectLabels, u32> {
+        let organizations = self.stores.organizations.state();
+        let names: Vec<String> = organizations.iter().map(|organization| organization.name_any()).collect();
+        let mut counts: BTreeMap<_, u32> = self.unreadable.counts().into_iter().map(unreadable_labels).collect();
+        let mut add = |kind, metadata: &ObjectMeta, organization: &str, conditions: Option<&[Condition]>| {
+            if self.unreadable.contains(kind, metadata) {
+                return;
+            }
+            // A user can write any name into a reference; only names of Organizations may become series.
+            let organization = names.iter().find(|name| *name == organization).cloned().unwrap_or_default();
+            let (ready, reason) = ready_labels(conditions.unwrap_or_default());
+            *counts.entry(ObjectLabels { kind, organization, ready, reason }).or_default() += 1;
+        };
+        for object in &organizations {
+            let conditions = object.status.as_ref().map(|status| &*status.conditions);
+            add(Kind::Organization, &object.metadata, &object.name_any(), conditions);
+        }
+        for object in &self.stores.roles.state() {
+            let conditions = object.status.as_ref().map(|status| &*status.conditions);
+            add(Kind::Role, &object.metadata, &object.spec.organization_ref.name, conditions);
+        }
+        for object in &self.stores.assignments.state() {
+            let conditions = object.status.as_ref().map(|status| &*status.conditions);
+            add(Kind::RoleAssignment, &object.metadata, &object.spec.organization_ref.name, conditions);
+        }
+        for object in grants {
+            let conditions = object.status.as_ref().map(|status| &*status.conditions);
+            add(Kind::TemporaryPermissionGrant, &object.metadata, &object.spec.organization_ref.name, conditions);
+        }
+        counts
     }
-    for object in &stores.roles.state() {
-        let conditions = object.status.as_ref().map(|status| &*status.conditions);
-        add(Kind::Role, &object.spec.organization_ref.name, conditions);
-    }
-    for object in &stores.assignments.state() {
-        let conditions = object.status.as_ref().map(|status| &*status.conditions);
-        add(Kind::RoleAssignment, &object.spec.organization_ref.name, conditions);
-    }
-    for object in grants {
-        let conditions = object.status.as_ref().map(|status| &*status.conditions);
-        add(Kind::TemporaryPermissionGrant, &object.spec.organization_ref.name, conditions);
-    }
-    counts
+}
+
+fn unreadable_labels((kind, count): (Kind, u32)) -> (ObjectLabels, u32) {
+    let ready = ConditionStatus::Unknown.as_str();
+    (ObjectLabels { kind, organization: String::new(), ready, reason: reasons::UNREADABLE }, count)
 }
 
 /// Status and reason of the Ready condition, as constants.

@@ -2,12 +2,14 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_api::{Organization, Role, RoleAssignment, Stored, TemporaryPermissionGrant};
 use amigo_client::Precondition;
 use amigo_runtime::clock::SharedClock;
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::PostParams,
+    core::Request,
     runtime::reflector::{ObjectRef, Store},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,6 +23,7 @@ use super::{
     served_schema::ServedSchema,
     settings::Settings,
     triggers::Triggers,
+    unreadable::{UnreadableObjects, readable_or_last},
     watch::Filled,
 };
 use crate::telemetry::{
@@ -53,6 +56,7 @@ pub struct Context {
     pub organizations_filled: Filled,
     pub roles_filled: Filled,
     pub grants_filled: Filled,
+    pub unreadable: UnreadableObjects,
     /// Cancelled when the operator shuts down.
     pub stop: CancellationToken,
 }
@@ -134,7 +138,7 @@ impl Context {
 
     pub fn api_of<K>(&self, object: &K) -> Api<K>
     where
-        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
         Api::namespaced(self.client_no_retry.clone(), &object.namespace().unwrap_or_default())
     }
@@ -147,9 +151,34 @@ impl Context {
     where
         K: Reconciled + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let written = api.replace_status(&object.name_any(), &PostParams::default(), object).await;
+        let written = self.replace_status(api, object).await;
         self.metrics.kubernetes_written(K::KIND, Verb::ReplaceStatus);
-        written.map_err(|source| ReconcileError::kubernetes("write the status of", object, source))
+        let written = written.map_err(|source| ReconcileError::kubernetes("write the status of", object, source))?;
+        Ok(readable_or_last(written, object))
+    }
+
+    /// As `Api::replace_status`, whatever the response contains besides the status.
+    async fn replace_status<K>(&self, api: &Api<K>, object: &K) -> kube::Result<Stored<K>>
+    where
+        K: Reconciled + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let body = serde_json::to_vec(object).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(api.resource_url());
+        let request = request.replace_subresource("status", &object.name_any(), &PostParams::default(), body);
+        self.client_no_retry.request(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    /// Reads the present version of an object from the API server.
+    ///
+    /// # Errors
+    /// Those of the Kubernetes API.
+    pub async fn read<K>(&self, object: &K) -> kube::Result<Option<Stored<K>>>
+    where
+        K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let api: Api<Stored<K>> =
+            Api::namespaced(self.client_no_retry.clone(), &object.namespace().unwrap_or_default());
+        api.get_opt(&object.name_any()).await
     }
 
     /// Emits a Kubernetes Event without waiting.

@@ -8,8 +8,17 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType, Recorder};
+use amigo_runtime::clock::SharedClock;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event as PublishedEvent},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client,
+    api::PostParams,
+    core::ObjectMeta,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +36,9 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// The Kubernetes API accepts notes of at most 1,024 bytes.
 const LONGEST_NOTE: usize = 1000;
 
+/// Kubernetes accepts names of at most 253 characters. An Event's name adds a dot and 16 digits.
+const LONGEST_NAME: usize = 253 - 17;
+
 /// The content of an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
@@ -43,13 +55,22 @@ pub struct Announcer(mpsc::Sender<(ObjectReference, Announcement)>);
 pub struct Publisher {
     queue: mpsc::Receiver<(ObjectReference, Announcement)>,
     recorder: Recorder,
-    metrics: Metrics,
+    environment: EventEnvironment,
+}
+
+/// What Events are published with.
+pub struct EventEnvironment {
+    pub client: Client,
+    pub reporter: Reporter,
+    pub clock: SharedClock,
+    pub metrics: Metrics,
 }
 
 #[must_use]
-pub fn channel(recorder: Recorder, metrics: Metrics) -> (Announcer, Publisher) {
+pub fn channel(environment: EventEnvironment) -> (Announcer, Publisher) {
     let (sender, queue) = mpsc::channel(QUEUE);
-    (Announcer(sender), Publisher { queue, recorder, metrics })
+    let recorder = Recorder::new(environment.client.clone(), environment.reporter.clone());
+    (Announcer(sender), Publisher { queue, recorder, environment })
 }
 
 impl Announcer {
@@ -96,11 +117,46 @@ impl Publisher {
             action: format!("{reason}-{:016x}", hasher.finish()),
             secondary: None,
         };
-        self.metrics.kubernetes_written(Kind::Event, Verb::Create);
-        if let Err(error) = self.recorder.publish(&event, reference).await {
+        self.environment.metrics.kubernetes_written(Kind::Event, Verb::Create);
+        let name = reference.name.as_deref().unwrap_or_default();
+        let published = if name.len() > LONGEST_NAME {
+            self.publish_with_short_name(event, reference).await
+        } else {
+            self.recorder.publish(&event, reference).await
+        };
+        if let Err(error) = published {
             tracing::warn!(%error, reason, object = reference.name, "cannot publish an Event");
         }
     }
+}
+
+impl Publisher {
+    /// The recorder names an Event after its object, and has no name for one whose name is almost as long as names can be.
+    async fn publish_with_short_name(&self, event: Event, reference: &ObjectReference) -> kube::Result<()> {
+        let EventEnvironment { client, reporter, clock, metrics: _ } = &self.environment;
+        let now = clock.now();
+        let name = format!("{}.{:x}", short_name(reference.name.as_deref().unwrap_or_default()), now.as_nanosecond());
+        let namespace = reference.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let published = PublishedEvent {
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
+            action: Some(event.action),
+            event_time: Some(MicroTime(now)),
+            note: event.note,
+            reason: Some(event.reason),
+            regarding: Some(reference.clone()),
+            reporting_controller: Some(reporter.controller.clone()),
+            reporting_instance: reporter.instance.clone().or_else(|| Some(reporter.controller.clone())),
+            type_: Some(if event.type_ == EventType::Warning { "Warning" } else { "Normal" }.to_owned()),
+            ..PublishedEvent::default()
+        };
+        let events: Api<PublishedEvent> = Api::namespaced(client.clone(), &namespace);
+        events.create(&PostParams::default(), &published).await.map(drop)
+    }
+}
+
+/// The start of a name that does not end in a separator.
+fn short_name(name: &str) -> &str {
+    name.get(..LONGEST_NAME).unwrap_or(name).trim_end_matches(['.', '-'])
 }
 
 /// Cut at a character boundary.
@@ -111,6 +167,13 @@ fn shortened(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_name_is_a_valid_start() {
+        let name = format!("{}-b.{}", "a".repeat(LONGEST_NAME - 3), "c".repeat(20));
+        assert_eq!(short_name(&name), format!("{}-b", "a".repeat(LONGEST_NAME - 3)));
+        assert_eq!(short_name("one"), "one");
+    }
 
     #[test]
     fn notes_fit_with_multibyte_characters() {

@@ -2,12 +2,12 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use amigo_api::reasons;
+use amigo_api::{Stored, reasons};
 use amigo_lifecycle::{Failure, release_in};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Resource, ResourceExt as _,
+    Api, Resource, ResourceExt as _,
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
@@ -18,6 +18,7 @@ use super::{
     announce,
     audit::AuditLine,
     context::{Announcement, Context, ReconcileError, Reconciled},
+    unreadable::readable_or_last,
 };
 use crate::telemetry::labels::{Outcome, Verb};
 
@@ -92,8 +93,11 @@ where
     let metadata = json!({ "finalizers": finalizers, "resourceVersion": object.resource_version() });
     let patch = Patch::Merge(json!({ "metadata": metadata }));
     context.metrics.kubernetes_written(K::KIND, Verb::Patch);
-    let patched = context.api_of(object).patch(&object.name_any(), &PatchParams::default(), &patch).await;
-    patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))
+    let api: Api<Stored<K>> = Api::namespaced(context.client_no_retry.clone(), &object.namespace().unwrap_or_default());
+    let patched = api.patch(&object.name_any(), &PatchParams::default(), &patch).await;
+    let patched = patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))?;
+    // An edit to an unreadable spec does not stop the cleanup that the last readable spec asks for.
+    Ok(readable_or_last(patched, object))
 }
 
 /// The Event of an object that the operator lets go without a change at Amigo.

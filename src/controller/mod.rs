@@ -21,6 +21,7 @@ mod served_schema;
 mod settings;
 mod temporary_grant;
 mod triggers;
+mod unreadable;
 mod watch;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Which of several objects for one remote thing is in charge: the oldest.
 
-use kube::{Resource, ResourceExt};
+use kube::{Resource, ResourceExt, core::ObjectMeta};
 
 /// Whether `one` is in charge rather than `other`. Total: creation time, then uid, so nothing flaps.
 #[must_use]
@@ -18,8 +18,15 @@ pub fn older_owner<'a, K: Resource + 'a>(object: &K, rivals: impl IntoIterator<I
 /// `namespace/name`, for messages.
 #[must_use]
 pub fn object_name<K: Resource>(object: &K) -> String {
-    match object.namespace() {
-        Some(namespace) => format!("{namespace}/{}", object.name_any()),
-        None => object.name_any(),
+    object_name_of(object.meta())
+}
+
+/// The same, from the metadata.
+#[must_use]
+pub fn object_name_of(metadata: &ObjectMeta) -> String {
+    let name = metadata.name.as_ref().or(metadata.generate_name.as_ref()).map_or("", String::as_str);
+    match &metadata.namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
     }
 }

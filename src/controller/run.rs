@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use amigo_api::RoleAssignment;
+use amigo_api::{Role, RoleAssignment, Unreadable};
 use amigo_client::{Endpoint, Error, Observe, Transport};
 use amigo_lifecycle::grant::{FINAL_REASONS, compact_uid};
 use amigo_runtime::clock::SharedClock;
@@ -29,11 +29,7 @@ use futures::{StreamExt as _, future::join_all};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, ResourceExt as _,
-    runtime::{
-        Controller, controller,
-        controller::Action,
-        events::{Recorder, Reporter},
-    },
+    runtime::{Controller, controller, controller::Action, events::Reporter},
 };
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +38,8 @@ use super::{
     audit::Audit,
     connection::{ConnectionRegistry, rate_limiters::RateLimiters, throttle::Turns},
     context::{Context, ReconcileError, Reconciled, SharedContext, Stores},
-    events, jitter,
+    events::{self, EventEnvironment},
+    jitter,
     lookup_limiter::LookupLimiter,
     organization::{self, SecretWatches, Waker},
     ownership::object_name,
@@ -50,7 +47,8 @@ use super::{
     served_schema::ServedSchema,
     settings::Settings,
     temporary_grant::{self, LocalState},
-    watch::{self, Filled, Watched},
+    unreadable::UnreadableObjects,
+    watch::{self, Filled, Handlers, Watched},
 };
 use crate::telemetry::{Health, Metrics, health::ReadyFlag, labels::Outcome, metrics::ApiRequest};
 
@@ -90,19 +88,19 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let rate_limiters = RateLimiters::new(clock.clone(), Arc::new(Observer(metrics.clone())), after_brief_leader);
     let local_state = Arc::new(LocalState::default());
     let context_cell = ContextCell::default();
-    let organizations = watch::objects(client.clone(), context_cell.handler(organization::deleted));
-    let roles = watch::objects(client.clone(), context_cell.handler(role::deleted));
-    let assignments = watch::objects(
-        client.clone(),
-        context_cell.handler(|_: &RoleAssignment, context| context.triggers.assignments.pull()),
-    );
+    let watches = Watches { client: client.clone(), unreadable: UnreadableObjects::default(), context: &context_cell };
+    let organizations = watches.objects(organization::deleted);
+    let roles = watches.objects(role::deleted);
+    let assignments = watches.objects(|_: &RoleAssignment, context| context.triggers.assignments.pull());
     let deleted_grants = Arc::clone(&local_state);
-    let grants = watch::objects(
-        client.clone(),
-        context_cell.handler(move |grant, context| temporary_grant::deleted(grant, &deleted_grants, context)),
-    );
+    let grants = watches.objects(move |grant, context| temporary_grant::deleted(grant, &deleted_grants, context));
     let reporter = Reporter { controller: "amigo-operator".into(), instance: Some(settings.identity.clone()) };
-    let (announcer, publisher) = events::channel(Recorder::new(client_no_retry.clone(), reporter), metrics.clone());
+    let (announcer, publisher) = events::channel(EventEnvironment {
+        client: client_no_retry.clone(),
+        reporter,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    });
     let stop_publisher = CancellationToken::new();
     let publishing = tokio::spawn(publisher.publish(stop_publisher.clone()));
     let context = Arc::new(Context {
@@ -120,6 +118,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
         organizations_filled: organizations.filled.clone(),
         roles_filled: roles.filled.clone(),
         grants_filled: grants.filled.clone(),
+        unreadable: watches.unreadable.clone(),
         triggers: Arc::default(),
         client,
         client_no_retry,
@@ -298,6 +297,24 @@ fn error_policy<K>(_: Arc<K>, error: &ReconcileError, context: SharedContext) ->
     Action::requeue(jitter(wait))
 }
 
+/// Starts the watches of all kinds in the same way.
+struct Watches<'a> {
+    client: Client,
+    unreadable: UnreadableObjects,
+    context: &'a ContextCell,
+}
+
+impl Watches<'_> {
+    fn objects<K>(&self, deleted: impl Fn(&K, &Context) + Send + 'static) -> Watched<K>
+    where
+        K: Reconciled + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let report = |unreadable: &Unreadable, context: &Context| context.announce_unreadable(K::KIND, unreadable);
+        let handlers = Handlers { deleted: self.context.handler(deleted), unreadable: self.context.handler(report) };
+        watch::objects(self.client.clone(), self.unreadable.clone(), handlers)
+    }
+}
+
 /// The context for handlers of watches, which exist before it.
 #[derive(Clone, Default)]
 struct ContextCell(Arc<OnceLock<Weak<Context>>>);
@@ -321,7 +338,8 @@ impl ContextCell {
 /// Interval at which the local state of deleted grants is removed.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(5);
 
-/// Sends the heartbeat, keeps the Secret watches in step with the Organizations, and removes stale state.
+/// Sends the heartbeat, keeps the Secret watches in step with the Organizations, releases unreadable objects, and removes
+/// stale state.
 async fn housekeeping(context: &SharedContext, local_state: &LocalState, health: &Health) {
     let namespace = context.settings.namespace.clone();
     let secrets = SecretWatches::new(context.client.clone(), namespace, Waker::new(context));
@@ -335,6 +353,8 @@ async fn housekeeping(context: &SharedContext, local_state: &LocalState, health:
             checked_at = context.clock.boot();
             check_schema(context).await;
         }
+        context.release_unreadable::<Role>(&context.stores.roles).await;
+        context.release_unreadable::<RoleAssignment>(&context.stores.assignments).await;
         if context.clock.boot().saturating_sub(pruned_at) > PRUNE_INTERVAL {
             pruned_at = context.clock.boot();
             local_state.prune(&context.stores.grants.state());

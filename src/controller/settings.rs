@@ -24,13 +24,10 @@ pub struct Settings {
     #[arg(skip)]
     pub identity: String,
 
-    /// Host that an Organization may use in apiUrl. Repeatable. Replaces the default list of Amigo hosts.
+    /// Host that an Organization may use in apiUrl. Repeatable. Replaces the default list of Amigo hosts. A host without
+    /// a scheme means https. To send credentials unencrypted, as to the sandbox, write `http://HOST` or `http://HOST:PORT`.
     #[arg(long = "allowed-api-host", value_name = "HOST", default_values = DOCUMENTED_HOSTS)]
     pub allowed_hosts: Vec<String>,
-
-    /// Allow http:// in apiUrl, as the sandbox needs it. The operator then sends credentials unencrypted.
-    #[arg(long)]
-    pub allow_plain_http: bool,
 
     /// Timeout of one request to the Amigo API.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = parse_duration)]

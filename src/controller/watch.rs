@@ -1,11 +1,11 @@
-//! One watch per kind, with a store. An object that cannot be parsed does not stop it.
+//! One watch per kind, with a store. An unreadable object does not stop it.
 
 use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc};
 
+use amigo_api::{Stored, Unreadable};
 use futures::{StreamExt as _, stream::BoxStream};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
     runtime::{
         PredicateConfig, WatchStreamExt as _, predicates,
         reflector::{self, Store},
@@ -14,6 +14,11 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+
+use super::{
+    context::Reconciled,
+    unreadable::{Reader, UnreadableObjects},
+};
 
 /// A change of such an annotation triggers a reconcile.
 const OWN_ANNOTATIONS: &str = "permissions.amigo.ai/";
@@ -56,20 +61,37 @@ where
     pub stream: BoxStream<'static, Result<K, watcher::Error>>,
 }
 
-/// Watches one kind. Calls `deleted` with the last state of each deleted object, after the store has removed it.
-pub fn objects<K>(client: Client, deleted: impl Fn(&K) + Send + 'static) -> Watched<K>
+/// What is called during a watch.
+pub struct Handlers<D, U> {
+    /// With the last state of each deleted object, after the store has removed it.
+    pub deleted: D,
+    /// With each unreadable version of an object, once.
+    pub unreadable: U,
+}
+
+/// Watches one kind. The stream and the store contain readable objects only.
+pub fn objects<K, D, U>(client: Client, unreadable: UnreadableObjects, handlers: Handlers<D, U>) -> Watched<K>
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Reconciled + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Hash + Eq + Clone + Default,
+    D: Fn(&K) + Send + 'static,
+    U: Fn(&Unreadable) + Send + 'static,
 {
     let (store, writer) = reflector::store();
     let (filled, is_filled) = tokio::sync::watch::channel(false);
-    let api: Api<DeserializeGuard<K>> = Api::all(client);
+    let api: Api<Stored<K>> = Api::all(client);
+    let Handlers { deleted, unreadable: report } = handlers;
+    let mut reader = Reader::new(store.clone(), unreadable, report);
     let (now, mut before) = (store.clone(), Vec::new());
     let stream = watcher::watcher(api, watcher::Config::default())
         .default_backoff()
-        .filter_map(|event| async move { parsed(event) })
-        .modify(|object| object.managed_fields_mut().clear())
+        .filter_map(move |event| {
+            let read = match event {
+                Ok(event) => reader.read(event).map(Ok),
+                Err(error) => Some(Err(error)),
+            };
+            std::future::ready(read)
+        })
         .reflect(writer)
         .inspect(move |event| match event {
             Ok(Event::Delete(object)) => deleted(object),
@@ -106,32 +128,6 @@ fn own_annotations<K: Resource>(object: &K) -> Option<u64> {
         annotation.hash(&mut hasher);
     }
     Some(hasher.finish())
-}
-
-/// Drops objects that do not parse, with an error in the log.
-fn parsed<K>(event: Result<Event<DeserializeGuard<K>>, watcher::Error>) -> Option<Result<Event<K>, watcher::Error>>
-where
-    K: Resource<DynamicType = ()>,
-{
-    let read = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
-            let (namespace, name) = (invalid.metadata.namespace, invalid.metadata.name);
-            tracing::error!(
-                kind = %K::kind(&()), namespace, name, error = invalid.error,
-                "cannot parse this object; ignoring it. Compare it with the installed CRD"
-            );
-            None
-        }
-    };
-    Some(match event {
-        Ok(Event::Apply(object)) => Ok(Event::Apply(read(object)?)),
-        Ok(Event::Delete(object)) => Ok(Event::Delete(read(object)?)),
-        Ok(Event::InitApply(object)) => Ok(Event::InitApply(read(object)?)),
-        Ok(Event::Init) => Ok(Event::Init),
-        Ok(Event::InitDone) => Ok(Event::InitDone),
-        Err(error) => Err(error),
-    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use kube::{
 };
 use test_support::{
     OPERATOR, assets, eventually, fixture, install_crds,
-    operator_process::{CALL_DEADLINE, OperatorProcess},
+    operator_process::{CALL_DEADLINE, OperatorProcess, free_port},
     turn,
 };
 
@@ -90,4 +90,19 @@ async fn outdated_crd_blocks_grants_until_its_upgrade() {
     assert!(why.contains("status.intent.nonce"), "{why}");
     install_crds(&client).await;
     until_reason(&plane, "temporarypermissiongrants/request", "OrganizationNotReady").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_serves_both_address_families() {
+    let _turn = turn().await;
+    let plane = plane(&["system:masters"]).await;
+    // The last of a repeated flag counts, as of `extraArgs` after the chart's own.
+    let listen = format!("--listen=[::]:{}", free_port());
+    let operator = OperatorProcess::start(&plane, &["--no-leader-election", "--listen=192.0.2.1:1", &listen]);
+    let port: u16 = listen.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    for address in ["127.0.0.1", "::1"] {
+        let connect = || async { tokio::net::TcpStream::connect((address, port)).await.ok() };
+        eventually(TIMEOUT, address, connect).await;
+    }
+    drop(operator);
 }

@@ -8,3 +8,4 @@ mod idle;
 mod leader;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod unreadable;

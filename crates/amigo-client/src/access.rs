@@ -20,9 +20,12 @@ pub enum AddressError {
     /// Not a URL.
     #[error("apiUrl {0} is not a URL")]
     NotUrl(String),
-    /// Neither https, nor http where that is allowed.
+    /// Neither https, nor http to a host that could be allowed.
     #[error("apiUrl {0} must start with https://")]
     NotHttps(String),
+    /// The list has the host, for https.
+    #[error("apiUrl {0} would send the API key unencrypted")]
+    PlainHttp(String),
     /// The host is not in the list.
     #[error("the host of apiUrl {0} is not allowed")]
     Host(String),
@@ -33,8 +36,8 @@ impl AddressError {
     #[must_use]
     pub fn remedy(&self, flag: &str) -> Option<String> {
         match self {
-            Self::NotUrl(_) => None,
-            Self::NotHttps(_) => Some(format!("to allow http, set {flag} --allow-plain-http")),
+            Self::NotUrl(_) | Self::NotHttps(_) => None,
+            Self::PlainHttp(url) => Some(format!("to allow it, set {flag} --allowed-api-host={url}")),
             Self::Host(_) => Some(format!("to allow it, set {flag} --allowed-api-host")),
         }
     }
@@ -42,22 +45,49 @@ impl AddressError {
 
 /// The base URL of the API, if the client may send a key there.
 ///
+/// An allowed host is a name, which means https, or has a scheme, and a port if only this port is allowed:
+/// `http://127.0.0.1:8090`. No entry allows http for the [`DOCUMENTED_HOSTS`].
+///
 /// # Errors
-/// When the URL has another scheme than https (or http, where allowed) or a host that is not allowed.
-pub fn address(api_url: &str, allowed_hosts: &[impl AsRef<str>], allow_plain_http: bool) -> Result<Uri, AddressError> {
+/// When the URL is not of an allowed host.
+pub fn address(api_url: &str, allowed_hosts: &[impl AsRef<str>]) -> Result<Uri, AddressError> {
     let url = api_url.trim_end_matches('/');
     let Ok(uri) = url.parse::<Uri>() else { return Err(AddressError::NotUrl(url.to_owned())) };
+    let host = uri.host().unwrap_or_default();
+    let is_documented = DOCUMENTED_HOSTS.iter().any(|documented| documented.eq_ignore_ascii_case(host));
     match uri.scheme_str() {
         Some("https") => {}
-        Some("http") if allow_plain_http => {}
+        Some("http") if !is_documented => {}
         _ => return Err(AddressError::NotHttps(url.to_owned())),
     }
-    let host = uri.host().unwrap_or_default();
-    if allowed_hosts.iter().any(|allowed| allowed.as_ref().eq_ignore_ascii_case(host)) {
+    let entries = || allowed_hosts.iter().map(AsRef::as_ref);
+    if entries().any(|entry| allows(entry, &uri)) {
         Ok(uri)
+    } else if entries().any(|entry| entry.eq_ignore_ascii_case(host)) {
+        Err(AddressError::PlainHttp(url.to_owned()))
     } else {
         Err(AddressError::Host(url.to_owned()))
     }
+}
+
+fn allows(entry: &str, uri: &Uri) -> bool {
+    let entry = entry.trim_end_matches('/');
+    let forms = if entry.contains("://") {
+        [entry.to_owned(), String::new()]
+    } else {
+        // An IPv6 address has brackets in a URL.
+        [format!("https://{entry}"), format!("https://[{entry}]")]
+    };
+    let Some(allowed) = forms.iter().find_map(|form| form.parse::<Uri>().ok()) else { return false };
+    let same_host = match (allowed.host(), uri.host()) {
+        (Some(allowed), Some(host)) => allowed.eq_ignore_ascii_case(host),
+        _ => false,
+    };
+    same_host && allowed.scheme() == uri.scheme() && allowed.port_u16().is_none_or(|port| port == effective_port(uri))
+}
+
+fn effective_port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 })
 }
 
 /// A key of a Secret without a usable value. It never contains the value.
@@ -94,29 +124,38 @@ mod tests {
 
     #[test]
     fn documented_hosts_need_https() {
-        assert!(address("https://api.amigo.ai", &DOCUMENTED_HOSTS, false).is_ok());
-        assert!(address("https://API-EU-CENTRAL-1.amigo.ai/", &DOCUMENTED_HOSTS, false).is_ok());
+        assert!(address("https://api.amigo.ai", &DOCUMENTED_HOSTS).is_ok());
+        assert!(address("https://API-EU-CENTRAL-1.amigo.ai/", &DOCUMENTED_HOSTS).is_ok());
+        let forced = address("http://API.amigo.ai", &["http://api.amigo.ai"]);
+        assert_eq!(forced.unwrap_err().remedy("the"), None, "no entry allows http for a documented host");
         for rejected in
             ["http://api.amigo.ai", "https://evil.example", "https://10.0.0.1", "https://api.amigo.ai.evil.example", ""]
         {
-            assert!(address(rejected, &DOCUMENTED_HOSTS, false).is_err(), "{rejected}");
+            assert!(address(rejected, &DOCUMENTED_HOSTS).is_err(), "{rejected}");
         }
     }
 
     #[test]
     fn user_in_address_is_not_the_host() {
         for tricky in ["https://api.amigo.ai@evil.example", "https://api.amigo.ai:443@evil.example/"] {
-            assert!(address(tricky, &DOCUMENTED_HOSTS, false).is_err(), "{tricky}");
+            assert!(address(tricky, &DOCUMENTED_HOSTS).is_err(), "{tricky}");
         }
     }
 
     #[test]
-    fn private_http_host_needs_both_permissions() {
+    fn http_needs_an_entry_with_the_scheme() {
         let url = "http://127.0.0.1:8090";
-        let not_allowed = address(url, &DOCUMENTED_HOSTS, true).unwrap_err();
-        assert_eq!(not_allowed, AddressError::Host(url.to_owned()));
-        assert_eq!(address(url, &["127.0.0.1"], false).unwrap_err(), AddressError::NotHttps(url.to_owned()));
-        assert!(address(url, &["127.0.0.1"], true).is_ok());
+        assert_eq!(address(url, &DOCUMENTED_HOSTS).unwrap_err(), AddressError::Host(url.to_owned()));
+        let plain = address(url, &["127.0.0.1"]).unwrap_err();
+        assert!(plain.remedy("the").unwrap().ends_with("--allowed-api-host=http://127.0.0.1:8090"));
+        for entry in ["http://127.0.0.1", "http://127.0.0.1:8090/"] {
+            assert!(address(url, &[entry]).is_ok(), "{entry}");
+        }
+        for entry in ["http://127.0.0.1:80", "https://127.0.0.1:8090", "ftp://127.0.0.1", "http://"] {
+            assert!(address(url, &[entry]).is_err(), "{entry}");
+        }
+        assert!(address("https://gateway:8443", &["gateway"]).is_ok());
+        assert!(address("https://[fd00::1]", &["fd00::1"]).is_ok());
     }
 
     fn read(values: &[(&str, &'static str)]) -> Result<Credentials, UnusableKey> {

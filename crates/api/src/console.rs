@@ -19,10 +19,23 @@ pub fn is_conversation_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// The host, and the port if there is one, of a URL, in lowercase.
+/// The host of a URL in lowercase, and the port unless it is the default of the scheme. A dot at the end of a host changes
+/// nothing.
 #[must_use]
 pub fn host(url: &str) -> Option<String> {
-    url.parse::<Uri>().ok().and_then(|uri| Some(uri.authority()?.as_str().to_ascii_lowercase()))
+    let uri = url.parse::<Uri>().ok()?;
+    let authority = uri.authority()?;
+    // User information would be part of another host's URL.
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let host = authority.host().to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    Some(match authority.port_u16().filter(|port| *port != default) {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
 }
 
 impl OrganizationSpec {
@@ -60,6 +73,21 @@ mod tests {
         }
         assert_eq!(conversation_of("https://acme.amigo.ai/admin/conversation/abc123"), None);
         assert_eq!(conversation_of(&format!("https://acme.amigo.ai/conversation/{ID}")), None);
+    }
+
+    #[test]
+    fn default_port_and_trailing_dot_are_the_same_host() {
+        for same in [
+            "https://acme.amigo.ai:443/x",
+            "https://ACME.amigo.ai./x",
+            "http://acme.amigo.ai:80",
+            "https://acme.amigo.ai:",
+        ] {
+            assert_eq!(host(same).as_deref(), Some("acme.amigo.ai"), "{same}");
+        }
+        assert_eq!(host("https://acme.amigo.ai:8443/x").as_deref(), Some("acme.amigo.ai:8443"));
+        assert_eq!(host("http://[::1]:443/x").as_deref(), Some("[::1]:443"));
+        assert_eq!(host("https://acme.amigo.ai@evil.example/x"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::{CustomResourceExt, ResourceExt};
 
-use super::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use super::{Organization, Role, RoleAssignment, TemporaryPermissionGrant, rules};
 
 /// The definitions of all kinds.
 #[must_use]
@@ -30,9 +30,12 @@ pub fn manifest(definition: &CustomResourceDefinition) -> Result<(String, String
     Ok((format!("{}.yaml", definition.name_any()), serde_saphyr::to_string(definition)?))
 }
 
-/// Adds what the derive macros cannot express, and removes unsigned formats, which Kubernetes does not support.
+/// Adds what the derive macros cannot express, so that the schema rejects everything that the types cannot represent.
 fn adjust(schema: &mut JSONSchemaProps) {
-    schema.format.take_if(|format| format.starts_with("uint"));
+    // The API server drops a null that the schema does not allow. So null means absent, for rules and programs alike.
+    schema.nullable = None;
+    constrain_number(schema);
+    constrain_time(schema);
     constrain_condition(schema);
     constrain_standard_conditions(schema);
     schema.properties.iter_mut().flat_map(BTreeMap::values_mut).for_each(adjust);
@@ -41,6 +44,28 @@ fn adjust(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         adjust(values);
+    }
+}
+
+/// Bounds integers by their types. Kubernetes does not support unsigned formats.
+fn constrain_number(schema: &mut JSONSchemaProps) {
+    // Above 2^53 the bound itself would be inexact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let (least, most) = match schema.format.as_deref() {
+        Some("uint8") => (0.0, f64::from(u8::MAX)),
+        Some("uint32") => (0.0, f64::from(u32::MAX)),
+        Some("int64") => (-EXACT, EXACT),
+        _ => return,
+    };
+    schema.format.take_if(|format| format.starts_with("uint"));
+    schema.minimum.get_or_insert(least);
+    schema.maximum.get_or_insert(most);
+}
+
+/// The API server accepts times that the programs cannot represent, such as the last second of the year 9999.
+fn constrain_time(schema: &mut JSONSchemaProps) {
+    if schema.format.as_deref() == Some("date-time") {
+        schema.pattern = Some(rules::STATUS_TIME.to_owned());
     }
 }
 

@@ -16,7 +16,9 @@ mod references;
 mod role;
 mod role_assignment;
 mod rules;
+mod stored;
 mod temporary_permission_grant;
+pub mod text;
 
 pub use amigo_permissions::{FrontendView, PermissionModel};
 pub use export::{all, manifest};
@@ -28,6 +30,7 @@ pub use references::{NameReference, UserReference};
 pub use role::*;
 pub use role_assignment::*;
 pub use rules::ENDPOINTS;
+pub use stored::{Stored, Unreadable};
 pub use temporary_permission_grant::*;
 
 /// The API group of every kind.

@@ -19,5 +19,6 @@ pub struct PermissionSpec {
     /// applies.
     #[serde(default, skip_serializing_if = "Conditions::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
+    #[x_kube(validation = rules::attribute_names())]
     pub conditions: Conditions,
 }

@@ -54,7 +54,8 @@ pub struct RoleSpec {
 
     /// The purpose of the role. Amigo displays it.
     #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new("self.trim().size() > 0").message("description must not be blank: say what the role is for"))]
+    #[x_kube(validation = rules::visible(1, "description must not be blank: say what the role is for"))]
+    #[x_kube(validation = rules::no_turning("description"))]
     pub description: String,
 
     /// The web front end that users with this role see.
@@ -69,6 +70,7 @@ pub struct RoleSpec {
     /// each Deny from the Allow grants. It rejects a role that Allow grants cannot express.
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = rules::conditions_in_total("permissionGrants", 512))]
     pub permission_grants: Vec<RoleGrant>,
 
     /// Whether the operator changes the role at Amigo, or only reports whether it matches.
@@ -108,6 +110,7 @@ pub struct RoleGrant {
     /// Conditions by attribute, for example `org_id`. The grant applies when all are met. Empty: it always applies.
     #[serde(default, skip_serializing_if = "Conditions::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
+    #[x_kube(validation = rules::attribute_names())]
     pub conditions: Conditions,
 
     /// Why the role contains this grant.

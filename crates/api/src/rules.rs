@@ -2,6 +2,8 @@
 
 use kube::core::Rule;
 
+use super::text;
+
 /// A text matches a regular expression.
 fn matches(expression: &str, message: &str) -> Rule {
     Rule::new(format!("self.matches(r'{expression}')")).message(message)
@@ -23,19 +25,55 @@ pub(super) fn permission_name() -> Rule {
     )
 }
 
+/// The attributes of conditions. Schemas have no limit for the names in a map.
+pub(super) fn attribute_names() -> Rule {
+    Rule::new("self.all(name, name.size() >= 1 && name.size() <= 128)")
+        .message("the attribute names of conditions must be 1 to 128 characters")
+}
+
+/// All conditions of a list of permissions together, so that an object stays small.
+pub(super) fn conditions_in_total(field: &str, most: usize) -> Rule {
+    let message = format!("{field} must have at most {most} conditions in total");
+    let sizes = "self.map(permission, has(permission.conditions) ? permission.conditions.size() : 0)";
+    Rule::new(format!("{sizes}.sum() <= {most}")).message(message.as_str())
+}
+
 /// The name of a role at Amigo. It is a segment of API paths.
 pub(super) fn role_name() -> Rule {
-    matches(r"^[^\s/]([^/]*[^\s/])?$", "a role name must not contain a slash or start or end with whitespace")
+    let invisible = text::invisible_class();
+    matches(
+        &format!(r"^[^\s/{invisible}]([^/{invisible}]*[^\s/{invisible}])?$"),
+        "a role name must not contain a slash or an invisible character, or start or end with whitespace",
+    )
+}
+
+/// At least so many visible characters, blanks between them included.
+pub(super) fn visible(least: u32, message: &str) -> Rule {
+    let invisible = text::invisible_class();
+    let shown = format!(r"[^\s\p{{Z}}{invisible}]");
+    let more = match least {
+        0 | 1 => String::new(),
+        least => format!("([{invisible}]*[^{invisible}]){{{},}}[{invisible}]*{shown}", least - 2),
+    };
+    matches(&format!("(?s){shown}{more}"), message)
+}
+
+/// No character that turns the text around it to another direction.
+pub(super) fn no_turning(field: &str) -> Rule {
+    Rule::new(r"!self.matches(r'[\x{202a}-\x{202e}\x{2066}-\x{2069}]')")
+        .message(&*format!("{field} must not contain characters that change the direction of text"))
 }
 
 /// An ID from Amigo, without a documented format.
 pub(super) fn opaque_id(field: &str) -> Rule {
-    matches(r"^\S+$", &format!("{field} must not contain whitespace"))
+    let invisible = text::invisible_class();
+    matches(&format!(r"^[^\s{invisible}]+$"), &format!("{field} must not contain whitespace or invisible characters"))
 }
 
 /// An email address, checked for its format only.
 pub(super) fn email() -> Rule {
-    matches(r"^[^@\s]+@[^@\s]+$", "email must be one email address, such as dana@example.com")
+    let letter = format!(r"[^@\s{}]", text::invisible_class());
+    matches(&format!("^{letter}+@{letter}+$"), "email must be one email address, such as dana@example.com")
 }
 
 /// A scheme and a host. The operator has its own allow-list of hosts and schemes.
@@ -63,6 +101,29 @@ pub(super) fn conversation_url() -> Rule {
         "url must look like https://ORGANIZATION.amigo.ai/admin/conversation/ID with 24 lowercase hexadecimal digits",
     )
 }
+
+/// A time that every program can represent. It is a text with a rule, because a value of the format `date-time` that CEL
+/// cannot read has no message, and the format accepts times that the programs cannot read.
+pub(super) fn time(field: &str) -> Rule {
+    let message = format!(
+        "{field} must be an RFC 3339 time with uppercase T and Z, from 2000 to 2999, such as 2027-01-31T18:00:00Z"
+    );
+    let leap_day = "!self.matches('-02-29T') || [int(self.substring(0, 4))].all(year, \
+                    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))";
+    Rule::new(format!("self.matches('{TIME}') && ({leap_day})")).message(message.as_str())
+}
+
+/// The shape of a time, with the days of each month.
+const TIME: &str = concat!(
+    "^2[0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))",
+    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$"
+);
+
+/// The shape of a time in a status. The format `date-time` beside it checks the days of a month.
+pub(super) const STATUS_TIME: &str = concat!(
+    "^2[0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?",
+    "(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$"
+);
 
 /// Every entry is a namespace name or `*`.
 pub(super) fn namespaces() -> Rule {

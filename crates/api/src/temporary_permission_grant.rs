@@ -44,7 +44,8 @@ pub struct TemporaryPermissionGrantSpec {
 
     /// The reason for the access, at least 10 characters, ideally with a ticket number. Amigo keeps it for audits.
     #[schemars(length(min = 10, max = 1024))]
-    #[x_kube(validation = Rule::new("self.trim().size() >= 10").message("justification must be at least 10 characters after trimming"))]
+    #[x_kube(validation = rules::visible(10, "justification must be at least 10 visible characters after trimming"))]
+    #[x_kube(validation = rules::no_turning("justification"))]
     pub justification: String,
 
     /// How long the access lasts, from the moment of issue: ISO 8601 from PT1M to P3D, such as PT30M, P1D or P1DT12H.
@@ -63,6 +64,7 @@ pub struct TemporaryPermissionGrantSpec {
     /// 1 to 20 permissions with conditions. The operator issues them together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    #[x_kube(validation = rules::conditions_in_total("permissions", 32))]
     pub permissions: Option<Vec<PermissionSpec>>,
 
     /// The access ends at most this long after the object is deleted, at least PT5M. Default: the Organization's
@@ -83,6 +85,8 @@ pub struct TemporaryPermissionGrantSpec {
 
     /// No access after this time, regardless of the duration. A backup of the object restored later grants no access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 35))]
+    #[x_kube(validation = rules::time("notAfter"))]
     pub not_after: Option<Timestamp>,
 
     /// How long the operator keeps the object after the access expires. Default: PT0S.

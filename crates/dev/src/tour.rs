@@ -146,8 +146,7 @@ fn shell_commands(plane: &ControlPlane) -> String {
 async fn environment(plane: &ControlPlane, clock: SharedClock) -> Result<Environment, TourError> {
     let config = plane.config().await?;
     let settings = Settings {
-        allow_plain_http: true,
-        allowed_hosts: vec!["127.0.0.1".to_owned()],
+        allowed_hosts: vec!["http://127.0.0.1".to_owned()],
         sweep_interval: Duration::from_secs(30),
         ..Settings::new(OPERATOR_NAMESPACE, controller::leader::unique_identity("tour"))
     };

@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn api_key_goes_to_documented_hosts_by_default() {
         let default = Arguments::try_parse_from(["kubectl-amigo", "version"]).unwrap().options.amigo;
-        assert!(!default.allow_plain_http && default.allowed_api_host.is_empty());
-        let line = "kubectl-amigo version --allow-plain-http --allowed-api-host=127.0.0.1,sandbox";
+        assert!(default.allowed_api_host.is_empty());
+        let line = "kubectl-amigo version --allowed-api-host=http://127.0.0.1,sandbox";
         let set = Arguments::try_parse_from(line.split(' ')).unwrap().options.amigo;
-        assert!(set.allow_plain_http && set.allowed_api_host == ["127.0.0.1", "sandbox"]);
+        assert!(set.allowed_api_host == ["http://127.0.0.1", "sandbox"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::env;
 
+use amigo_api::text::is_plain_address;
 use k8s_openapi::api::authentication::v1::{SelfSubjectReview, UserInfo};
 use kube::{Api, api::PostParams};
 
@@ -67,15 +68,13 @@ fn identity(user: &UserInfo, configured: Option<String>) -> Identity {
 /// The address in a user name, without the prefixes of identity providers such as `oidc:` or `https://issuer#`.
 fn address(text: &str) -> Option<&str> {
     let bare = text.trim().rsplit([':', '#']).next()?;
-    let (local, domain) = bare.split_once('@')?;
-    let fits =
-        !local.is_empty() && domain.contains('.') && !domain.contains('@') && !bare.contains(char::is_whitespace);
-    fits.then_some(bare)
+    is_plain_address(bare).then_some(bare)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Exit;
 
     fn named(username: &str) -> UserInfo {
         UserInfo { username: Some(username.to_owned()), ..UserInfo::default() }
@@ -85,6 +84,23 @@ mod tests {
     fn username_with_an_address_is_the_address() {
         for name in ["eng@example.com", "oidc:eng@example.com", "https://issuer.example#eng@example.com"] {
             assert_eq!(identity(&named(name), None).email.as_deref(), Some("eng@example.com"), "{name}");
+        }
+    }
+
+    #[test]
+    fn username_that_contains_an_address_has_none() {
+        for name in [
+            "arn:aws:sts::123456789012:assumed-role/dev/eng@example.com",
+            "azure/eng@example.com",
+            "keycloak\\eng@example.com",
+            "CN=eng@example.com,O=corp",
+            "github|eng@example.com",
+            "emailAddress=eng@example.com",
+            "\"eng\"@example.com",
+        ] {
+            let failure = identity(&named(name), None).email().unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{name}");
+            assert!(failure.message.ends_with("is not an email address"), "{failure}");
         }
     }
 

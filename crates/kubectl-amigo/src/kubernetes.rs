@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use amigo_runtime::kubernetes::client_with_response_hook;
-use kube::{
-    Api, Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-    core::NamespaceResourceScope,
-};
+use kube::{Api, Client, Config, config::KubeConfigOptions, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 
-use super::{Failure, Warnings, options::ClusterOptions};
+use super::{Failure, Warnings, kubeconfig, options::ClusterOptions};
 
 /// How long one call to the API server may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
@@ -22,6 +18,8 @@ pub struct Kubernetes {
     /// For watches, without a deadline.
     pub watching: Client,
     pub namespace: String,
+    /// Those of the session.
+    pub warnings: Warnings,
 }
 
 impl Kubernetes {
@@ -35,7 +33,7 @@ impl Kubernetes {
         let unusable = |error: kube::Error| Failure::failed(format!("cannot use the kubeconfig: {error}"));
         let client = client_with_response_hook(config.clone(), CALL_DEADLINE, warnings.hook()).map_err(unusable)?;
         let watching = Client::try_from(config).map_err(unusable)?;
-        Ok(Self { client, watching, namespace })
+        Ok(Self { client, watching, namespace, warnings: warnings.clone() })
     }
 
     /// Objects of a namespaced kind in the command's namespace.
@@ -61,26 +59,22 @@ async fn config(options: &ClusterOptions) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// As kubectl does: the named file, else $KUBECONFIG or ~/.kube/config, else the service account of the pod.
+/// As kubectl does: the context of the kubeconfig, else the service account of the pod. A kubeconfig that cannot be used
+/// is never a reason to act as the pod.
 async fn load(options: &ClusterOptions) -> Result<Config, Failure> {
     let choice = KubeConfigOptions { context: options.context.clone(), cluster: options.cluster.clone(), user: None };
-    let read = match &options.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
-    };
+    let kubeconfig = kubeconfig::read(options)?.unwrap_or_default();
     let named = options.kubeconfig.is_some() || options.context.is_some() || options.cluster.is_some();
-    let kubeconfig = match read {
-        Ok(kubeconfig) => kubeconfig,
-        Err(error) if named => return Err(Failure::failed(format!("cannot read the kubeconfig: {error}"))),
-        Err(error) => {
-            return Config::incluster().map_err(|_| {
-                Failure::failed(format!("no cluster is configured: {error}"))
-                    .advise("set --kubeconfig or $KUBECONFIG, or sign in to a cluster")
-            });
-        }
-    };
-    Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| {
+    if !named && kubeconfig.current_context.as_ref().is_none_or(String::is_empty) {
+        return Config::incluster().map_err(|_| {
+            Failure::failed("no cluster is configured: the kubeconfig has no current context")
+                .advise("set --kubeconfig, --context or $KUBECONFIG, or sign in to a cluster")
+        });
+    }
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| {
         Failure::failed(format!("cannot use the kubeconfig: {error}"))
             .advise("to list its contexts, run `kubectl config get-contexts`")
-    })
+    })?;
+    kubeconfig::settle_token(&mut config.auth_info)?;
+    Ok(config)
 }

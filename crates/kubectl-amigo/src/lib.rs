@@ -12,6 +12,7 @@ mod failure;
 #[cfg(test)]
 mod fixtures;
 mod identity;
+mod kubeconfig;
 mod kubernetes;
 mod manifests;
 mod options;
@@ -21,6 +22,7 @@ mod remaining_access;
 mod remote;
 mod requests;
 mod session;
+mod stored_objects;
 pub mod table;
 mod verdict;
 mod warnings;

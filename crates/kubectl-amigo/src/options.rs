@@ -34,18 +34,27 @@ pub struct ClusterOptions {
     pub amigo: AmigoOptions,
 }
 
+impl ClusterOptions {
+    /// As for kubectl, an empty value is no value: `-n "$NAMESPACE"` without the variable.
+    #[must_use]
+    pub fn without_empty(mut self) -> Self {
+        self.kubeconfig.take_if(|path| path.as_os_str().is_empty());
+        for option in [&mut self.context, &mut self.cluster, &mut self.namespace, &mut self.impersonate] {
+            option.take_if(|text| text.is_empty());
+        }
+        self
+    }
+}
+
 /// Where the few commands that call Amigo may send the API key of an Organization.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Options of commands that call Amigo")]
 pub struct AmigoOptions {
-    /// Additional host that may receive the API key. Repeatable. Amigo's documented hosts are always allowed.
+    /// Additional host that may receive the API key. Repeatable. Amigo's documented hosts are always allowed. To send the
+    /// key unencrypted, as to the sandbox, write `http://HOST`.
     #[arg(long, global = true, hide_short_help = true, value_name = "HOST", env = "AMIGO_ALLOWED_API_HOST")]
     #[arg(value_delimiter = ',')]
     pub allowed_api_host: Vec<String>,
-    /// Allow the API key to be sent over plain HTTP, for the sandbox
-    #[arg(long, global = true, hide_short_help = true, env = "AMIGO_ALLOW_PLAIN_HTTP")]
-    #[arg(value_parser = clap::builder::FalseyValueParser::new())]
-    pub allow_plain_http: bool,
 }
 
 /// Parses a waiting time as kubectl writes it: `30s`, `5m`.
@@ -60,6 +69,14 @@ pub fn wait_option(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn empty_options_are_unset() {
+        let text = Some(String::new());
+        let options = ClusterOptions { namespace: text.clone(), context: text, ..ClusterOptions::default() };
+        let options = options.without_empty();
+        assert_eq!((options.namespace, options.context), (None, None));
+    }
 
     #[test]
     fn wait_option_accepts_kubectl_durations() {

@@ -1,18 +1,19 @@
 //! Finds an Organization by name, by the URL of a conversation, or by the namespace.
 
-use amigo_api::{Organization, PermissionModel};
-use kube::{Api, ResourceExt as _, api::ListParams};
+use amigo_api::{Organization, PermissionModel, Stored};
+use kube::{Api, ResourceExt as _};
 
-use super::{Failure, kubernetes::Kubernetes};
+use super::{Failure, kubernetes::Kubernetes, stored_objects::readable};
 
 impl Kubernetes {
     pub async fn organization(&self, name: &str) -> Result<Organization, Failure> {
-        let api: Api<Organization> = Api::all(self.client.clone());
-        let found = api
-            .get_opt(name)
-            .await
-            .map_err(|error| Failure::from_kube(&format!("read Organization {name}"), &error))?;
-        match found {
+        readable(self.stored_organization(name).await?)
+    }
+
+    /// The Organization, which may be unreadable.
+    pub async fn stored_organization(&self, name: &str) -> Result<Stored<Organization>, Failure> {
+        let found = self.all_organizations().get_opt(name).await;
+        match found.map_err(|error| Failure::from_kube(&format!("read Organization {name}"), &error))? {
             Some(organization) => Ok(organization),
             None => Err(not_found(name, self.organizations().await.ok().as_deref())),
         }
@@ -20,11 +21,13 @@ impl Kubernetes {
 
     /// All Organizations, sorted by name.
     pub async fn organizations(&self) -> Result<Vec<Organization>, Failure> {
-        let api: Api<Organization> = Api::all(self.client.clone());
-        let list = api.list(&ListParams::default()).await;
-        let mut found = list.map_err(|error| Failure::from_kube("list Organizations", &error))?.items;
+        let mut found = self.list(&self.all_organizations(), None, "list Organizations").await?;
         found.sort_by_key(Organization::name_any);
         Ok(found)
+    }
+
+    pub fn all_organizations(&self) -> Api<Stored<Organization>> {
+        Api::all(self.client.clone())
     }
 
     /// The Organization whose console has the page.

@@ -1,20 +1,21 @@
 //! Calls to the Amigo API, with the API key in an Organization's Secret. The caller needs the right to read it.
 //!
 //! The plugin sends the key only to Amigo's documented hosts and to hosts that the user allows, over TLS unless the user
-//! permits plain HTTP. No output contains the key. The API shows what the operator's user can see.
+//! allows `http://HOST`. No output contains the key. The API shows what the operator's user can see.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use amigo_api::{Organization, OrganizationSpec};
 use amigo_client::{
-    ApiAddress, Client, Credentials, DOCUMENTED_HOSTS, Error, RateLimiter, Transport, TransportOptions, address,
+    ApiAddress, Client, Credentials, DOCUMENTED_HOSTS, Error, ErrorKind, RateLimiter, Transport, TransportOptions,
+    address,
 };
 use amigo_runtime::clock::SharedClock;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 
 use super::{
-    Exit, Failure,
+    Console, Exit, Failure,
     kubernetes::Kubernetes,
     options::{AmigoOptions, ClusterOptions},
 };
@@ -35,19 +36,38 @@ pub async fn connect(
     Ok(Client::new(transport, connection, credentials, rate_limiter, clock.clone()))
 }
 
+/// The longest wait for Amigo's rate limit, which a person may take for a hang.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// Calls Amigo, and once more after the wait that a rate limit asks for, if it is at most a minute.
+///
+/// # Errors
+/// Those of the last call.
+pub async fn call<T>(console: &mut Console, mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let error = match attempt().await {
+        Err(error) if error.kind() == ErrorKind::RateLimited => error,
+        other => return other,
+    };
+    let Some(wait) = error.retry_after().filter(|wait| *wait <= LONGEST_WAIT) else { return Err(error) };
+    console.report(&format!("Amigo's rate limit is used up. Trying again in {} seconds.", wait.as_secs().max(1)));
+    tokio::time::sleep(wait.max(Duration::from_secs(1))).await;
+    attempt().await
+}
+
 /// The failure of an action, such as "list the grants of acme".
 pub fn failure(action: &str, error: &Error) -> Failure {
     let exit = if error.refused() { Exit::Refused } else { Exit::Failed };
     let failure = Failure { exit, ..Failure::failed(format!("cannot {action}: Amigo: {error}")) };
-    match error.kind().advice() {
-        Some(advice) => failure.advise(advice),
-        None => failure,
+    match (error.retry_after().filter(|_| error.kind() == ErrorKind::RateLimited), error.kind().advice()) {
+        (Some(wait), _) => failure.advise(format!("try again in {} seconds", wait.as_secs().max(1))),
+        (None, Some(advice)) => failure.advise(advice),
+        (None, None) => failure,
     }
 }
 
 fn allowed_address(organization: &Organization, options: &AmigoOptions) -> Result<http::Uri, Failure> {
     let hosts = DOCUMENTED_HOSTS.into_iter().chain(options.allowed_api_host.iter().map(String::as_str));
-    address(&organization.spec.api_url, &hosts.collect::<Vec<_>>(), options.allow_plain_http).map_err(|error| {
+    address(&organization.spec.api_url, &hosts.collect::<Vec<_>>()).map_err(|error| {
         let name = organization.name_any();
         let failure = Failure::refused(format!("cannot send the API key of Organization {name}: {error}"));
         match error.remedy("your") {
@@ -93,7 +113,7 @@ fn share(spec: &OrganizationSpec) -> u32 {
 #[cfg(test)]
 mod tests {
     use amigo_api::RateLimit;
-    use amigo_client::Endpoint;
+    use amigo_client::{Cause, Endpoint, Excerpt};
     use amigo_runtime::clock::SystemClock;
 
     use super::*;
@@ -107,9 +127,28 @@ mod tests {
         let refused = allowed_address(&organization("https://evil.example"), &AmigoOptions::default()).unwrap_err();
         assert_eq!(refused.exit, Exit::Refused);
         assert!(refused.to_string().contains("your --allowed-api-host"), "{refused}");
-        let allowed = AmigoOptions { allowed_api_host: vec!["evil.example".to_owned()], allow_plain_http: false };
+        let allowed = AmigoOptions { allowed_api_host: vec!["evil.example".to_owned()] };
         assert!(allowed_address(&organization("https://evil.example"), &allowed).is_ok());
         assert!(allowed_address(&organization("http://evil.example"), &allowed).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rate_limit_is_waited_out_once() {
+        let limited = |seconds| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            Error::new(Endpoint::SignIn, Cause::Status { status: 429, message: Excerpt::new("later"), retry_after })
+        };
+        for (seconds, calls) in [(30, 2), (61, 1)] {
+            let mut made = 0;
+            let mut console = Console::with_streams(std::io::sink(), std::io::sink());
+            let result: Result<(), _> = call(&mut console, async || {
+                made += 1;
+                Err(limited(seconds))
+            })
+            .await;
+            let failure = failure("list the roles", &result.unwrap_err());
+            assert_eq!((made, failure.advice), (calls, Some(format!("try again in {seconds} seconds"))));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Objects that commands take as `NAME` or `TYPE/NAME`, and requests read from the cluster.
 
-use amigo_api::{Kind, TemporaryPermissionGrant};
+use amigo_api::{Kind, Stored, TemporaryPermissionGrant};
 
 use super::{Failure, kubernetes::Kubernetes};
 
@@ -41,12 +41,12 @@ pub fn request_name(object: &str) -> Result<&str, Failure> {
     }
 }
 
-/// Reads a request of the command's namespace.
+/// Reads a request of the command's namespace, which may be unreadable.
 ///
 /// # Errors
 /// When the request does not exist, or the caller may not read it.
-pub async fn request(kubernetes: &Kubernetes, name: &str) -> Result<TemporaryPermissionGrant, Failure> {
-    let found = kubernetes.api::<TemporaryPermissionGrant>().get_opt(name).await;
+pub async fn request(kubernetes: &Kubernetes, name: &str) -> Result<Stored<TemporaryPermissionGrant>, Failure> {
+    let found = kubernetes.api::<Stored<TemporaryPermissionGrant>>().get_opt(name).await;
     found.map_err(|error| Failure::from_kube(&format!("read request {name}"), &error))?.ok_or_else(|| {
         Failure::failed(format!("request {name} does not exist in namespace {}", kubernetes.namespace)).advise(
             "the operator deletes requests after they expire; to list live access, run `kubectl amigo conversation list-access -A`",

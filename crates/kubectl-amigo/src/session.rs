@@ -18,6 +18,7 @@ pub struct Session {
 impl Session {
     #[must_use]
     pub fn new(options: ClusterOptions, console: Console, clock: SharedClock) -> Self {
+        let options = options.without_empty();
         Self { options, console, clock, warnings: Warnings::default() }
     }
 

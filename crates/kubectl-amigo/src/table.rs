@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use amigo_api::text::is_invisible;
 use jiff::Timestamp;
 
 /// Spaces between two columns, as in kubectl.
@@ -65,11 +66,16 @@ pub fn columns<const N: usize>(titles: [&'static str; N], rows: &[[String; N]]) 
     columns.head() + &columns.body(rows)
 }
 
-/// The text with `\u{fffd}` for control characters: text of others must not control the terminal.
+/// The text with `\u{fffd}` for control and invisible characters: text of others must not control the terminal, turn the
+/// line around, or hide.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+    let is_marked = |letter: char| letter.is_control() || is_invisible(letter) && !JOINERS.contains(&letter);
+    text.chars().map(|letter| if is_marked(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
 }
+
+/// They are part of words in some languages, and of emoji.
+const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
 /// The same on one line, with single spaces between words.
 #[must_use]
@@ -102,6 +108,8 @@ mod tests {
     #[test]
     fn cells_do_not_control_the_terminal() {
         assert_eq!(one_line(" two\n\tlines \u{1b}[2J"), "two lines \u{fffd}[2J");
+        assert_eq!(one_line("SUP-1: \u{202e}nosaer\u{200b}"), "SUP-1: \u{fffd}nosaer\u{fffd}");
+        assert_eq!(one_line("\u{646}\u{200c}\u{627}"), "\u{646}\u{200c}\u{627}");
         assert!(!columns(["A"], &[["\u{1b}]0;x\u{7}".to_owned()]]).contains('\u{1b}'));
     }
 

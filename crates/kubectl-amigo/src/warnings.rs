@@ -1,4 +1,4 @@
-//! Warnings of the API server, such as those of admission policies: kubectl prints them, and so does the plugin.
+//! Warnings of the API server, such as those of admission policies, which kubectl prints too, and of unreadable objects.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,16 +13,20 @@ impl Warnings {
     /// Collects the warnings of responses.
     #[must_use]
     pub fn hook(&self) -> ResponseHook {
-        let collected = Arc::clone(&self.0);
+        let warnings = self.clone();
         Arc::new(move |headers: &HeaderMap| {
-            let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
             for warning in headers.get_all(WARNING).iter().filter_map(|value| text(value.to_str().ok()?)) {
-                // Every page of a listing may repeat them.
-                if !collected.contains(&warning) {
-                    collected.push(warning);
-                }
+                warnings.add(warning);
             }
         })
+    }
+
+    /// Adds a warning once: every page of a listing may repeat it.
+    pub fn add(&self, warning: String) {
+        let mut collected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !collected.contains(&warning) {
+            collected.push(warning);
+        }
     }
 
     /// The warnings since the last call.

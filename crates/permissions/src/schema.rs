@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::json;
 
 use crate::Condition;
 
@@ -18,14 +19,13 @@ impl JsonSchema for Condition {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let value = |description: &str| {
-            serde_json::json!({
-                "description": description,
-                "x-kubernetes-preserve-unknown-fields": true,
-                "maxLength": 256,
-                // No object and no list matches these limits.
-                "minProperties": 1, "maxProperties": 0, "minItems": 1, "maxItems": 0,
-            })
+        // No object and no list matches these limits.
+        let scalar = json!({"maxLength": 256, "minProperties": 1, "maxProperties": 0, "minItems": 1, "maxItems": 0});
+        let value = |description: &str, more: &serde_json::Value| {
+            let mut schema = json!({"description": description, "x-kubernetes-preserve-unknown-fields": true});
+            let members = schema.as_object_mut().into_iter();
+            members.for_each(|members| members.extend(more.as_object().cloned().unwrap_or_default()));
+            schema
         };
         json_schema!({
             "type": "object",
@@ -37,15 +37,21 @@ impl JsonSchema for Condition {
                     "enum": ["Equals", "NotEquals", "In"],
                     "description": "Equals and NotEquals compare with `value`; In accepts any of `values`."
                 },
-                "value": value("String, number or boolean that the attribute is compared with. The variables \
-                    {self_org_id}, {self} and {self_role_name} stand for the user being checked."),
+                "value": value(
+                    "String, number or boolean that the attribute is compared with. The variables {self_org_id}, \
+                     {self} and {self_role_name} stand for the user being checked.",
+                    &scalar,
+                ),
                 "values": {
                     "type": "array",
                     "minItems": 1,
-                    "maxItems": 64,
+                    "maxItems": 32,
                     "x-kubernetes-list-type": "atomic",
-                    "items": value("One accepted string, number or boolean."),
-                    "description": "The accepted values, 1 to 64."
+                    // A schema without a type accepts null. The API server replaces a null item by the default, which
+                    // the list rejects. The limits are not in the items, because the API server checks the default there.
+                    "items": value("One accepted string, number or boolean.", &json!({"default": {}})),
+                    "allOf": [{"items": scalar}],
+                    "description": "The accepted values, 1 to 32."
                 }
             }
         })

@@ -1,6 +1,10 @@
 //! The options of the program `amigo-sandbox`, and its main loop.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf};
+use std::{
+    fs, io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use amigo_runtime::clock::SharedClock;
 use clap::Args;
@@ -13,7 +17,7 @@ use super::{Sandbox, Seed, SeedError};
 
 #[derive(Args, Clone, Debug)]
 pub struct SandboxOptions {
-    /// Address to listen on.
+    /// Address to listen on. `[::]` means IPv6 and IPv4, or only IPv4 if the node has no IPv6.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
     /// YAML file with the organizations, users, roles and conversations to start with [default: a built-in example].
@@ -22,6 +26,15 @@ pub struct SandboxOptions {
     /// Seed of the random generator, for a reproducible run [default: random].
     #[arg(long, value_name = "NUMBER")]
     pub random_seed: Option<u64>,
+}
+
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
 }
 
 /// A failure to start or to serve.
@@ -52,7 +65,7 @@ pub async fn run(options: SandboxOptions, clock: SharedClock) -> Result<(), RunE
     let random_seed = options.random_seed.unwrap_or_else(|| rand::rng().random());
     let sandbox = Sandbox::new(seed, clock, random_seed)?;
     let address = options.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    let listener = bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr()?;
     warn!("this is a sandbox, not Amigo: all data is fictional, and the sandbox discards it on exit");
     info!(%address, organizations = ?sandbox.organizations(), random_seed, "sandbox listens on http://{address}");

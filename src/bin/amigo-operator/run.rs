@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 /// Silence of the main loop after which /livez fails, so that the kubelet restarts the container.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
-/// Flags of `amigo-operator run`.
+/// Flags of `amigo-operator run`. The last of a repeated flag counts, so that `extraArgs` of the chart can replace one.
 #[derive(Args)]
+#[command(args_override_self = true)]
 pub struct RunOptions {
     /// Namespace of the operator, its Secrets and its Lease. Default: the namespace of the pod or of the kubeconfig.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME")]
@@ -37,8 +38,8 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE")]
     root_certificates: Option<PathBuf>,
 
-    /// Address that serves /livez, /readyz and /metrics.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Address that serves /livez, /readyz and /metrics. `[::]` serves IPv6 and IPv4, or only IPv4 if the node has no IPv6.
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     listen: String,
 
     /// Run without a Lease. Use it only if there is one replica.
@@ -77,8 +78,7 @@ async fn serve(options: &RunOptions) -> anyhow::Result<()> {
     let environment = options.environment(config)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
-    let listener =
-        TcpListener::bind(&options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
+    let listener = bind(&options.listen).await.with_context(|| format!("cannot listen on {}", options.listen))?;
     let router = health::router(environment.health.clone(), environment.metrics.clone());
     let server = tokio::spawn(health::serve(listener, router, stop.clone()));
     tracing::info!(
@@ -97,6 +97,17 @@ async fn serve(options: &RunOptions) -> anyhow::Result<()> {
     server.await??;
     tracing::info!("amigo-operator stopped");
     Ok(())
+}
+
+/// All addresses of both families, where a node has both.
+async fn bind(address: &str) -> std::io::Result<TcpListener> {
+    match (TcpListener::bind(address).await, address.strip_prefix("[::]:")) {
+        (Err(error), Some(port)) if error.kind() != std::io::ErrorKind::AddrInUse => {
+            tracing::info!(%error, "cannot listen on IPv6; listening on IPv4 only");
+            TcpListener::bind(format!("0.0.0.0:{port}")).await
+        }
+        (bound, _) => bound,
+    }
 }
 
 /// Waits until this replica is the leader, runs the controllers while it is, and releases the Lease.

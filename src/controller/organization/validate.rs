@@ -61,7 +61,7 @@ fn address(spec: &OrganizationSpec, settings: &Settings) -> Result<Uri, Failure>
         let remedy = error.remedy("the operator's flag").map(|remedy| format!("; {remedy}")).unwrap_or_default();
         Failure::new(reasons::API_URL_NOT_ALLOWED, RetryClass::Persistent, format!("{error}{remedy}"))
     };
-    amigo_client::address(&spec.api_url, &settings.allowed_hosts, settings.allow_plain_http).map_err(failure)
+    amigo_client::address(&spec.api_url, &settings.allowed_hosts).map_err(failure)
 }
 
 /// # Errors
@@ -86,7 +86,7 @@ mod tests {
     fn disallowed_url_names_the_flag() {
         let settings = Settings::new("amigo-system", "me");
         for (url, flag) in
-            [("http://api.amigo.ai", "--allow-plain-http"), ("https://evil.example", "--allowed-api-host")]
+            [("http://api.amigo.ai", "must start with https://"), ("https://evil.example", "--allowed-api-host")]
         {
             let spec = OrganizationSpec { api_url: url.to_owned(), ..OrganizationSpec::default() };
             let failure = address(&spec, &settings).unwrap_err();

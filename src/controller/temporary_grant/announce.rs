@@ -88,6 +88,10 @@ fn emit_changes(
 /// The operator deleted the object after its access ended.
 pub fn emit_expiry(object: &TemporaryPermissionGrant, context: &Context) {
     let record = object.status.clone().unwrap_or_default();
+    if record.phase == Some(Phase::Failed) {
+        // Nothing ended.
+        return;
+    }
     let ended_at = record.expires_at.or(record.deadline).unwrap_or_else(|| context.clock.now());
     let ttl = object.spec.ttl_after_expiry.as_deref().and_then(|ttl| duration::parse(ttl).ok()).unwrap_or_default();
     let due = ended_at.saturating_add(ttl).unwrap_or(ended_at);

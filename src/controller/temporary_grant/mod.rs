@@ -15,6 +15,7 @@
 
 mod announce;
 mod apply;
+mod failed_ttl;
 mod local_state;
 mod observe;
 mod renewals;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use amigo_api::{TemporaryPermissionGrant, reasons};
+use amigo_api::{Stored, TemporaryPermissionGrant, reasons};
 use amigo_client::{Client, GrantFilter, RemoteGrant};
 use amigo_lifecycle::{
     Failure, RetryClass,
@@ -73,9 +73,8 @@ impl Reconciliation<'_> {
     /// Reads the object from the store with a quorum read.
     pub async fn read(&mut self) -> Applied {
         let began = self.context.clock.boot();
-        let api = self.context.api_of(&self.object);
-        match api.get_opt(&self.object.name_any()).await {
-            Ok(Some(object)) if object.uid() == self.object.uid() => {
+        match self.context.read(&self.object).await {
+            Ok(Some(Stored(Ok(object)))) if object.uid() == self.object.uid() => {
                 if is_stale_read(&self.object, &object) {
                     self.report_violation(
                         Assumption::StaleRead,
@@ -86,6 +85,10 @@ impl Reconciliation<'_> {
                 let record = self.object.status.clone().unwrap_or_default();
                 let generation = self.object.metadata.generation.unwrap_or_default();
                 Applied::Input(Input::Read(Ok(Fresh { generation, record, began })))
+            }
+            // The watch reports it.
+            Ok(Some(stored @ Stored(Err(_)))) if stored.uid() == self.object.uid() => {
+                Applied::Input(Input::Read(Err(ReadFailed)))
             }
             Ok(_) => Applied::End(End::Deleted),
             Err(error) => {

@@ -8,7 +8,7 @@ use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
-use super::renewals;
+use super::{failed_ttl::failed_ttl, renewals};
 use crate::controller::{
     connection::{Connection, api_endpoint::ApiEndpoint, existing},
     context::Context,
@@ -76,6 +76,7 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
         ttl_after_expiry: problems
             .parse_duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
             .unwrap_or(SignedDuration::ZERO),
+        failed_ttl: failed_ttl(object),
         being_deleted: object.metadata.deletion_timestamp.is_some(),
         circumstances: circumstances(object, connection),
         blocker: problems.into_blocker(),

@@ -1,9 +1,9 @@
 //! Limits that the values set.
 
 use serde_json::{Value, json};
-use test_support::ENGINEER;
 use test_support::helm::{chart, helm};
-use test_support::policies::PolicyEnv;
+use test_support::policies::{GITOPS, PolicyEnv, WITHIN};
+use test_support::{ENGINEER, eventually};
 
 use super::requesters::{request, with};
 
@@ -84,5 +84,37 @@ fn limits_that_make_no_sense_are_refused_by_helm() {
         let flag = format!("--set=admission.limits.{flag}");
         let run = helm(&["template", "amigo-operator", &chart, &flag]);
         assert!(!run.success && run.stderr.contains(message), "{flag}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_after_can_be_required() {
+    let policies = policies("end", &["--set=admission.limits.requireNotAfter=true"]).await;
+    let message = "set spec.notAfter, the time after which this cluster grants no access for the request";
+    policies.until_refused(message, || policies.create(ENGINEER, &request())).await;
+    policies.create(ENGINEER, &with(request(), "notAfter", "2999-01-31T18:00:00Z")).expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trusted_tool_is_warned_without_not_after() {
+    let trusted = format!("--set=admission.trustedRequesters={{{GITOPS}}}");
+    let policies = policies("tool", &["--set=admission.ownRequests.enabled=false", &trusted]).await;
+    let message = "a tool that creates this request again after it expired grants new access: set spec.notAfter";
+    let warned = |name: &str, object: &Value| policies.create_as(name, &[], object).stderr.contains(message);
+    eventually(WITHIN, "a warning", || async { warned(GITOPS, &request()).then_some(()) }).await;
+    assert!(!warned(GITOPS, &with(request(), "notAfter", "2999-01-31T18:00:00Z")));
+    assert!(!warned("somebody@example.com", &request()));
+}
+
+#[test]
+fn longest_duration_is_read_in_base_ten() {
+    let chart = chart().display().to_string();
+    for (text, seconds) in
+        [("PT08H", 28_800), ("PT010H", 36_000), ("P1DT08H09M", 115_740), ("PT00H5M", 300), ("P010D", 864_000)]
+    {
+        let flag = format!("--set=admission.limits.longestDuration={text}");
+        let show = "--show-only=templates/admission/limits.yaml";
+        let manifest = helm(&["template", "amigo-operator", &chart, &flag, show]).expect("a policy");
+        assert!(manifest.contains(&format!(" <= {seconds})")), "{text}: {manifest}");
     }
 }

@@ -129,13 +129,29 @@ async fn prefixed_names_and_claims_match_email_addresses() {
         ("u-4711", &["example.com/not-email=eng@example.com"], false),
         ("u-4711", &[], false),
         ("other-eng@example.com", &[], false),
+        ("arn:aws:sts::123456789012:assumed-role/dev/eng@example.com", &[], false),
+        ("azure/eng@example.com", &[], false),
+        ("keycloak\\eng@example.com", &[], false),
+        ("CN=eng@example.com,O=corp", &[], false),
+        ("github|eng@example.com", &[], false),
+        ("emailAddress=eng@example.com", &[], false),
         ("eng@example.com.evil.example", &[], false),
     ] {
         assert_eq!(policies.create_as(name, claims, &request()).success, own, "{name} {claims:?}");
     }
     // Of `oidc:other:eng@example.com` the plugin takes what follows the last colon; so no address has one.
-    let colon = for_user(&json!({"email": "other:eng@example.com"}));
-    assert!(!policies.create_as("oidc:other:eng@example.com", &[], &colon).success);
+    for (name, email) in [
+        ("oidc:other:eng@example.com", "other:eng@example.com"),
+        ("arn:aws:sts::1:assumed-role/dev/eng@example.com", "assumed-role/dev/eng@example.com"),
+        ("CN=eng@example.com,O=corp", "CN=eng@example.com,O=corp"),
+        ("github|eng@example.com", "github|eng@example.com"),
+    ] {
+        let whole = for_user(&json!({"email": email}));
+        let refused = policies.create_as(name, &[], &whole);
+        assert!(refused.stderr.contains("cannot request access for"), "{name}: {refused:?}");
+    }
+    let marked = for_user(&json!({"email": "o'neil.x+y_z@sub.example.com"}));
+    policies.create_as("oidc:O'Neil.x+y_z@sub.example.com", &[], &marked).expect("an address");
 }
 
 #[tokio::test(flavor = "multi_thread")]

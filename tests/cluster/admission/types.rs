@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command, time::Duration};
 
-use test_support::policies::{MUTATING, PolicyEnv};
+use test_support::policies::{GITOPS, MUTATING, PolicyEnv};
 use test_support::repository;
 use test_support::{Run, TestEnv, eventually, fixture};
 
@@ -25,7 +25,8 @@ fn check(typechecker: &PathBuf, env: &TestEnv) -> String {
 async fn kubernetes_warns_of_no_expression() {
     let limits = "--set=admission.limits.longestDuration=PT8H,admission.limits.permissions={Conversation:*},\
                   admission.limits.justificationPattern=[A-Z]+";
-    let policies = PolicyEnv::new("types", &[MUTATING, limits]).await;
+    let trusted = format!("--set=admission.trustedRequesters={{{GITOPS}}}");
+    let policies = PolicyEnv::new("types", &[MUTATING, limits, &trusted]).await;
     policies.env.apply(&fixture("misspelt-policy.yaml", &[])).await;
     let typechecker = typechecker();
     // The API server describes a new kind a moment after it serves it.
@@ -34,7 +35,17 @@ async fn kubernetes_warns_of_no_expression() {
         KINDS.iter().all(|kind| report.contains(kind)).then_some(report)
     })
     .await;
-    for rule in ["requested-by", "own-requests", "delete-warning", "role-names", "assigned-roles", "limits"] {
+    for rule in [
+        "requested-by",
+        "own-requests",
+        "delete-warning",
+        "not-after-warning",
+        "role-names",
+        "role-assignments",
+        "role-overrides",
+        "assigned-roles",
+        "limits",
+    ] {
         let line = format!("checked {}-amigo-operator-{rule}\n", policies.env.namespace);
         assert!(report.contains(&line), "{report}");
     }

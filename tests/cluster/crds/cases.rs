@@ -138,8 +138,12 @@ fn role() -> Vec<Case> {
             .refuses("{roleName: DefaultUserRole}")
             .refuses("{roleName: Default}"),
         too_long(&ROLE, "roleName", 256),
+        ROLE.rule("spec.description", "description must not contain characters that change the direction of text")
+            .accepts("{description: קורא}")
+            .refuses("{description: \"a\\u202Eb\"}"),
         ROLE.rule("spec.description", "description must not be blank: say what the role is for")
             .accepts("{description: x}")
+            .refuses("{description: \"\\u200B\\u3164\"}")
             .refuses("{description: \"  \\t\"}")
             .refuses("{description: ''}"),
         too_long(&ROLE, "description", 1024),
@@ -214,9 +218,19 @@ fn grant() -> Vec<Case> {
             .refuses("{conversation: null}")
             .refuses("{conversation: '~null'}"),
         GRANT
-            .rule("spec.justification", "justification must be at least 10 characters after trimming")
+            .rule("spec.justification", "justification must not contain characters that change the direction of text")
+            .accepts("{justification: 'נימוק בשפה אחרת'}")
+            .refuses("{justification: \"SUP-1: \\u202Enosaer doog a\"}")
+            .refuses("{justification: \"SUP-1: a good reason\\u2069\"}"),
+        GRANT
+            .rule("spec.justification", "justification must be at least 10 visible characters after trimming")
             .accepts("{justification: '0123456789'}")
             .accepts("{justification: ärgerlich!}")
+            .accepts("{justification: \"\\u200Ba good\\u200D reason\\uFEFF\"}")
+            .accepts("{justification: \"in two\\nlines\"}")
+            .refuses("{justification: \"\\u200B\\u200B\\u200B\\u200B\\u200B\\u200B\\u200B\\u200B\\u200B\\u200B\"}")
+            .refuses("{justification: \"\\u200B           x\"}")
+            .refuses("{justification: \"01234\\u200B5678\"}")
             .refuses("{justification: '  012345678  '}")
             .refuses("{justification: '             '}"),
         too_long(&GRANT, "justification", 1024),
@@ -224,11 +238,23 @@ fn grant() -> Vec<Case> {
         GRANT.rule("spec.permissions", "should have at least 1 items").accepts(permissions(1)).refuses(permissions(0)),
         GRANT.rule("spec.permissions", "must have at most 20 items").accepts(permissions(20)).refuses(permissions(21)),
         GRANT
-            .rule("spec.notAfter", "must be of type date-time")
+            .rule(
+                "spec.notAfter",
+                "notAfter must be an RFC 3339 time with uppercase T and Z, from 2000 to 2999, such as",
+            )
             .accepts("{notAfter: '2027-01-31T18:00:00Z'}")
-            .accepts("{notAfter: '2027-01-31T18:00:00+01:00'}")
+            .accepts("{notAfter: '2027-01-31T18:00:00.123456789+01:00'}")
+            .accepts("{notAfter: '2028-02-29T00:00:00Z'}")
+            .accepts("{notAfter: '2400-02-29T00:00:00Z'}")
             .refuses("{notAfter: tomorrow}")
-            .refuses("{notAfter: '2027-01-31'}"),
+            .refuses("{notAfter: '2027-01-31'}")
+            .refuses("{notAfter: '9999-12-31T23:59:59Z'}")
+            .refuses("{notAfter: '2026-11-28T18:00:00+99:99'}")
+            .refuses("{notAfter: '2026-11-28t18:00:00z'}")
+            .refuses("{notAfter: '2027-02-29T00:00:00Z'}")
+            .refuses("{notAfter: '2100-02-29T00:00:00Z'}")
+            .refuses("{notAfter: '2027-04-31T00:00:00Z'}")
+            .refuses("{notAfter: '2027-01-31T18:00:60Z'}"),
     ]
 }
 
@@ -250,7 +276,7 @@ fn conversation() -> Vec<Case> {
             .refuses(with("{id: ABC123DEF456ABC123DEF456}"))
             .refuses(with("{id: abc123def456abc123def45g}")),
         GRANT
-            .rule("spec.conversation.ownerUserId", "ownerUserId must not contain whitespace")
+            .rule("spec.conversation.ownerUserId", "ownerUserId must not contain whitespace or invisible characters")
             .accepts(with("{id: null, ownerUserId: user-owner}"))
             .refuses(with("{id: null, ownerUserId: user owner}")),
         GRANT
@@ -317,10 +343,12 @@ fn user(kind: &'static Kind) -> Vec<Case> {
             .accepts("{user: {email: first.last+tag@sub.example.com}}")
             .refuses("{user: {email: eng}}")
             .refuses("{user: {email: 'a@example.com, b@example.com'}}")
-            .refuses("{user: {email: 'Eng <eng@example.com>'}}"),
-        kind.rule("spec.user.userId", "userId must not contain whitespace")
+            .refuses("{user: {email: 'Eng <eng@example.com>'}}")
+            .refuses("{user: {email: \"eng\\u200B@example.com\"}}"),
+        kind.rule("spec.user.userId", "userId must not contain whitespace or invisible characters")
             .accepts("{user: {email: null, userId: 'auth0|66f1'}}")
-            .refuses("{user: {email: null, userId: user eng}}"),
+            .refuses("{user: {email: null, userId: user eng}}")
+            .refuses("{user: {email: null, userId: \"user\\u200Beng\"}}"),
     ]
 }
 
@@ -347,7 +375,11 @@ fn values(kind: &'static Kind, list: &str) -> Vec<Case> {
             .iter()
             .fold([alone, among], |[alone, among], value| [alone.accepts(equals(value)), among.accepts(one_of(value))])
     };
-    refusals.into_iter().flat_map(case).collect()
+    let among_null = kind
+        .rule(format!("{attribute}.values[1]"), "should have at least 1 properties")
+        .accepts(one_of("acme"))
+        .refuses(one_of("null"));
+    refusals.into_iter().flat_map(case).chain([among_null]).collect()
 }
 
 /// A list of permissions under conditions.
@@ -359,6 +391,13 @@ fn permissions(kind: &'static Kind, list: &str) -> Vec<Case> {
         format!("{{conversation: null, {list}: [{{permissionName: 'A:B', conditions: {conditions}}}]}}")
     };
     let org = |condition: &str| under(&format!("{{org_id: {condition}}}"));
+    let most = if list == "permissions" { 32 } else { 512 };
+    let in_total = |count: usize| {
+        let all: Vec<_> = (0..count).map(|index| format!("a{index}: {{type: Equals, value: 1}}")).collect();
+        let grants =
+            all.chunks(16).map(|some| format!("{{permissionName: 'A:B', conditions: {{{}}}}}", some.join(", ")));
+        format!("{{conversation: null, {list}: [{}]}}", grants.collect::<Vec<_>>().join(", "))
+    };
     let attributes = |count: usize| {
         let conditions: Vec<_> = (0..count).map(|index| format!("a{index}: {{type: Equals, value: 1}}")).collect();
         under(&format!("{{{}}}", conditions.join(", ")))
@@ -389,9 +428,16 @@ fn permissions(kind: &'static Kind, list: &str) -> Vec<Case> {
         kind.rule(format!("{attribute}.values"), "should have at least 1 items")
             .accepts(org("{type: In, values: [acme]}"))
             .refuses(org("{type: In, values: []}")),
-        kind.rule(format!("{attribute}.values"), "must have at most 64 items")
-            .accepts(org(&format!("{{type: In, values: [{}]}}", "1, ".repeat(64))))
-            .refuses(org(&format!("{{type: In, values: [{}]}}", "1, ".repeat(65)))),
+        kind.rule(format!("{attribute}.values"), "must have at most 32 items")
+            .accepts(org(&format!("{{type: In, values: [{}]}}", "1, ".repeat(32))))
+            .refuses(org(&format!("{{type: In, values: [{}]}}", "1, ".repeat(33)))),
+        kind.rule(format!("{first}.conditions"), "the attribute names of conditions must be 1 to 128 characters")
+            .accepts(under(&format!("{{{}: {{type: Equals, value: 1}}}}", "a".repeat(128))))
+            .refuses(under(&format!("{{{}: {{type: Equals, value: 1}}}}", "a".repeat(129))))
+            .refuses(under("{'': {type: Equals, value: 1}}")),
+        kind.rule(format!("spec.{list}"), format!("{list} must have at most {most} conditions in total"))
+            .accepts(in_total(most))
+            .refuses(in_total(most + 1)),
         kind.rule(format!("{first}.conditions"), "must have at most 16 items")
             .accepts(attributes(16))
             .refuses(attributes(17)),
@@ -434,13 +480,18 @@ fn durations((kind, member, [least, most], outside): (&'static Kind, &str, [&str
 /// `VALUE` in `changes` stands for the role's name.
 fn role_name(kind: &'static Kind, member: &str, changes: &str) -> Case {
     let named = |name: &str| changes.replace("VALUE", &format!("\"{name}\""));
-    kind.rule(format!("spec.{member}"), "a role name must not contain a slash or start or end with whitespace")
-        .accepts(named("x"))
-        .accepts(named("Content moderator (EU)"))
-        .refuses(named(" moderator"))
-        .refuses(named("moderator\\n"))
-        .refuses(named("content/moderator"))
-        .refuses(named("/"))
+    kind.rule(
+        format!("spec.{member}"),
+        "a role name must not contain a slash or an invisible character, or start or end with",
+    )
+    .accepts(named("x"))
+    .accepts(named("Content moderator (EU)"))
+    .refuses(named(" moderator"))
+    .refuses(named("moderator\\n"))
+    .refuses(named("content/moderator"))
+    .refuses(named("mod\u{200b}erator"))
+    .refuses(named("\u{202e}rotaredom"))
+    .refuses(named("/"))
 }
 
 /// `VALUE` in `changes` stands for the choice.

@@ -1,6 +1,7 @@
 //! The definitions of the kinds: what they export, and what a real API server makes of them.
 
 mod cases;
+mod readable;
 mod schema;
 mod table;
 

@@ -116,10 +116,20 @@ fn walk(kind: &str, path: &str, schema: &JSONSchemaProps, is_property: bool, pla
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         walk(kind, &path, property, true, places);
     }
-    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
-        walk(kind, path, items, false, places);
+    if let Some(items) = items(schema) {
+        // A list can limit its items as well.
+        let limit = schema.all_of.iter().flatten().filter_map(self::items).find_map(|items| items.max_length);
+        let items = JSONSchemaProps { max_length: items.max_length.or(limit), ..items.clone() };
+        walk(kind, path, &items, false, places);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &schema.additional_properties {
         walk(kind, &format!("{path}.{ANY_KEY}"), values, false, places);
+    }
+}
+
+fn items(schema: &JSONSchemaProps) -> Option<&JSONSchemaProps> {
+    match &schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => Some(items),
+        _ => None,
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use test_support::TestEnv;
 
 /// A kind, with the spec that the cases change.
+#[derive(Debug)]
 pub struct Kind {
     pub name: &'static str,
     pub is_namespaced: bool,

@@ -192,3 +192,22 @@ async fn terminating_request_is_not_issued() {
 fn time(value: &Value) -> Timestamp {
     value.as_str().expect("a time").parse().expect("a timestamp")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn longest_name_has_events() {
+    let env = TestEnv::ready("longest").await;
+    let name = "x".repeat(253);
+    env.apply(&grant(&name, SHORT)).await;
+    env.until_ready("tpg", &name).await;
+    assert!(env.until_event(&name, "Active").await.contains("access is live until"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn default_port_and_dot_are_the_same_console() {
+    let env = TestEnv::ready("console").await;
+    for (name, host) in [("port", "acme.amigo.ai:443"), ("dot", "acme.amigo.ai.")] {
+        let url = format!("https://{host}/admin/conversation/abc123def456abc123def456");
+        env.apply(&grant(name, &format!("  duration: PT1M\n  conversation: {{url: '{url}'}}"))).await;
+        env.until_ready("tpg", name).await;
+    }
+}

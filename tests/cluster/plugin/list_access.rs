@@ -33,9 +33,9 @@ fn list(env: &TestEnv, options: &[&str]) -> Run {
 }
 
 /// Lets the engineer read the Organization's Secret, and says where the key may go.
-async fn let_ask_amigo(env: &TestEnv) -> [&'static str; 2] {
+async fn let_ask_amigo(env: &TestEnv) -> [&'static str; 1] {
     let_read_secret(env, ENGINEER).await;
-    ["--allow-plain-http", "--allowed-api-host=127.0.0.1"]
+    ["--allowed-api-host=http://127.0.0.1"]
 }
 
 const AT_DEFAULT: [&str; 2] = ["--operator-namespace", OPERATOR_NAMESPACE];
@@ -136,7 +136,7 @@ async fn api_key_stays_on_allowed_hosts_and_off_the_output() {
     let refused = list(&env, &[["--all"].as_slice(), &AT_DEFAULT].concat());
     assert_eq!(refused.code, 0, "{refused:?}");
     assert!(
-        refused.stderr.contains("cannot send the API key") && refused.stderr.contains("--allow-plain-http"),
+        refused.stderr.contains("cannot send the API key") && refused.stderr.contains("--allowed-api-host"),
         "{refused:?}"
     );
     assert_eq!(env.sandbox().requests().count(Operation::SignInWithApiKey), asked);

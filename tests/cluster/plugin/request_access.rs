@@ -3,12 +3,15 @@
 use std::{
     io::Read,
     process::{Child, Stdio},
+    time::Duration,
 };
 
+use amigo_runtime::clock::{Clock as _, SystemClock};
 use amigo_sandbox::{Effect, Operation};
+use jiff::{SignedDuration, Unit};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use test_support::{ENGINEER, Run, TestEnv, finished, fixture, kubectl_command};
+use test_support::{ENGINEER, Run, TestEnv, eventually, finished, fixture, kubectl_command};
 
 use super::users::{amigo_as, let_request};
 
@@ -263,4 +266,63 @@ fn first_line(from: &mut impl Read) -> String {
 
 async fn appears(env: &TestEnv, name: &str) {
     env.until_member("tpg", name, "/metadata/name", json!(name)).await;
+}
+
+/// What a GitOps tool does: it applies the manifest whenever the object is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_in_a_gitops_loop_is_issued_once() {
+    let env = env("gitops").await;
+    let now = SystemClock.now();
+    let end = (now + SignedDuration::from_secs(75)).round(Unit::Second).expect("a time").to_string();
+    let printed = request(&env, ID, &["--dry-run=client", "-d", "PT1M", "--not-after", &end, "--name", "loop"]);
+    assert!(printed.stdout.contains(&end) && printed.stdout.contains("ttlAfterExpiry: PT"), "{printed:?}");
+    let made = env.apply(&printed.stdout).await;
+    env.until_ready("tpg", "loop").await;
+    let gone = || async { env.object("tpg", "loop").await.is_none().then_some(()) };
+    eventually(Duration::from_secs(90), "it is deleted", gone).await;
+    let again = env.apply(&printed.stdout).await;
+    assert_ne!(made[0].metadata.uid, again[0].metadata.uid);
+    env.until_reason("tpg", "loop", "Ready", "NotAfterPassed").await;
+    assert_eq!(env.issued().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn printed_manifest_has_an_end() {
+    let env = env("end").await;
+    let printed = request(&env, ID, &["--dry-run=client"]);
+    assert!(printed.stdout.contains("notAfter: ") && printed.stdout.contains("ttlAfterExpiry: PT1H"), "{printed:?}");
+    assert!(printed.stderr.contains("No access after ") && printed.stderr.contains("--not-after"), "{printed:?}");
+    let given = request(&env, ID, &["--not-after", "2999-01-31T18:00:00Z", "-o", "json"]);
+    assert_eq!(parsed(&given)["spec"]["notAfter"], "2999-01-31T18:00:00Z");
+    assert_eq!(request(&env, ID, &["--not-after", "2999-01-31t18:00:00z"]).code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn role_without_insights_permission_is_named() {
+    let env = env("insights").await;
+    let role = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: Role, metadata: {name: engineer}, spec: {organizationRef: \
+                {name: ORGANIZATION}, description: Reads, permissionGrants: [{permissionName: 'Conversation:GetMessage', \
+                conditions: {org_id: {type: Equals, value: '{self_org_id}'}}}]}}";
+    let assignment = "{apiVersion: permissions.amigo.ai/v1alpha1, kind: RoleAssignment, metadata: {name: engineer}, spec: \
+                      {organizationRef: {name: ORGANIZATION}, user: {email: eng@example.com}, roleRef: {name: engineer}}}";
+    env.apply(role).await;
+    env.apply(assignment).await;
+    let granted = request(&env, ID, &[]);
+    let hint =
+        "Insights also need Organization:GetServiceHierarchicalStateMachine, which role engineer of eng@example.com";
+    assert!(granted.code == 0 && granted.stderr.contains(hint), "{granted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_contain_an_address_are_no_address() {
+    let env = env("names").await;
+    let as_name = |name: &str| {
+        let command = ["conversation", "request-access", ID, "-j", "a good reason here", "-e", &env.organization];
+        amigo_as(&env, "admin", &[command.as_slice(), &["--as", name, "--as-group", "system:masters"]].concat())
+    };
+    for name in ["arn:aws:sts::123456789012:assumed-role/dev/eng@example.com", "CN=eng@example.com,O=corp"] {
+        let refused = as_name(name);
+        assert!(refused.code == 2 && refused.stderr.contains("is not an email address"), "{refused:?}");
+    }
+    assert!(standing(&env).is_empty());
 }

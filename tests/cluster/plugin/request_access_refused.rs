@@ -31,7 +31,7 @@ async fn invalid_values_are_usage_errors_before_any_call() {
     let reason = ["-j", "Debugging reported issue #42"];
     assert_refused(&ask("abc123", &reason), 2, &["abc123", "24 hexadecimal digits"]);
     assert_refused(&ask("https://org.amigo.ai/admin/conversation/abc123", &reason), 2, &["24 hexadecimal digits"]);
-    assert_refused(&ask(ID, &["-j", "too short"]), 2, &["must be 10 to 1024 characters", "got 9"]);
+    assert_refused(&ask(ID, &["-j", "too short"]), 2, &["must be 10 to 1024 visible characters", "got 9"]);
     assert_refused(&ask(ID, &["-j", "             "]), 2, &["got 0"]);
     assert_refused(&ask(ID, &[]), 2, &["--justification"]);
     let with = |option, value| ask(ID, &[reason.as_slice(), &[option, value]].concat());

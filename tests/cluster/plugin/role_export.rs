@@ -7,7 +7,7 @@ use super::users::{amigo, amigo_as, let_read_secret, let_request};
 
 /// Runs the export as the engineer, against the sandbox's address.
 fn export(env: &TestEnv, arguments: &[&str]) -> Run {
-    let sandbox = ["--allow-plain-http", "--allowed-api-host=127.0.0.1", "--operator-namespace=default"];
+    let sandbox = ["--allowed-api-host=http://127.0.0.1", "--operator-namespace=default"];
     amigo(env, &[&["role", "export", "-e", &env.organization], sandbox.as_slice(), arguments].concat())
 }
 
@@ -74,7 +74,7 @@ async fn missing_roles_are_reported() {
     assert_eq!(export(&env, &["DefaultUserRole"]).code, 3);
     // The rights are one user's at a time.
     let_request(&env, STRANGER).await;
-    let arguments = ["role", "export", "-e", &env.organization, "--allow-plain-http", "--allowed-api-host=127.0.0.1"];
+    let arguments = ["role", "export", "-e", &env.organization, "--allowed-api-host=http://127.0.0.1"];
     let forbidden = amigo_as(&env, STRANGER, &[arguments.as_slice(), &["--operator-namespace=default"]].concat());
     assert_eq!(forbidden.code, 3);
     assert!(forbidden.stderr.contains("you need `get` on Secret"), "{forbidden:?}");

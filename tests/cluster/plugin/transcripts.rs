@@ -129,8 +129,7 @@ impl Production {
             .env("KUBECONFIG", self.folder.path().join("config"))
             .env("KUBECACHEDIR", self.folder.path().join("cache"))
             .env("NO_PROXY", "127.0.0.1")
-            .envs([("AMIGO_OPERATOR_NAMESPACE", OPERATOR_NAMESPACE), ("AMIGO_ALLOWED_API_HOST", "127.0.0.1")])
-            .env("AMIGO_ALLOW_PLAIN_HTTP", "true")
+            .envs([("AMIGO_OPERATOR_NAMESPACE", OPERATOR_NAMESPACE), ("AMIGO_ALLOWED_API_HOST", "http://127.0.0.1")])
             .env_remove("AMIGO_USER_EMAIL");
         command
     }

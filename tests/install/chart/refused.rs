@@ -32,14 +32,15 @@ fn an_empty_list_of_hosts_is_refused() {
 }
 
 #[test]
-fn a_host_with_a_scheme_or_a_port_is_refused() {
-    for host in ["https://api.amigo.ai", "api.amigo.ai:443", ":", "api.amigo.ai/v1"] {
+fn a_host_with_a_path_is_refused() {
+    for host in ["api.amigo.ai:443", ":", "api.amigo.ai/v1", "ftp://api.amigo.ai", "http://127.0.0.1:8090/v1"] {
         assert_refused(
             &[&format!("--set=api.allowedHosts={{{host}}}")],
-            "value must be 'a host name such as api.amigo.ai, without scheme, port, or path'",
+            "value must be 'a host name such as api.amigo.ai, or http://HOST or http://HOST:PORT for a host without TLS'",
         );
     }
-    template(&["--set=api.allowedHosts={127.0.0.1,localhost,fd00::1}"]).expect("hosts");
+    template(&["--set=api.allowedHosts={127.0.0.1,fd00::1,http://127.0.0.1:8090,https://[fd00::1]:8443}"])
+        .expect("hosts");
 }
 
 #[test]

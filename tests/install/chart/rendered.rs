@@ -121,7 +121,7 @@ fn sandbox_pod_runs_its_own_image_and_program() {
     let (operator, sandbox) = (of("amigo-operator"), of("amigo-operator-sandbox"));
     assert_eq!(sandbox["image"], format!("ghcr.io/amigo-ai/amigo-sandbox:{}", env!("CARGO_PKG_VERSION")));
     assert_eq!(sandbox["command"], json!(["/usr/local/bin/amigo-sandbox"]));
-    assert_eq!(sandbox["args"], json!(["--listen=0.0.0.0:8090", "--seed=/etc/amigo-sandbox/seed.yaml"]));
+    assert_eq!(sandbox["args"], json!(["--listen=[::]:8090", "--seed=/etc/amigo-sandbox/seed.yaml"]));
     assert_eq!(operator["image"], format!("ghcr.io/amigo-ai/amigo-operator:{}", env!("CARGO_PKG_VERSION")));
     assert_eq!(operator["args"][0], "run");
 }
@@ -168,10 +168,41 @@ fn user_roles_aggregate_unless_disabled() {
         };
         of_kind(&objects, "ClusterRole").filter_map(label).collect()
     };
-    let expected = [("viewer", "view"), ("requester", "edit"), ("role-editor", "admin")]
-        .map(|(role, target)| (format!("{NAMESPACE}-amigo-operator-{role}"), target.to_owned()));
-    assert_eq!(aggregated("defaults"), BTreeMap::from(expected));
+    let expected = |roles: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let named =
+            |(role, target): &(&str, &str)| (format!("{NAMESPACE}-amigo-operator-{role}"), (*target).to_owned());
+        roles.iter().map(named).collect()
+    };
+    assert_eq!(aggregated("defaults"), expected(&[("viewer", "view")]));
+    let all = [("viewer", "view"), ("requester", "edit"), ("role-editor", "admin")];
+    assert_eq!(aggregated("everything"), expected(&all));
     assert!(aggregated("oddities").is_empty());
+}
+
+#[test]
+fn umbrella_chart_can_enable_this_chart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dependency = "{name: amigo-operator, version: '*', repository: '', condition: amigo-operator.enabled}";
+    let parent = format!("{{apiVersion: v2, name: parent, version: 0.1.0, dependencies: [{dependency}]}}");
+    fs::write(folder.path().join("Chart.yaml"), parent).expect("a chart");
+    fs::create_dir(folder.path().join("charts")).expect("a folder");
+    let copy = folder.path().join("charts/amigo-operator");
+    Run::of(Command::new("cp").arg("-r").args([&chart(), &copy]), "").expect("a copy of the chart");
+    let path = folder.path().display().to_string();
+    let rendered = |enabled: bool| {
+        let flags = [&format!("--set=amigo-operator.enabled={enabled}"), "--set=global.imageRegistry=registry.example"];
+        let manifest = helm(&[["template", "x", &path].as_slice(), &flags].concat()).expect("a manifest");
+        of_kind(&objects(&manifest), "Deployment").count()
+    };
+    assert_eq!((rendered(true), rendered(false)), (1, 0));
+}
+
+#[test]
+fn operator_serves_ipv6_and_ipv4() {
+    let objects = objects(&render("defaults", NAMESPACE));
+    let deployment = of_kind(&objects, "Deployment").next().expect("a Deployment");
+    let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(arguments.as_array().expect("arguments").contains(&json!("--listen=[::]:8080")), "{arguments}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use amigo_api::{Role, RoleAssignment, TemporaryPermissionGrant};
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Resource, api::DeleteParams};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::{CHARTS_OPERATOR, Limits, TestEnv, eventually, operator_process::OperatorProcess};
 use test_support::{
     helm::{chart, helm_on},
@@ -20,8 +20,7 @@ const NAMESPACE: &str = "default";
 fn install(env: &TestEnv) {
     let chart = chart().display().to_string();
     // The kinds are there, and the Organization is the env's.
-    let values =
-        "--set=crds.install=false,api.allowPlainHttp=true,api.allowedHosts={127.0.0.1},rbac.secretNames={acme}";
+    let values = "--set=crds.install=false,api.allowedHosts={http://127.0.0.1},rbac.secretNames={acme}";
     let arguments = ["upgrade", "--install", "amigo-operator", &chart, "--namespace", NAMESPACE, values];
     helm_on(env.plane(), &arguments).expect("an install");
 }
@@ -173,7 +172,59 @@ const PEOPLE: &[(&str, &str, &str, bool)] = &[
     ("role-editor", "patch", "roleassignments", true),
     ("role-editor", "create", "temporarypermissiongrants", false),
     ("role-editor", "create", "organizations", false),
+    ("role-editor", "assign-role", "roleassignments", false),
+    ("role-editor", "override-role", "roles", false),
 ];
+
+/// What the built-in role gives a namespace's owner: the rules of all cluster roles that are aggregated to it. The
+/// control plane of the tests has no controller that does this.
+fn aggregate(env: &TestEnv) {
+    let get = ["get", "clusterroles", "--output=json", "--selector"];
+    let rules = ["view", "edit", "admin"].map(|target| {
+        let selector = format!("rbac.authorization.k8s.io/aggregate-to-{target}=true");
+        let list: Value = serde_json::from_str(&env.kubectl(&[get.as_slice(), &[&selector]].concat()).expect("a list"))
+            .expect("JSON");
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items.into_iter().flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default()).collect::<Vec<_>>()
+    });
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "namespace-owner"},
+        "rules": rules.concat(),
+    });
+    env.kubectl_with(&["apply", "--filename=-"], &role.to_string()).expect("a role");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespace_owner_can_neither_assign_nor_edit() {
+    let env = TestEnv::exclusive("owner", Limits::Lifted).await;
+    install(&env);
+    aggregate(&env);
+    env.kubectl(&["create", "rolebinding", "owner", "--clusterrole=namespace-owner", "--user=owner"])
+        .expect("a binding");
+    for file in ["role-viewer.yaml", "role-assignment.yaml", "grant-conversation.yaml"] {
+        let text = fs::read_to_string(repository("examples").join(file)).expect("an example");
+        let create = ["create", "--as=owner", "--namespace", &env.namespace, "--filename=-"];
+        let refused = env.kubectl_with(&create, &text.replace("  namespace: default\n", ""));
+        assert!(refused.stderr.contains("cannot create resource"), "{file}: {refused:?}");
+    }
+    let configmap = ["auth", "can-i", "create", "configmaps", "--as=owner"];
+    assert_eq!(env.kubectl(&configmap).stdout.trim(), "yes", "an owner of the namespace");
+    uninstall(&env);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_release_is_refused() {
+    let env = TestEnv::exclusive("second", Limits::Lifted).await;
+    install(&env);
+    let chart = chart().display().to_string();
+    let second = ["install", "second", &chart, "--namespace", &env.namespace, "--set=crds.install=false"];
+    let refused = helm_on(env.plane(), &second);
+    let message =
+        "release amigo-operator in default already runs amigo-operator in this cluster: upgrade it, or uninstall";
+    assert!(!refused.success && refused.stderr.contains(message), "{refused:?}");
+    install(&env);
+    uninstall(&env);
+}
 
 /// The API server gives the rules in no order.
 fn sorted(table: &str) -> String {

@@ -26,10 +26,11 @@ pub fn let_in(cluster: &Cluster) {
     let cluster_role = |role: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("{NAMESPACE}-{RELEASE}-{role}")});
     let user = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name});
     let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}});
-    let roles: [(&str, &[&str]); 4] = [
+    let roles: [(&str, &[&str]); 5] = [
         ("requester", &[REQUESTER, LEAD]),
         ("requester-for-others", &[LEAD]),
         ("role-editor", &[EDITOR]),
+        ("role-assigner", &[EDITOR]),
         ("viewer", &[VIEWER]),
     ];
     let within = roles.map(|(role, names)| {

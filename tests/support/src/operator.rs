@@ -84,8 +84,7 @@ async fn start_operator() -> Operator {
     let clock = SystemClock::shared();
     let (metrics, audit) = (Metrics::new(), AuditTrail::default());
     let settings = Settings {
-        allow_plain_http: true,
-        allowed_hosts: vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+        allowed_hosts: ["127.0.0.1", "localhost", "http://127.0.0.1", "http://localhost"].map(str::to_owned).to_vec(),
         send_window: TIMING.send_window,
         commit_time: TIMING.commit,
         list_lag: TIMING.list_lag,

@@ -77,10 +77,9 @@ impl OperatorProcess {
         let file = |name: &str| File::create(folder.path().join(name)).expect("a file");
         let child = Command::new(binary())
             .arg("run")
-            .args(last_of_each(
-                &[&["--namespace=default", "--allow-plain-http", "--allowed-api-host=127.0.0.1"], flags].concat(),
-            ))
+            .args(["--namespace=default", "--allowed-api-host=http://127.0.0.1"])
             .arg(format!("--listen=127.0.0.1:{port}"))
+            .args(flags)
             .env("KUBECONFIG", &kubeconfig_path)
             .envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")])
             .env("RUST_LOG", env::var("OPERATOR_LOG").unwrap_or_else(|_| "info".to_owned()))
@@ -203,13 +202,6 @@ pub fn is_release() -> bool {
 /// The operator under test.
 pub fn binary() -> PathBuf {
     env::var_os("OPERATOR_BINARY").map_or_else(|| program("amigo-operator"), PathBuf::from)
-}
-
-/// The last of several values of one flag: clap takes a flag once.
-fn last_of_each<'a>(flags: &[&'a str]) -> Vec<&'a str> {
-    let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
-    let is_last = |(index, flag): &(usize, &&str)| !flags[index + 1..].iter().any(|later| name(later) == name(flag));
-    flags.iter().enumerate().filter(is_last).map(|(_, flag)| *flag).collect()
 }
 
 fn kubeconfig_of_operator(plane: &ControlPlane) -> String {

@@ -63,11 +63,11 @@ spec:
   {{- include "amigo-operator.admission.namespaces" $root | nindent 2 }}
 {{- end -}}
 
-{{/* An ISO 8601 duration in seconds. */}}
+{{/* An ISO 8601 duration in seconds. Leading zeros are left out, because Sprig's int reads them as octal. */}}
 {{- define "amigo-operator.seconds" -}}
 {{- $total := 0 -}}
 {{- range $unit, $seconds := dict "D" 86400 "H" 3600 "M" 60 "S" 1 -}}
-{{- $amount := regexFind (printf "[0-9]+%s" $unit) $ | trimSuffix $unit | int -}}
+{{- $amount := regexFind (printf "[1-9][0-9]*%s" $unit) $ | trimSuffix $unit | int -}}
 {{- $total = add $total (mul $amount $seconds) -}}
 {{- end -}}
 {{- $total -}}

@@ -248,7 +248,7 @@ reasons! {
     /// The operator does not allow the host or the scheme of `spec.apiUrl`.
     API_URL_NOT_ALLOWED = "ApiUrlNotAllowed", needs_action: true {
         Organization =>
-            "Fix spec.apiUrl, or start the operator with --allowed-api-host (and --allow-plain-http) for it.",
+            "Fix spec.apiUrl, or start the operator with --allowed-api-host for it.",
     }
     /// Another object or record already uses the same resource at Amigo.
     CONFLICT = "Conflict", needs_action: true {
@@ -338,6 +338,11 @@ reasons! {
         Organization =>
             "Wait until the access expires: Amigo cannot revoke it. To be able to end access early, set \
              spec.grants.revokeWithin.",
+    }
+    /// The operator cannot read the object, so it ignores its present content.
+    UNREADABLE = "Unreadable", needs_action: true {
+        Any => "Correct the field named in the message, or delete the object. Upgrade the CRDs, so that the API server \
+                rejects such content.",
     }
     /// The operator renewed the access for another lease.
     RENEWED = "Renewed", needs_action: false {

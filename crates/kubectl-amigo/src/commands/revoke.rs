@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use amigo_api::{GROUP, TemporaryPermissionGrant};
+use amigo_api::{GROUP, Stored, TemporaryPermissionGrant};
 use amigo_lifecycle::grant::remaining_access::RemainingAccess;
 use clap::Args;
+use jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, Preconditions},
@@ -59,7 +60,7 @@ pub async fn run(args: RevokeArgs, session: &mut Session) -> Result<Exit, Failur
     let RevokeArgs { name, wait, timeout, output } = args;
     let name = request_name(&name)?;
     let kubernetes = session.kubernetes().await?;
-    let remaining_access = delete(&kubernetes, name, session).await?;
+    let Deleted { remaining_access, text: ending } = delete(&kubernetes, name, session).await?;
     session.report_warnings();
     let document = json!({
         "name": name,
@@ -70,20 +71,45 @@ pub async fn run(args: RevokeArgs, session: &mut Session) -> Result<Exit, Failur
     // In the words of `kubectl delete`.
     let text = |_: &_| format!("temporarypermissiongrant.{GROUP} \"{name}\" deleted\n");
     session.console.data(&output::render(&document, output.format(), text)?)?;
-    session.console.report(&describe(remaining_access, session.clock.now()));
+    session.console.report(&ending);
     if wait { until_ended(remaining_access, timeout, session).await } else { Ok(Exit::Granted) }
 }
 
+/// What remains after the deletion.
+struct Deleted {
+    remaining_access: RemainingAccess,
+    /// The same, for the user.
+    text: String,
+}
+
+impl Deleted {
+    fn new(stored: &Stored<TemporaryPermissionGrant>, now: Timestamp) -> Self {
+        match &stored.0 {
+            Ok(object) => {
+                let remaining_access = RemainingAccess::from_object(object, now);
+                Self { remaining_access, text: describe(remaining_access, now) }
+            }
+            Err(unreadable) => Self {
+                remaining_access: RemainingAccess::Unknown { latest: None },
+                text: format!(
+                    "The end of the access is unknown, because the request cannot be read: {unreadable}. To list the \
+                     grants at Amigo, run `kubectl amigo conversation list-access --all`."
+                ),
+            },
+        }
+    }
+}
+
 /// Deletes the request in the version that the answer is about.
-async fn delete(kubernetes: &Kubernetes, name: &str, session: &Session) -> Result<RemainingAccess, Failure> {
-    let api: Api<TemporaryPermissionGrant> = kubernetes.api();
+async fn delete(kubernetes: &Kubernetes, name: &str, session: &Session) -> Result<Deleted, Failure> {
+    let api: Api<Stored<TemporaryPermissionGrant>> = kubernetes.api();
     for _ in 0..ATTEMPTS {
         let object = request(kubernetes, name).await?;
-        let remaining_access = RemainingAccess::from_object(&object, session.clock.now());
+        let deleted = Deleted::new(&object, session.clock.now());
         let preconditions = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match api.delete(name, &parameters).await {
-            Ok(_) => return Ok(remaining_access),
+            Ok(_) => return Ok(deleted),
             // The operator wrote in between: the remaining access may differ.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             // Another client deleted it, or it expired.

@@ -2,13 +2,13 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use amigo_api::{Role, TemporaryPermissionGrant};
+use amigo_api::{Role, Stored, TemporaryPermissionGrant};
 use amigo_permissions::names::KNOWN;
 use amigo_runtime::clock::SystemClock;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, ResourceExt as _, api::ListParams, config::Kubeconfig};
+use kube::{Api, ResourceExt as _, config::Kubeconfig};
 
-use crate::{ClusterOptions, Console, Failure, Session, kubernetes::Kubernetes};
+use crate::{ClusterOptions, Console, Failure, Session, kubeconfig, kubernetes::Kubernetes};
 
 /// How long a key press may wait for names.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,8 +41,7 @@ pub fn names(kind: Kind, options: &ClusterOptions) -> Names {
 }
 
 fn kubeconfig(options: &ClusterOptions) -> Kubeconfig {
-    let read = options.kubeconfig.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-    read.unwrap_or_default()
+    kubeconfig::read(options).ok().flatten().unwrap_or_default()
 }
 
 /// On its own thread: a credential plugin of the cluster may block for longer than the timeout.
@@ -66,25 +65,24 @@ async fn from_cluster(kind: Kind, options: ClusterOptions) -> Result<Names, Fail
             Ok(found.map(|one| (one.name_any(), one.spec.console())).collect())
         }
         Kind::Grants => {
-            list(kubernetes.api(), |grant: &TemporaryPermissionGrant| {
-                grant.spec.justification.trim().lines().next().unwrap_or_default().to_owned()
-            })
-            .await
+            let found: Vec<TemporaryPermissionGrant> = list(&kubernetes, kubernetes.api()).await?;
+            let reason = |text: &str| text.trim().lines().next().unwrap_or_default().to_owned();
+            Ok(found.iter().map(|grant| (grant.name_any(), reason(&grant.spec.justification))).collect())
         }
-        Kind::Roles => list(kubernetes.api(), |role: &Role| role.spec.description.trim().to_owned()).await,
-        _ => namespaces(&kubernetes).await,
+        Kind::Roles => {
+            let found: Vec<Role> = list(&kubernetes, kubernetes.api()).await?;
+            Ok(found.iter().map(|role| (role.name_any(), role.spec.description.trim().to_owned())).collect())
+        }
+        _ => {
+            let found: Vec<Namespace> = list(&kubernetes, Api::all(kubernetes.client.clone())).await?;
+            Ok(found.iter().map(|namespace| (namespace.name_any(), String::new())).collect())
+        }
     }
 }
 
-async fn namespaces(kubernetes: &Kubernetes) -> Result<Names, Failure> {
-    list(Api::<Namespace>::all(kubernetes.client.clone()), |_| String::new()).await
-}
-
-async fn list<K>(api: Api<K>, about: impl Fn(&K) -> String) -> Result<Names, Failure>
+async fn list<K>(kubernetes: &Kubernetes, api: Api<Stored<K>>) -> Result<Vec<K>, Failure>
 where
-    K: Clone + std::fmt::Debug + kube::Resource + serde::de::DeserializeOwned,
+    K: Clone + std::fmt::Debug + kube::Resource<DynamicType = ()> + serde::de::DeserializeOwned,
 {
-    let listed = api.list(&ListParams::default().limit(MOST)).await;
-    let found = listed.map_err(|error| Failure::from_kube("list names", &error))?.items;
-    Ok(found.iter().map(|object| (object.name_any(), about(object))).collect())
+    kubernetes.list(&api, Some(MOST), "list names").await
 }

@@ -40,6 +40,8 @@ pub struct Spec {
     pub not_after: Option<Timestamp>,
     /// How long the object is kept after its access ended.
     pub ttl_after_expiry: SignedDuration,
+    /// How long the object is kept after it failed; `None`: until somebody deletes it.
+    pub failed_ttl: Option<SignedDuration>,
     /// Whether the object is being deleted and a finalizer holds it. Nothing more is issued; expiry continues.
     pub being_deleted: bool,
     /// Why no request can be sent to Amigo at present. Expiry continues.

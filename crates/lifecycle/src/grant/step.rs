@@ -66,7 +66,7 @@ fn next(spec: &Spec, status: &mut Status, now: Now) -> Next {
         end_if_due(spec, status, now);
     }
     match status.record.phase {
-        Some(Phase::Failed) => Next::Wait(None),
+        Some(Phase::Failed) => delete_failed_when_due(spec, status, now),
         Some(Phase::Expired) => delete_when_due(spec, status, now),
         _ if status.record.intent.is_some() => continue_intent(spec, status, now),
         _ => request_missing(spec, status, now),
@@ -102,9 +102,23 @@ fn delete_when_due(spec: &Spec, status: &mut Status, now: Now) -> Next {
         return Next::Wait(None);
     }
     let ended_at = status.record.expires_at.or(status.record.deadline).unwrap_or(now.wall);
-    let delete_at = ended_at.saturating_add(spec.ttl_after_expiry).unwrap_or(Timestamp::MAX);
-    if delete_at > now.wall {
-        return Next::Wait(Some(delete_at));
+    delete_at(ended_at.saturating_add(spec.ttl_after_expiry).unwrap_or(Timestamp::MAX), status, now)
+}
+
+/// The last change of a condition is when the grant failed, or somewhat earlier if it was stalled before.
+fn delete_failed_when_due(spec: &Spec, status: &mut Status, now: Now) -> Next {
+    let failed_at = status.record.conditions.iter().map(|condition| condition.last_transition_time.0).max();
+    match (failed_at, spec.failed_ttl) {
+        (Some(failed_at), Some(ttl)) if !spec.being_deleted => {
+            delete_at(failed_at.saturating_add(ttl).unwrap_or(Timestamp::MAX), status, now)
+        }
+        _ => Next::Wait(None),
+    }
+}
+
+fn delete_at(due: Timestamp, status: &mut Status, now: Now) -> Next {
+    if due > now.wall {
+        return Next::Wait(Some(due));
     }
     status.memory.deleting = true;
     Next::Perform(Effect::Delete)

@@ -9,6 +9,10 @@
 //! a role without proof is rejected. Allow grants that no Deny intersects stay unchanged and in order, and so does a role
 //! without Deny grants.
 //!
+//! # Assumptions
+//! The API replaces the [`VARIABLES`](super::VARIABLES) and no other text. A role whose Deny depends on another text with
+//! braces is rejected.
+//!
 //! # Caveats
 //! A Deny of a role also denies what temporary grants allow. A compiled role does not: on an API that supports only
 //! Allow, temporary grants can add permissions that the original role denies.
@@ -57,6 +61,9 @@ pub fn compile(grants: &[PermissionGrant]) -> Result<Compiled, NoEquivalent> {
         let lines = PermissionGrants::with_name(grants, name);
         // Without an Allow, a Deny has no effect.
         let Some(first) = lines.allows.first().copied().zip(lines.denies.first().copied()) else { continue };
+        if let Some(refused) = refusal::unknown_variable(&lines, first) {
+            return Err(refused);
+        }
         replacements.extend(lines.rewrite(&mut steps).map_err(|failure| refusal::explain(&lines, &failure, first))?);
     }
     let mut compiled = Vec::new();

@@ -48,6 +48,13 @@ pub enum Inexpressible {
         /// The attribute.
         attribute: String,
     },
+    /// A text has braces and is no known variable, so what it equals is unknown.
+    UnknownVariable {
+        /// The attribute.
+        attribute: String,
+        /// The text.
+        text: String,
+    },
     /// There are too many combinations to check.
     TooLarge,
 }
@@ -58,6 +65,9 @@ impl NoEquivalent {
     pub fn advice(&self) -> String {
         let Self { allow, why, .. } = self;
         let narrow = match why {
+            Inexpressible::UnknownVariable { attribute, text } => {
+                return format!("remove the Deny, or write another value than {text:?} for {attribute}");
+            }
             Inexpressible::AbsentOr { attribute, denied } => {
                 let instead = match denied {
                     Condition::Equals { value } => Condition::NotEquals { value: value.clone() }.to_string(),
@@ -85,9 +95,36 @@ impl fmt::Display for Inexpressible {
             Self::DependsOnCaller { attribute } => {
                 write!(formatter, "the denied values of {attribute} depend on the caller")
             }
+            Self::UnknownVariable { attribute, text } => {
+                write!(
+                    formatter,
+                    "{attribute} is compared with {text:?}, which may be a variable that is not known here"
+                )
+            }
             Self::TooLarge => formatter.write_str("there are too many combinations to check"),
         }
     }
+}
+
+/// The refusal of a permission that is compared with a text in braces which is no known variable.
+pub(super) fn unknown_variable(
+    lines: &PermissionGrants<'_>,
+    (allow, deny): (IndexedGrant<'_>, IndexedGrant<'_>),
+) -> Option<NoEquivalent> {
+    let unknown = |(_, grant): &IndexedGrant<'_>| {
+        let values = grant.conditions.iter().flat_map(|(attribute, condition)| {
+            condition.values().iter().filter_map(move |value| Some((attribute, value.text()?)))
+        });
+        let mut values = values.filter(|(_, text)| text.contains(['{', '}']) && !VARIABLES.contains(text));
+        let (attribute, text) = values.next()?;
+        Some(Inexpressible::UnknownVariable { attribute: attribute.clone(), text: text.to_owned() })
+    };
+    let of = |all: &[IndexedGrant<'_>]| all.iter().find_map(|grant| Some((grant.0, unknown(grant)?)));
+    let (allow, deny, why) = match of(&lines.denies) {
+        Some((deny, why)) => (allow.0, deny, why),
+        None => of(&lines.allows).map(|(allow, why)| (allow, deny.0, why))?,
+    };
+    Some(NoEquivalent { deny, allow, permission_name: lines.denies.first()?.1.permission_name.clone(), why })
 }
 
 /// Selects the Deny and the Allow to report for a failure, with the reason.

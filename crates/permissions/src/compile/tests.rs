@@ -46,6 +46,23 @@ fn intersects(allow: &PermissionGrant, deny: &PermissionGrant) -> bool {
     has_no_excess(&[allow], &[allow, deny], &mut Steps::new(MAX_STEPS)) == Some(false)
 }
 
+#[test]
+fn unknown_variable_in_a_deny_is_rejected() {
+    let role = [allow(&[("x", equals("team-a"))]), deny(&[("x", equals("{self_team}"))])];
+    let refusal = rejected(&role);
+    let (attribute, text) = ("x".to_owned(), "{self_team}".to_owned());
+    assert_eq!((refusal.allow, refusal.deny), (0, 1));
+    assert_eq!(refusal.why, Inexpressible::UnknownVariable { attribute, text });
+    let composed = [deny(&[("y", equals(1))]), allow(&[("x", any_of(&["a", "u-{self}"]))])];
+    assert_eq!((rejected(&composed).allow, rejected(&composed).deny), (1, 0));
+}
+
+#[test]
+fn unknown_variable_without_a_deny_is_kept() {
+    let role = [allow(&[("x", equals("{self_team}"))])];
+    assert_eq!(compiled(&role), role);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 

@@ -53,13 +53,13 @@ fn most_in_a_window(begun: &[Duration]) -> usize {
 #[test]
 fn refunded_request_makes_room_for_the_next() {
     let mut window = warm(1);
-    let (first, second) = (window.book(1, START), window.book(1, START));
+    let (first, second) = (book(&mut window, 1), book(&mut window, 1));
     window.begin(&first, START).unwrap();
-    assert_eq!(window.turn(&second), Some(START + WINDOW));
-    window.refund(START, after(1));
-    assert_eq!(window.turn(&second), Some(after(1)));
+    assert_eq!(window.ready_at(&second, START), START + WINDOW);
+    window.refund(START);
+    assert_eq!(window.ready_at(&second, after(1)), after(1));
     assert_eq!((window.used(after(1)), window.begin(&second, after(1))), (0, Ok(())));
-    window.refund(START, after(1));
+    window.refund(START);
     assert_eq!(window.used(after(1)), 1, "only the request that began then is taken back");
 }
 

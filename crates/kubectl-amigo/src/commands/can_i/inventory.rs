@@ -2,9 +2,9 @@
 
 use std::fmt::Debug;
 
-use amigo_api::{NameReference, Organization, Role, RoleAssignment, TemporaryPermissionGrant};
+use amigo_api::{NameReference, Organization, Role, RoleAssignment, Stored, TemporaryPermissionGrant};
 use jiff::Timestamp;
-use kube::{Api, ResourceExt as _, api::ListParams, core::NamespaceResourceScope};
+use kube::{Api, ResourceExt as _, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -84,8 +84,6 @@ async fn list<K>(kubernetes: &Kubernetes, kind: &str) -> Result<Vec<K>, Failure>
 where
     K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    let api: Api<K> = kubernetes.api();
-    let list = api.list(&ListParams::default()).await;
-    let action = format!("list {kind} in namespace {}", kubernetes.namespace);
-    list.map(|list| list.items).map_err(|error| Failure::from_kube(&action, &error))
+    let api: Api<Stored<K>> = kubernetes.api();
+    kubernetes.list(&api, None, &format!("list {kind} in namespace {}", kubernetes.namespace)).await
 }

@@ -30,8 +30,8 @@ pub async fn run(command: RoleCommand, session: &mut Session) -> Result<Exit, Fa
 /// Reads a Role of the command's namespace.
 async fn read_role(kubernetes: &Kubernetes, name: &str) -> Result<Role, Failure> {
     let namespace = &kubernetes.namespace;
-    let role = kubernetes.api::<Role>().get_opt(name).await;
-    role.map_err(|error| Failure::from_kube(&format!("read Role {namespace}/{name}"), &error))?.ok_or_else(|| {
+    let role = kubernetes.find(&kubernetes.api(), name, &format!("read Role {namespace}/{name}")).await;
+    role?.ok_or_else(|| {
         Failure::usage(format!("Role {name} does not exist in namespace {namespace}"))
             .advise("to list all Roles, run `kubectl get amrole -A`")
     })

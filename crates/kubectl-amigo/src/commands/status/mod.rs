@@ -8,7 +8,6 @@ mod text;
 
 use amigo_api::{Kind, Organization};
 use clap::Args;
-use kube::Api;
 
 use self::{
     events::add_events,
@@ -67,7 +66,10 @@ pub async fn run(args: StatusArgs, session: &mut Session) -> Result<Exit, Failur
 }
 
 async fn request(kubernetes: &Kubernetes, name: &str, session: &mut Session) -> Result<StatusReport, Failure> {
-    let object = requests::request(kubernetes, name).await?;
+    let object = match requests::request(kubernetes, name).await?.0 {
+        Ok(object) => object,
+        Err(unreadable) => return Ok(other_kinds::unreadable_request(unreadable, kubernetes, session).await),
+    };
     let organization = organization(kubernetes, &object.spec.organization_ref.name).await;
     let mut report = request_report(&object, &organization, &session.options.operator_namespace, session.clock.now());
     add_events(&mut report, &object, kubernetes, session).await;
@@ -76,10 +78,10 @@ async fn request(kubernetes: &Kubernetes, name: &str, session: &mut Session) -> 
 
 /// The Organization of the request; an error is part of the report.
 async fn organization(kubernetes: &Kubernetes, name: &str) -> Read<Organization> {
-    match Api::<Organization>::all(kubernetes.client.clone()).get_opt(name).await {
+    match kubernetes.find(&kubernetes.all_organizations(), name, &format!("read Organization {name}")).await {
         Ok(Some(organization)) => Read::Present(organization),
         Ok(None) => Read::Missing,
-        Err(error) => Read::Unreadable(Failure::from_kube(&format!("read Organization {name}"), &error).message),
+        Err(failure) => Read::Unreadable(failure.message),
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn grant() -> Grant {
         activation_deadline: SignedDuration::from_hours(1),
         not_after: None,
         ttl_after_expiry: SignedDuration::ZERO,
+        failed_ttl: None,
         being_deleted: false,
         blocker: None,
         circumstances: 0,
@@ -87,6 +88,12 @@ impl Grant {
 
     pub fn kept(mut self, text: &str) -> Self {
         self.spec.ttl_after_expiry = duration::parse(text).unwrap();
+        self
+    }
+
+    /// Deleted so long after it failed.
+    pub fn failed_kept(mut self, text: &str) -> Self {
+        self.spec.failed_ttl = Some(duration::parse(text).unwrap());
         self
     }
 

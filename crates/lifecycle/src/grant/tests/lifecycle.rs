@@ -158,3 +158,20 @@ fn grant_issued_late_in_a_second_ends_in_time() {
     assert!(world.is_active());
     assert_eq!(world.effects_for(minutes(121)), "delete");
 }
+
+#[test]
+fn failed_grant_is_deleted_after_its_ttl() {
+    let mut world = grant().blocked(RetryClass::Permanent).failed_kept("PT10M").world();
+    world.effects();
+    assert!(world.summary().starts_with("Failed"));
+    assert_eq!(world.effects_for(minutes(9)), "");
+    assert_eq!(world.effects_for(minutes(2)), "delete");
+    assert!(world.store.is_none());
+}
+
+#[test]
+fn failed_grant_without_ttl_is_kept() {
+    let mut world = grant().blocked(RetryClass::Permanent).world();
+    world.effects();
+    assert_eq!(world.effects_for(minutes(100_000)), "");
+}

@@ -1,6 +1,6 @@
 //! The list that the options select, and how to print it.
 
-use amigo_api::{Organization, TemporaryPermissionGrant};
+use amigo_api::{Organization, Stored, TemporaryPermissionGrant};
 use kube::{Api, ResourceExt as _};
 
 use super::{
@@ -23,7 +23,7 @@ pub struct Listing {
     pub remote: bool,
     pub format: OutputFormat,
     pub shape: Shape,
-    pub api: Api<TemporaryPermissionGrant>,
+    pub api: Api<Stored<TemporaryPermissionGrant>>,
     /// The listed namespaces, for messages.
     pub scope: String,
 }

@@ -8,7 +8,7 @@ mod table;
 mod watch;
 
 use clap::Args;
-use kube::{Api, api::ListParams};
+use kube::Api;
 
 use self::{
     listing::{Listing, organization, own_email},
@@ -73,8 +73,7 @@ pub async fn run(args: ListAccessArgs, session: &mut Session) -> Result<Exit, Fa
     if args.watch {
         return watch::run(&listing, &kubernetes, session).await;
     }
-    let listed = listing.api.list(&ListParams::default()).await;
-    let objects = listed.map_err(|error| Failure::from_kube("list requests for access", &error))?.items;
+    let objects = kubernetes.list(&listing.api, None, "list requests for access").await?;
     let selected = listing.selection.select(&objects);
     if listing.format == OutputFormat::Name {
         let listed = selected.into_iter().filter(|object| listing.selection.lists(object));

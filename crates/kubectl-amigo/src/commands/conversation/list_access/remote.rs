@@ -28,7 +28,8 @@ impl Listing {
         let listed = async {
             let client = session.amigo(kubernetes, organization).await?;
             let doing = format!("list the grants of Organization {}", self.selection.organization);
-            self.list_grants(&client, objects).await.map_err(|error| remote::failure(&doing, &error))
+            let listed = remote::call(&mut session.console, async || self.list_grants(&client, objects).await).await;
+            listed.map_err(|error| remote::failure(&doing, &error))
         };
         match listed.await {
             Ok(grants) => grants.into_rows(rows, session),

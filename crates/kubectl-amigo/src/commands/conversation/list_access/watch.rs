@@ -1,8 +1,8 @@
 //! `--watch`: the list, and then its changes.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
-use amigo_api::TemporaryPermissionGrant;
+use amigo_api::{Stored, TemporaryPermissionGrant};
 use futures::{Stream, StreamExt as _, pin_mut};
 use kube::{
     Api,
@@ -19,9 +19,10 @@ use super::{
     table::record,
 };
 use crate::{
-    Exit, Failure, Session,
+    Exit, Failure, Session, Warnings,
     kubernetes::Kubernetes,
     output::{self, OutputFormat},
+    stored_objects::left_out,
     table::Columns,
 };
 
@@ -30,24 +31,48 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// Prints until the user ends the process.
 pub(super) async fn run(listing: &Listing, kubernetes: &Kubernetes, session: &mut Session) -> Result<Exit, Failure> {
-    let api: Api<TemporaryPermissionGrant> = if listing.api.namespace().is_some() {
+    let api: Api<Stored<TemporaryPermissionGrant>> = if listing.api.namespace().is_some() {
         Api::namespaced(kubernetes.watching.clone(), &kubernetes.namespace)
     } else {
         Api::all(kubernetes.watching.clone())
     };
     let (store, writer) = reflector::store();
-    let events = watcher::watcher(api, watcher::Config::default()).default_backoff().reflect(writer);
+    let warnings = session.warnings.clone();
+    let events = watcher::watcher(api, watcher::Config::default())
+        .default_backoff()
+        .filter_map(move |event| ready(readable(event, &warnings)))
+        .reflect(writer);
     pin_mut!(events);
     let mut watch = Watch { listing, store, changes: Changes::new(listing.selection.clone()), columns: None };
     watch.begin(&mut events, kubernetes, session).await?;
+    session.report_warnings();
     loop {
         let pause = watch.pause(session);
         tokio::select! {
             event = events.next() => watch.apply(event, session)?,
             () = tokio::time::sleep(pause) => {}
         }
+        session.report_warnings();
         watch.print_changes(session)?;
     }
+}
+
+/// Warns of an unreadable request and leaves it out.
+fn readable(
+    event: watcher::Result<Event<Stored<TemporaryPermissionGrant>>>,
+    warnings: &Warnings,
+) -> Option<WatchEvent> {
+    let read = |stored: Stored<TemporaryPermissionGrant>| {
+        stored.0.inspect_err(|unreadable| warnings.add(left_out::<TemporaryPermissionGrant>(unreadable))).ok()
+    };
+    Some(Ok(match event {
+        Err(error) => return Some(Err(error)),
+        Ok(Event::Apply(object)) => Event::Apply(read(object)?),
+        Ok(Event::Delete(object)) => Event::Delete(object.0.ok()?),
+        Ok(Event::InitApply(object)) => Event::InitApply(read(object)?),
+        Ok(Event::Init) => Event::Init,
+        Ok(Event::InitDone) => Event::InitDone,
+    }))
 }
 
 /// The watcher restarts a broken watch; a forbidden watch never starts.

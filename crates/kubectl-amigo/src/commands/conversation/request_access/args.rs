@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
+use jiff::Timestamp;
 
 use super::values::{self, Conversation};
 use crate::{
@@ -26,7 +27,7 @@ Examples:
   kubectl amigo conversation request-access abc123def456abc123def456 --organization production \\
       -j \"Pair debugging session\" --user colleague@example.com --revoke-within PT5M
 
-  # Print a manifest for git
+  # Print a manifest for git, which grants access once
   kubectl amigo conversation request-access abc123def456abc123def456 --organization production \\
       -j \"Reviewing customer feedback\" --user colleague@example.com --dry-run=client
 
@@ -72,6 +73,11 @@ pub struct RequestAccessArgs {
     /// Keep the expired request for this time, such as P7D [default: delete it at once]
     #[arg(long, value_name = "DURATION", value_parser = values::ttl_after_expiry)]
     pub ttl_after_expiry: Option<String>,
+
+    /// No access after this time, such as 2027-01-31T18:00:00Z. With --dry-run=client, the default is the latest end
+    /// of access that is requested now.
+    #[arg(long, value_name = "TIME", value_parser = values::not_after)]
+    pub not_after: Option<Timestamp>,
 
     /// Name of the request [default: generated from the user and the conversation]
     #[arg(long, value_name = "NAME")]

@@ -1,11 +1,20 @@
 //! The request as a Kubernetes object.
 
 use amigo_api::{
-    ConversationReference, NameReference, TemporaryPermissionGrant, TemporaryPermissionGrantSpec, UserReference,
+    ConversationReference, GrantRules, NameReference, TemporaryPermissionGrant, TemporaryPermissionGrantSpec,
+    UserReference, conditions::whole_second, duration,
 };
+use jiff::{SignedDuration, Timestamp};
 use kube::core::ObjectMeta;
 
 use super::{args::RequestAccessArgs, values::Conversation};
+
+/// The operator's defaults.
+const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
+const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The maximum in the schema.
+const LONGEST_TTL: SignedDuration = SignedDuration::from_hours(8760);
 
 /// Characters that look different from each other and do not form words.
 const ALPHABET: &[u8] = b"bcdfghjkmnpqrstvwxz23456789";
@@ -21,8 +30,34 @@ pub struct RequestSpec<'a> {
     /// The cluster user who requests it.
     pub requested_by: Option<&'a str>,
     pub namespace: &'a str,
+    pub not_after: Option<Timestamp>,
+    pub ttl_after_expiry: Option<String>,
     /// For a unique name.
     pub random: u32,
+}
+
+/// What makes a manifest grant access once, although a tool creates its object again whenever it is gone.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SingleUse {
+    /// The latest end of access that is requested now.
+    pub not_after: Timestamp,
+    /// Keeps the object until then: a new one would be a new request.
+    pub ttl_after_expiry: Option<String>,
+}
+
+impl SingleUse {
+    pub fn new(args: &RequestAccessArgs, rules: Option<&GrantRules>, now: Timestamp) -> Self {
+        let rule = |text: Option<&str>, default| text.and_then(|text| duration::parse(text).ok()).unwrap_or(default);
+        let default = rules.and_then(|rules| rules.default_duration.as_deref());
+        let duration = rule(args.duration.as_deref().or(default), DEFAULT_DURATION);
+        let deadline = rule(rules.and_then(|rules| rules.activation_deadline.as_deref()), DEFAULT_ACTIVATION_DEADLINE);
+        let latest = || whole_second(now.saturating_add(duration + deadline).unwrap_or(now));
+        let not_after = args.not_after.unwrap_or_else(latest);
+        let kept = now.duration_until(not_after) - duration;
+        let kept = SignedDuration::from_secs(kept.as_secs() + i64::from(kept.subsec_nanos() > 0)).min(LONGEST_TTL);
+        let needed = kept.is_positive().then(|| duration::format(kept));
+        Self { not_after, ttl_after_expiry: args.ttl_after_expiry.clone().or(needed) }
+    }
 }
 
 pub fn build(args: &RequestAccessArgs, spec: &RequestSpec<'_>) -> TemporaryPermissionGrant {
@@ -37,8 +72,8 @@ pub fn build(args: &RequestAccessArgs, spec: &RequestSpec<'_>) -> TemporaryPermi
         permissions: None,
         revoke_within: args.revoke_within.clone(),
         activation_deadline: None,
-        not_after: None,
-        ttl_after_expiry: args.ttl_after_expiry.clone(),
+        not_after: spec.not_after,
+        ttl_after_expiry: spec.ttl_after_expiry.clone(),
         requested_by: spec.requested_by.map(str::to_owned),
     };
     let metadata = ObjectMeta { name: Some(name), namespace: Some(spec.namespace.to_owned()), ..ObjectMeta::default() };
@@ -94,6 +129,8 @@ mod tests {
             email: "eng@example.com",
             requested_by: Some("oidc:eng@example.com"),
             namespace: "support",
+            not_after: args.not_after,
+            ttl_after_expiry: args.ttl_after_expiry.clone(),
             random: 7,
         };
         build(&args, &spec).spec
@@ -116,6 +153,31 @@ mod tests {
         let wanted = ConversationReference { owner_user_id: owner, ..ConversationReference::default() };
         assert_eq!(spec.conversation, Some(wanted));
         assert_eq!(spec.duration.as_deref(), Some("PT4H"));
+    }
+
+    fn single_use(options: &[&str], rules: Option<&GrantRules>) -> (i64, Option<String>) {
+        let line = [&["x", ID, "-j", "Debugging reported issue #42"], options].concat();
+        let args = TestCommand::try_parse_from(line).unwrap().args;
+        let SingleUse { not_after, ttl_after_expiry } = SingleUse::new(&args, rules, Timestamp::UNIX_EPOCH);
+        (not_after.as_second() / 60, ttl_after_expiry)
+    }
+
+    #[test]
+    fn manifest_ends_after_deadline_and_duration() {
+        let kept = |text: &str| Some(text.to_owned());
+        let activation_deadline = kept("PT10M");
+        let rules = GrantRules { default_duration: kept("PT30M"), activation_deadline, ..GrantRules::default() };
+        assert_eq!(single_use(&[], None), (180, kept("PT1H")));
+        assert_eq!(single_use(&["-d", "PT4H"], None), (300, kept("PT1H")));
+        assert_eq!(single_use(&[], Some(&rules)), (40, kept("PT10M")));
+    }
+
+    #[test]
+    fn object_is_kept_until_not_after() {
+        let until = |time: &str| single_use(&["-d", "PT1M", "--not-after", time], None).1;
+        assert_eq!(until("2000-01-01T00:00:00Z").as_deref(), Some("P365D"));
+        let kept = ["--ttl-after-expiry", "PT5M"];
+        assert_eq!(single_use(&kept, None).1.as_deref(), Some("PT5M"));
     }
 
     #[test]

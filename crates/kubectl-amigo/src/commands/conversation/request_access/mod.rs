@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod insights;
 mod manifest;
 mod observe;
 mod outcome;
@@ -13,7 +14,13 @@ use amigo_api::{Organization, TemporaryPermissionGrant};
 use kube::{Api, ResourceExt as _, api::PostParams};
 
 pub use self::args::RequestAccessArgs;
-use self::{args::DryRun, manifest::RequestSpec, report::Report, values::Conversation, wait::Wait};
+use self::{
+    args::DryRun,
+    manifest::{RequestSpec, SingleUse},
+    report::Report,
+    values::Conversation,
+    wait::Wait,
+};
 use crate::{Exit, Failure, Session, failure::is_rbac_denial, kubernetes::Kubernetes, output::OutputFormat};
 
 pub async fn run(args: RequestAccessArgs, session: &mut Session) -> Result<Exit, Failure> {
@@ -32,6 +39,8 @@ pub async fn run(args: RequestAccessArgs, session: &mut Session) -> Result<Exit,
         email,
         requested_by: Some(&caller.username),
         namespace: &kubernetes.namespace,
+        not_after: args.not_after,
+        ttl_after_expiry: args.ttl_after_expiry.clone(),
         random: rand::random(),
     };
     let created = create(&manifest::build(&args, &spec), &args, &kubernetes).await?;
@@ -45,10 +54,18 @@ pub async fn run(args: RequestAccessArgs, session: &mut Session) -> Result<Exit,
         report::print(&created, args.output.format(), &mut session.console)?;
         return Ok(Exit::Granted);
     }
-    let wait = Wait { kubernetes: &kubernetes, timeout: args.timeout, announcement: report.created() };
+    let wait = Wait {
+        kubernetes: &kubernetes,
+        organization: &report.organization,
+        timeout: args.timeout,
+        announcement: report.created(),
+    };
     match wait.run(created, session).await {
         (grant, Ok(())) => {
             report.granted(&grant, args.output.format(), session)?;
+            if let Some(hint) = insights::hint(&grant, &kubernetes).await {
+                session.console.report(&hint);
+            }
             Ok(Exit::Granted)
         }
         (grant, Err(failure)) => {
@@ -65,10 +82,22 @@ async fn print_manifest(
     kubernetes: &Kubernetes,
     session: &mut Session,
 ) -> Result<Exit, Failure> {
-    let organization = match &args.organization {
-        Some(name) => name.clone(),
-        None => choose(args, kubernetes, session).await?.name_any(),
+    let (organization, rules) = match &args.organization {
+        // Without a duration, the end depends on the Organization; not everybody may read it.
+        Some(name) if args.not_after.is_none() && args.duration.is_none() => {
+            (name.clone(), kubernetes.organization(name).await.ok().and_then(|found| found.spec.grants))
+        }
+        Some(name) => (name.clone(), None),
+        None => {
+            let chosen = choose(args, kubernetes, session).await?;
+            (chosen.name_any(), chosen.spec.grants)
+        }
     };
+    let SingleUse { not_after, ttl_after_expiry } = SingleUse::new(args, rules.as_ref(), session.clock.now());
+    if args.not_after.is_none() {
+        let hint = format!("No access after {not_after} (notAfter). To choose another end, set --not-after.");
+        session.console.report(&hint);
+    }
     let email = match &args.user {
         Some(email) => email.clone(),
         None => kubernetes.whoami().await?.email()?.to_owned(),
@@ -78,6 +107,8 @@ async fn print_manifest(
         email: &email,
         requested_by: None,
         namespace: &kubernetes.namespace,
+        not_after: Some(not_after),
+        ttl_after_expiry,
         random: rand::random(),
     };
     let grant = manifest::build(args, &spec);

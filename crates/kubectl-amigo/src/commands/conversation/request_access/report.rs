@@ -18,7 +18,7 @@ use crate::{
 pub struct Report {
     name: String,
     namespace: String,
-    organization: String,
+    pub organization: String,
     operator_namespace: String,
     revoke_within: Option<String>,
     /// `-n NAMESPACE` if the user named one, for the commands in texts.

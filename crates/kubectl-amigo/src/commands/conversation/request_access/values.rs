@@ -1,7 +1,10 @@
 //! Parsers of option values. An invalid value is a usage error before any call.
 
-use amigo_api::{console, duration as iso};
-use jiff::SignedDuration;
+use amigo_api::{
+    console, duration as iso,
+    text::{turns_text, visible_length},
+};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, tz::TimeZone};
 
 /// Bounds of a justification in characters, as in the schema.
 const JUSTIFICATION: std::ops::RangeInclusive<usize> = 10..=1024;
@@ -50,12 +53,15 @@ pub fn conversation(text: &str) -> Result<Conversation, String> {
 
 pub fn justification(text: &str) -> Result<String, String> {
     let text = text.trim();
-    let count = text.chars().count();
-    if JUSTIFICATION.contains(&count) {
-        return Ok(text.to_owned());
+    if text.contains(turns_text) {
+        return Err("must not contain characters that change the direction of text".to_owned());
     }
     let (least, most) = (JUSTIFICATION.start(), JUSTIFICATION.end());
-    Err(format!("must be {least} to {most} characters after trimming (got {count})"))
+    let count = visible_length(text);
+    if count >= *least && text.chars().count() <= *most {
+        return Ok(text.to_owned());
+    }
+    Err(format!("must be {least} to {most} visible characters after trimming (got {count})"))
 }
 
 pub fn duration(text: &str) -> Result<String, String> {
@@ -71,8 +77,8 @@ pub fn ttl_after_expiry(text: &str) -> Result<String, String> {
 }
 
 fn within(text: &str, shortest: SignedDuration, longest: SignedDuration) -> Result<String, String> {
-    let duration = iso::parse(text).map_err(|error| match text.parse::<SignedDuration>() {
-        Ok(meant) if (shortest..=longest).contains(&meant) => {
+    let duration = iso::parse(text).map_err(|error| match meant(text) {
+        Some(meant) if (shortest..=longest).contains(&meant) => {
             format!("must be an ISO 8601 duration: {}", iso::format(meant))
         }
         _ => error.to_string(),
@@ -81,6 +87,21 @@ fn within(text: &str, shortest: SignedDuration, longest: SignedDuration) -> Resu
         return Ok(text.to_owned());
     }
     Err(format!("must be at least {} and at most {}", iso::format(shortest), iso::format(longest)))
+}
+
+/// The duration in another notation, such as `2h` or `1d`.
+fn meant(text: &str) -> Option<SignedDuration> {
+    let span: Span = text.parse().ok()?;
+    let is_ambiguous = span.get_years() != 0 || span.get_months() != 0;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok().filter(|_| !is_ambiguous)
+}
+
+/// As the schema of `notAfter`.
+pub fn not_after(text: &str) -> Result<Timestamp, String> {
+    let is_uppercase = !text.contains(['t', 'z', ' ']);
+    let time = text.trim().parse::<Timestamp>().ok().filter(|_| is_uppercase);
+    time.filter(|time| (2000..3000).contains(&time.to_zoned(TimeZone::UTC).year()))
+        .ok_or_else(|| "must be an RFC 3339 time such as 2027-01-31T18:00:00Z".to_owned())
 }
 
 pub fn email(text: &str) -> Result<String, String> {
@@ -130,6 +151,8 @@ mod tests {
         for text in ["too short", "             ", "", " too short \n", &"x".repeat(1025)] {
             assert!(justification(text).unwrap_err().contains("must be 10 to 1024"), "{text}");
         }
+        assert!(justification(&"\u{200b}".repeat(10)).unwrap_err().contains("(got 0)"));
+        assert!(justification("SUP-1: \u{202e}nosaer doog a").unwrap_err().contains("direction"));
         assert!(justification("ünïcödé ✓✓").is_ok(), "characters count, not bytes");
         assert!(justification("ünïcödé ✓").is_err(), "characters count, not bytes");
     }
@@ -137,7 +160,12 @@ mod tests {
     #[test]
     fn duration_in_another_notation_is_translated() {
         assert_eq!(duration("PT4H"), Ok("PT4H".to_owned()));
-        assert!(duration("2h").unwrap_err().ends_with("PT2H"));
+        for (text, offered) in [("2h", "PT2H"), ("1d", "P1D"), ("1d 12h", "PT36H"), ("90 minutes", "PT1H30M")] {
+            assert!(duration(text).unwrap_err().ends_with(offered), "{text}");
+        }
+        for text in ["1mo", "1y", "4d", "P1M"] {
+            assert!(duration(text).unwrap_err().contains("PT30M"), "{text}");
+        }
         assert!(duration("soon").unwrap_err().contains("PT30M"));
     }
 
@@ -148,6 +176,14 @@ mod tests {
         }
         assert!(revoke_within("PT4M").unwrap_err().contains("PT5M"));
         assert_eq!(ttl_after_expiry("PT0S"), Ok("PT0S".to_owned()));
+    }
+
+    #[test]
+    fn not_after_is_a_time() {
+        assert_eq!(not_after("2027-01-31T18:00:00+01:00").unwrap().to_string(), "2027-01-31T17:00:00Z");
+        for text in ["2027-01-31", "tomorrow", "2027-01-31t18:00:00z", "9999-12-31T23:59:59Z", "PT4H"] {
+            assert!(not_after(text).unwrap_err().contains("2027-01-31T18:00:00Z"), "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod render;
 
 use std::collections::BTreeMap;
 
-use amigo_api::{Organization, Role};
+use amigo_api::{Role, Stored};
 use clap::Args;
 use kube::{Api, ResourceExt as _};
 
@@ -96,8 +96,8 @@ async fn diff_files(files: &FileOptions, format: OutputFormat, session: &mut Ses
 /// The object that applying a manifest would change.
 async fn applied_role(role: &Role, kubernetes: &Kubernetes) -> Result<Option<Role>, Failure> {
     let (namespace, name) = (role.namespace().unwrap_or_default(), role.name_any());
-    let api: Api<Role> = Api::namespaced(kubernetes.client.clone(), &namespace);
-    api.get_opt(&name).await.map_err(|error| Failure::from_kube(&format!("read Role {namespace}/{name}"), &error))
+    let api: Api<Stored<Role>> = Api::namespaced(kubernetes.client.clone(), &namespace);
+    kubernetes.find(&api, &name, &format!("read Role {namespace}/{name}")).await
 }
 
 /// Reads each Organization once.
@@ -115,9 +115,8 @@ impl OrganizationContexts {
         if let Some(context) = self.0.get(name) {
             return Ok(context.clone());
         }
-        let organization = Api::<Organization>::all(kubernetes.client.clone()).get_opt(name).await;
-        let organization =
-            organization.map_err(|error| Failure::from_kube(&format!("read Organization {name}"), &error))?;
+        let all = kubernetes.all_organizations();
+        let organization = kubernetes.find(&all, name, &format!("read Organization {name}")).await?;
         if organization.is_none() {
             session.console.warn(&format!("Organization {name} does not exist; showing the grants of the spec"));
         }

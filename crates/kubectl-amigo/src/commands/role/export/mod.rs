@@ -47,7 +47,8 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Exit, Fa
     let organization = kubernetes.organization(&arguments.organization).await?;
     let client = session.amigo(&kubernetes, &organization).await?;
     let action = format!("list the roles of {}", arguments.organization);
-    let listed = client.roles().await.map_err(|error| remote::failure(&action, &error))?;
+    let listed = remote::call(&mut session.console, async || client.roles().await).await;
+    let listed = listed.map_err(|error| remote::failure(&action, &error))?;
     let roles = match &arguments.role {
         Some(name) => vec![role_by_name(&listed, name, &arguments.organization)?],
         None => current_roles(&listed),
