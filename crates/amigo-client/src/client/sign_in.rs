@@ -190,7 +190,10 @@ impl TokenKeeper {
         }
         let wait = sender.rate_limiter.wait(Endpoint::SignIn);
         if wait > MAX_WAIT {
-            return Err(Error::new(Endpoint::SignIn, Cause::Throttled { wait }));
+            // While the server asks for a pause, that is the reason.
+            let last = self.state().backoff.as_ref().map(|backoff| backoff.error.clone());
+            let throttled = || Error::new(Endpoint::SignIn, Cause::Throttled { wait });
+            return Err(last.filter(|error| error.status() == Some(429)).unwrap_or_else(throttled));
         }
         let permit = sender.rate_limiter.acquire(Endpoint::SignIn).await;
         let (gate, deadline) = (sender.gate(None), sender.transport.deadline());
