@@ -100,6 +100,9 @@ impl Sender {
             .header(header::USER_AGENT, USER_AGENT);
         if request.body.is_some() {
             builder = builder.header(header::CONTENT_TYPE, "application/json");
+        } else if endpoint.method() == http::Method::POST {
+            // The HTTP library leaves it out, and some proxies then respond with 411 (RFC 9110 8.6).
+            builder = builder.header(header::CONTENT_LENGTH, 0);
         }
         let request = builder.body(gate.body(request.body.clone()));
         request.map_err(|error| Error::invalid_input(endpoint, &error.to_string()))

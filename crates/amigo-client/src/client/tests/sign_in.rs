@@ -1,13 +1,13 @@
 //! One token for all, renewed in time, and silence after a refusal.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Read, net::TcpListener, sync::Arc, time::Duration};
 
 use amigo_runtime::clock::TestClock;
 use axum::response::IntoResponse;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::testing::{API_KEY, Server, TOKEN, client_with, ok, quick, respond, token_for};
+use crate::testing::{API_KEY, Server, TOKEN, client, client_with, ok, quick, respond, token_for};
 use crate::{Cause, Endpoint, ErrorKind};
 
 fn no_roles() -> axum::response::Response {
@@ -33,6 +33,23 @@ async fn sign_in_sends_three_headers_and_no_body() {
     assert_eq!(request.headers["x-api-key-id"], "key-id");
     assert_eq!(request.headers["x-user-id"], "user-operator");
     assert!(request.body.is_empty() && !request.headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn sign_in_states_that_its_body_is_empty() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = client(listener.local_addr().unwrap());
+    let received = std::thread::spawn(move || {
+        let mut head = vec![0; 4096];
+        let length = listener.accept().unwrap().0.read(&mut head).unwrap();
+        String::from_utf8_lossy(&head[..length]).to_ascii_lowercase()
+    });
+    client.sign_in().await.unwrap_err();
+    let head = received.join().unwrap();
+    assert!(
+        head.starts_with("post /v1/acme/user/signin_with_api_key ") && head.contains("\r\ncontent-length: 0\r\n"),
+        "{head}"
+    );
 }
 
 #[tokio::test]
