@@ -12,7 +12,11 @@ RUN find crates tests -type f ! -name Cargo.toml -delete
 FROM rust:${RUST_VERSION}-alpine AS build
 # Cargo features, such as "otlp" for traces.
 ARG FEATURES=""
-RUN apk add --no-cache build-base ca-certificates
+# A certificate (PEM) that the downloads of this build trust as well, such as that of a proxy. The image does not trust it.
+ARG BUILD_CA=""
+ENV CARGO_HTTP_CAINFO=/build-ca.crt
+RUN printf '%s\n' "$BUILD_CA" | cat /etc/ssl/certs/ca-certificates.crt - > /build-ca.crt \
+    && SSL_CERT_FILE=/build-ca.crt apk add --no-cache build-base ca-certificates
 WORKDIR /build
 # Build only the dependencies, with empty sources. Docker caches this layer until a manifest or Cargo.lock changes.
 COPY --from=manifests /manifests ./

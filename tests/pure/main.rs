@@ -1,6 +1,7 @@
-//! Tests without an API server: examples, GitOps health checks, allocations, and the tests themselves.
+//! Tests without an API server: examples, GitOps health checks, the image, allocations, and the tests themselves.
 
 mod allocations;
 mod examples;
 mod gitops;
+mod image;
 mod test_files;

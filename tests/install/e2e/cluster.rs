@@ -14,9 +14,12 @@ use serde_json::{Value, json};
 use test_support::helm::helm_at;
 use test_support::{Run, assets, eventually};
 
-use super::users::OPERATOR;
+use super::release::{NAMESPACE, RELEASE};
+use super::users::{OPERATOR, TEAM};
 
 const WITHIN: Duration = Duration::from_mins(2);
+/// The label of the namespace in which the suite installs the chart.
+const MARK: &str = "amigo-operator-e2e=suite";
 
 /// A cluster, as its administrator sees it.
 pub struct Cluster {
@@ -36,7 +39,9 @@ impl Cluster {
             None => Self::of(control_plane().await),
         };
         cluster.has_nodes = !cluster.kubectl(&["get", "nodes", "--output=name"]).expect("a cluster").trim().is_empty();
+        cluster.remove_leftovers();
         cluster.assert_free();
+        cluster.mark();
         cluster
     }
 
@@ -45,12 +50,50 @@ impl Cluster {
         Self { has_nodes: false, kubeconfig, kubectl, plane: Some(plane) }
     }
 
+    /// Removes what a suite that failed left for people to look at: the namespace has the suite's mark.
+    fn remove_leftovers(&self) {
+        let marked = self.kubectl(&["get", "namespaces", "--selector", MARK, "--output=name"]).expect("a list");
+        if marked.trim().is_empty() {
+            return;
+        }
+        self.helm(&["uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found"]);
+        for definition in self.definitions() {
+            let kind = definition.rsplit_once('/').expect("a type and a name").1;
+            let list = self.kubectl(&["get", kind, "--all-namespaces", "--output=json"]).expect(kind);
+            let list: Value = serde_json::from_str(&list).expect("a list");
+            for object in list["items"].as_array().expect("items") {
+                let (name, namespace) = (&object["metadata"]["name"], &object["metadata"]["namespace"]);
+                let (name, namespace) = (name.as_str().expect("a name"), namespace.as_str().unwrap_or("default"));
+                // Nothing runs that could do what the finalizer waits for.
+                let patch = r#"--patch={"metadata":{"finalizers":null}}"#;
+                self.kubectl(&["patch", kind, name, "--namespace", namespace, "--type=merge", patch]).expect(name);
+            }
+            self.kubectl(&["delete", &definition]).expect("a definition");
+        }
+        self.kubectl(&["delete", "clusterrolebinding", TEAM, "--ignore-not-found"]).expect("the binding is gone");
+        self.kubectl(&["delete", "namespace", NAMESPACE, TEAM, "--ignore-not-found"]).expect("the namespaces are gone");
+    }
+
+    /// Marks the cluster as one that the suite may clean up.
+    fn mark(&self) {
+        let (key, value) = MARK.split_once('=').expect("a label");
+        let labels = json!({ key: value });
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}});
+        self.kubectl_with(&["apply", "--filename=-"], &namespace.to_string()).expect("the namespace");
+    }
+
+    /// The CRDs of the operator, as `customresourcedefinition.apiextensions.k8s.io/NAME`.
+    fn definitions(&self) -> Vec<String> {
+        let definitions = self.kubectl(&["get", "customresourcedefinitions", "--output=name"]).expect("a list");
+        let ours = definitions.lines().filter(|name| name.ends_with(".permissions.amigo.ai"));
+        ours.map(str::to_owned).collect()
+    }
+
     /// The suite removes what it installs, so it wants nothing of somebody else's in its way.
     fn assert_free(&self) {
-        let definitions = self.kubectl(&["get", "customresourcedefinitions", "--output=name"]).expect("a list");
-        let ours = definitions.lines().any(|name| name.ends_with(".permissions.amigo.ai"));
         assert!(
-            !ours,
+            self.definitions().is_empty(),
             "this cluster has the CRDs of amigo-operator already, and the suite would delete them: name another cluster"
         );
     }

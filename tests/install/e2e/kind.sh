@@ -1,8 +1,8 @@
 #!/bin/sh
-# Creates a kind cluster, runs the end-to-end suite in it with the images of this checkout, and deletes the cluster.
-# ENGINE: docker or podman. IMAGE, SANDBOX_IMAGE: names of the images. KUBERNETES: a version such as v1.36.1 (default:
-# kind's default). KEEP=1 keeps the cluster. If the suite fails, the script stores kind's logs in KIND_LOGS (default:
-# target/kind-logs).
+# Creates a kind cluster, runs the end-to-end suite in it with images that `make image` built, and deletes the cluster.
+# ENGINE: docker or podman. IMAGE, SANDBOX_IMAGE: names of the images. NODE_IMAGE: a node image, local or in a registry;
+# KUBERNETES: a version of kindest/node, such as v1.36.1 (default: kind's default). KEEP=1 keeps the cluster. If the suite
+# fails, the script stores kind's logs in KIND_LOGS (default: target/kind-logs).
 set -eu
 cd "$(dirname "$0")/../../.."
 
@@ -14,11 +14,18 @@ for program in kubectl cargo; do
     command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 1; }
 done
 
-image=${IMAGE:-amigo-operator:dev}
-sandbox_image=${SANDBOX_IMAGE:-amigo-sandbox:dev}
-# Without a host, nodes assume Docker's registry, and podman assumes localhost.
-case "$image" in */*) ;; *) image=localhost/$image ;; esac
-case "$sandbox_image" in */*) ;; *) sandbox_image=localhost/$sandbox_image ;; esac
+# Prints the name of an image with a host: without one, nodes assume Docker's registry, and podman assumes localhost.
+full_name() {
+    "$ENGINE" image inspect "$1" >/dev/null 2>&1 || { echo "no image $1: run 'make image'" >&2; exit 1; }
+    case "$1" in
+    */*) echo "$1" ;;
+    *) "$ENGINE" tag "$1" "localhost/$1" && echo "localhost/$1" ;;
+    esac
+}
+
+image=$(full_name "${IMAGE:-amigo-operator:dev}")
+sandbox_image=$(full_name "${SANDBOX_IMAGE:-amigo-sandbox:dev}")
+node_image=${NODE_IMAGE:-${KUBERNETES:+kindest/node:$KUBERNETES}}
 cluster=amigo-e2e-$$
 folder=$(mktemp -d)
 export KUBECONFIG="$folder/kubeconfig" KIND_EXPERIMENTAL_PROVIDER="$ENGINE"
@@ -38,9 +45,7 @@ finish() {
 }
 trap finish EXIT
 
-make --no-print-directory image ENGINE="$ENGINE" IMAGE="$image" SANDBOX_IMAGE="$sandbox_image"
-# shellcheck disable=SC2086 # one argument, or none
-"$kind" create cluster --name "$cluster" --wait 120s ${KUBERNETES:+--image "kindest/node:$KUBERNETES"}
+"$kind" create cluster --name "$cluster" --wait 120s ${node_image:+--image "$node_image"}
 for name in "$image" "$sandbox_image"; do
     archive="$folder/image.tar"
     rm -f "$archive"
