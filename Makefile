@@ -9,7 +9,7 @@ CACHE := $(or $(AMIGO_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ami
 CRDS := crds charts/amigo-operator/files/crds
 CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version-footer --log-level warning
 
-.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs sdk-test lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
+.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ proofs: ## Search for counterexamples to the grant protocol for about two minute
 
 sdk-test: ## Test the sandbox with Amigo's Python SDK; needs Python 3.11 and the network
 	$(CARGO) test --locked --test sandbox sdk:: -- --ignored
+
+fidelity: sdk-test ## Test the sandbox with Amigo's API document, too (API_DOCUMENT=FILE; default: the SDK's)
+	API_DOCUMENT="$(abspath $(API_DOCUMENT))" $(CARGO) test --locked --test sandbox schema:: -- --ignored --nocapture
 
 lint: ## Check format, lints, layers, words, documentation and generated files
 	$(CARGO) fmt --all --check
@@ -105,20 +108,22 @@ e2e: ## Test the chart's lifecycle on the cluster in KUBECONFIG, or locally (E2E
 	@[ -n "$(KUBECONFIG)" ] || assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$${assets:-$$KUBEBUILDER_ASSETS} && \
 	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test install e2e:: -- --nocapture
 
-e2e-kind: ## Test the same lifecycle on a new kind cluster (KUBERNETES=v1.36.1); needs docker or podman
-	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" tests/install/e2e/kind.sh
+e2e-kind: image ## Test it with new images on a new kind cluster (KUBERNETES=v1.36.1, or NODE_IMAGE); needs docker or podman
+	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" NODE_IMAGE="$(NODE_IMAGE)" \
+	tests/install/e2e/kind.sh
 
 # The engine: docker, or podman.
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))
 IMAGE ?= amigo-operator:dev
 SANDBOX_IMAGE ?= amigo-sandbox:dev
 
-image: ## Build the images of the operator and the sandbox (IMAGE, SANDBOX_IMAGE, FEATURES=otlp); needs docker or podman
+image: ## Build the images of operator and sandbox (IMAGE, SANDBOX_IMAGE, FEATURES=otlp, BUILD_CA=FILE); needs docker or podman
 	@[ -n "$(ENGINE)" ] || { echo "no container engine answers: start docker or podman, or name one with ENGINE" >&2; exit 1; }
 	@for target in operator sandbox; do \
 	case $$target in operator) image="$(IMAGE)" ;; sandbox) image="$(SANDBOX_IMAGE)" ;; esac; \
 	$(ENGINE) build --target $$target --tag "$$image" --build-arg REVISION="$$(git rev-parse HEAD)" \
-	--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" --build-arg FEATURES="$(FEATURES)" . && \
+	--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)" --build-arg FEATURES="$(FEATURES)" \
+	--build-arg BUILD_CA="$(if $(BUILD_CA),$$(cat "$(BUILD_CA)"))" . && \
 	$(ENGINE) image inspect --format "$$image: {{.Size}} bytes" "$$image" || exit 1; done
 
 clean-cache: ## Remove the cached control planes and tools

@@ -101,6 +101,17 @@ impl Client {
         self.call("POST", path, body).await
     }
 
+    /// Sends a body under another content type, or none.
+    pub async fn post_as(&self, content_type: Option<&str>, path: &str, body: Value) -> Answer {
+        let path = format!("/v1/acme{path}");
+        let mut request = request("POST", &path, &body, Some(&self.token));
+        request.headers_mut().remove("content-type");
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert("content-type", content_type.parse().unwrap());
+        }
+        send(&self.sandbox, request).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         self.call("DELETE", path, Value::Null).await
     }

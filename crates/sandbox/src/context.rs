@@ -51,6 +51,13 @@ impl ApiRequest {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
+    /// Whether the content type is JSON, such as `application/json; charset=utf-8`.
+    pub(super) fn is_json(&self) -> bool {
+        let content_type = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        media_type.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    }
+
     /// A path parameter that must be 24 lower-case hexadecimal digits.
     pub(super) fn document_id(&self, name: &str, problems: &mut Problems) -> &str {
         let value = self.path_parameter(name);

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::{
     behavior::{Behavior, ErrorStyle, RangeError},
+    context::ApiRequest,
+    inputs,
     reply::Reply,
 };
 
@@ -68,9 +70,9 @@ impl ApiError {
     }
 
     /// Renders the error in the organization's style.
-    pub(super) fn render(&self, behavior: &Behavior) -> Reply {
+    pub(super) fn render(&self, behavior: &Behavior, request: &ApiRequest) -> Reply {
         let status = self.status(behavior);
-        let reply = match self.body(behavior.error_style, status) {
+        let reply = match self.body(behavior.error_style, status, request) {
             Some(body) => Reply::json(status, body),
             None => Reply::text(status, self.message()),
         };
@@ -82,9 +84,11 @@ impl ApiError {
         }
     }
 
-    fn body(&self, style: ErrorStyle, status: StatusCode) -> Option<Value> {
+    fn body(&self, style: ErrorStyle, status: StatusCode, request: &ApiRequest) -> Option<Value> {
         if let Self::Invalid(problems) = self {
-            return Some(json!({ "detail": problems.iter().map(Problem::render).collect::<Vec<_>>() }));
+            return Some(
+                json!({ "detail": problems.iter().map(|problem| problem.render(request)).collect::<Vec<_>>() }),
+            );
         }
         let message = self.message();
         Some(match (style, self) {
@@ -100,7 +104,8 @@ impl ApiError {
 }
 
 impl Problem {
-    fn render(&self) -> Value {
-        json!({ "loc": self.location, "msg": self.message, "type": self.kind })
+    fn render(&self, request: &ApiRequest) -> Value {
+        let input = inputs::input(self, request);
+        json!({ "loc": self.location, "msg": self.message, "type": self.kind, "input": input })
     }
 }

@@ -1,7 +1,7 @@
 //! The JSON form of a permission grant, in both permission models.
 
 use amigo_permissions::{Action, Condition, Conditions, PermissionGrant, Value as AttributeValue, names};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     behavior::Strictness,
@@ -17,6 +17,10 @@ const ATTRIBUTES: [(&str, bool); 5] = [
     ("user_id", false),
     ("role_name", false),
 ];
+
+/// Precedes the JSON text of a value that is null, a list or an object. The API compares an attribute of unknown type with
+/// any value; the permission engine knows only single values, and this one equals none of them.
+const OPAQUE: &str = "\u{0}json:";
 
 /// A grant from a request, with its description, which only the `AllowDeny` model keeps.
 pub(super) struct SentGrant {
@@ -96,7 +100,7 @@ fn read_condition(attribute: &str, sent: &Object<'_>, problems: &mut Problems) -
         "NotEquals" => Some(Condition::NotEquals { value: single(problems)? }),
         "In" => {
             let Value::Array(values) = sent.required("values", problems)? else {
-                problems.add(sent.at("values"), "list_type", "ApiRequest should be a valid list");
+                problems.add(sent.at("values"), "list_type", "Input should be a valid list");
                 return None;
             };
             let at = |index: usize| [sent.at("values"), vec![json!(index)]].concat();
@@ -104,11 +108,7 @@ fn read_condition(attribute: &str, sent: &Object<'_>, problems: &mut Problems) -
             Some(Condition::In { values: values.collect::<Option<_>>()? })
         }
         _ => {
-            problems.add(
-                sent.at("type"),
-                "union_tag_invalid",
-                "ApiRequest tag should be one of: Equals, In, NotEquals",
-            );
+            problems.add(sent.at("type"), "union_tag_invalid", "Input tag should be one of: Equals, In, NotEquals");
             None
         }
     }
@@ -116,6 +116,9 @@ fn read_condition(attribute: &str, sent: &Object<'_>, problems: &mut Problems) -
 
 fn read_value(attribute: &str, value: &Value, location: Vec<Value>, problems: &mut Problems) -> Option<AttributeValue> {
     let Ok(read) = serde_json::from_value::<AttributeValue>(value.clone()) else {
+        if kind_of(attribute).is_none() {
+            return Some(AttributeValue::from(format!("{OPAQUE}{value}").as_str()));
+        }
         problems.add(location, "value_error", "Value error, a string, a number or a boolean is needed");
         return None;
     };
@@ -137,13 +140,34 @@ fn kind_of(attribute: &str) -> Option<bool> {
 pub(super) fn write(model: PermissionModel, grant: &PermissionGrant, description: Option<&str>) -> Value {
     match model {
         PermissionModel::AllowOnly => {
-            json!({ "permission_name": grant.permission_name, "conditions": grant.conditions })
+            json!({ "permission_name": grant.permission_name, "conditions": write_conditions(&grant.conditions) })
         }
         PermissionModel::AllowDeny => json!({
             "action": grant.action,
             "permission_name": grant.permission_name,
-            "conditions": grant.conditions,
+            "conditions": write_conditions(&grant.conditions),
             "description": description,
         }),
+    }
+}
+
+fn write_conditions(conditions: &Conditions) -> Value {
+    let mut written = json!(conditions);
+    for condition in written.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for value in condition.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            match value {
+                Value::Array(values) => values.iter_mut().for_each(restore_opaque),
+                value => restore_opaque(value),
+            }
+        }
+    }
+    written
+}
+
+/// Replaces the text that stands for an opaque value by the value.
+fn restore_opaque(value: &mut Value) {
+    let json = value.as_str().and_then(|text| text.strip_prefix(OPAQUE));
+    if let Some(opaque) = json.and_then(|json| serde_json::from_str(json).ok()) {
+        *value = opaque;
     }
 }

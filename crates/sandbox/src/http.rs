@@ -7,11 +7,11 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Path, Request, State},
     response::Response,
-    routing::MethodRouter,
+    routing::{MethodFilter, MethodRouter},
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -41,18 +41,22 @@ struct FaultContext {
 
 /// The router of the API and of the control paths. `shutdown` ends requests that hang.
 pub(super) fn router(sandbox: Sandbox, shutdown: CancellationToken) -> Router {
-    let mut paths: BTreeMap<&'static str, MethodRouter<Sandbox>> = BTreeMap::new();
+    let mut paths: BTreeMap<&'static str, (MethodRouter<Sandbox>, Vec<Method>)> = BTreeMap::new();
     for operation in Operation::ALL {
         let Ok(filter) = operation.method().try_into() else { continue };
         let handler = move |State(sandbox): State<Sandbox>, Path(path): Path<BTreeMap<String, String>>, request| {
             handle(sandbox, operation, path, request)
         };
-        let router = paths.remove(operation.path()).unwrap_or_default();
-        paths.insert(operation.path(), router.on(filter, handler));
+        let (router, mut methods) = paths.remove(operation.path()).unwrap_or_default();
+        methods.push(operation.method());
+        paths.insert(operation.path(), (router.on(filter, handler), methods));
     }
-    let api = paths
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods.fallback(wrong_method)));
+    let api = paths.into_iter().fold(Router::new(), |router, (path, (operations, methods))| {
+        let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let refuse = move |State(sandbox): State<Sandbox>| async move { wrong_method(&sandbox, allow) };
+        // Unlike axum, the API does not answer HEAD where it answers GET.
+        router.route(path, operations.on(MethodFilter::HEAD, refuse.clone()).fallback(refuse))
+    });
     api.merge(control::router()).fallback(wrong_path).layer(Extension(shutdown)).with_state(sandbox)
 }
 
@@ -87,7 +91,7 @@ async fn process(
     }
     let reply = match read(path, request).await {
         Ok(request) => sandbox.process(operation, &request),
-        Err(error) => error.render(&Behavior::default()),
+        Err(error) => error.render(&Behavior::default(), &ApiRequest::default()),
     };
     for fault in faults.iter().filter(|fault| fault.when == When::AfterCommit) {
         if let Some(outcome) = inject(&fault.effect, Some(&reply), context).await {
@@ -191,8 +195,9 @@ pub(super) fn into_response(reply: Reply) -> Response {
     response
 }
 
-async fn wrong_method(State(sandbox): State<Sandbox>) -> Response {
-    respond_to_unknown(&sandbox, Reply::json(StatusCode::METHOD_NOT_ALLOWED, json!({ "detail": "Method Not Allowed" })))
+fn wrong_method(sandbox: &Sandbox, allow: String) -> Response {
+    let reply = Reply::json(StatusCode::METHOD_NOT_ALLOWED, json!({ "detail": "Method Not Allowed" }));
+    respond_to_unknown(sandbox, reply.with_header("allow", allow))
 }
 
 async fn wrong_path(State(sandbox): State<Sandbox>, uri: Uri) -> Response {

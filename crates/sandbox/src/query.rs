@@ -1,11 +1,16 @@
 //! Query parameters: repeated keys, pagination, sorting, tag filters.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::LazyLock};
 
 use percent_encoding::percent_decode_str;
+use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{behavior::TagCombination, ids::is_document_id, validation::Problems};
+use super::{
+    behavior::TagCombination,
+    ids::is_document_id,
+    validation::{Problems, pattern},
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
@@ -76,7 +81,7 @@ impl Query {
             "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
             "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
             _ => {
-                problems.add(at(name), "bool_parsing", "ApiRequest should be a valid boolean");
+                problems.add(at(name), "bool_parsing", "Input should be a valid boolean");
                 None
             }
         }
@@ -90,14 +95,14 @@ impl Query {
             problems.out_of_range(
                 at("limit"),
                 "greater_than_equal",
-                format!("ApiRequest should be greater than or equal to {smallest}"),
+                format!("Input should be greater than or equal to {smallest}"),
             );
         }
         if limit.is_some_and(|limit| limit > largest) {
             problems.out_of_range(
                 at("limit"),
                 "less_than_equal",
-                format!("ApiRequest should be less than or equal to {largest}"),
+                format!("Input should be less than or equal to {largest}"),
             );
         }
         let offset = self.integer("continuation_token", problems).unwrap_or(0);
@@ -105,9 +110,9 @@ impl Query {
     }
 
     fn integer(&self, name: &str, problems: &mut Problems) -> Option<i64> {
-        let number = self.one(name)?.trim().parse().ok();
+        let number = parse_integer(self.one(name)?);
         if number.is_none() {
-            problems.add(at(name), "int_parsing", "ApiRequest should be a valid integer");
+            problems.add(at(name), "int_parsing", "Input should be a valid integer");
         }
         number
     }
@@ -190,6 +195,15 @@ pub(super) fn sort<T>(items: &mut [T], keys: &[SortKey], compare: impl Fn(&T, &T
 /// Whether `filter` contains the value. An empty filter matches everything.
 pub(super) fn matches_filter(filter: &[String], value: &str) -> bool {
     filter.is_empty() || filter.iter().any(|wanted| wanted == value)
+}
+
+/// An integer as the API's framework reads it: of any size, with an empty fraction (`1.0`), or with single underscores.
+fn parse_integer(text: &str) -> Option<i64> {
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([+-]?[0-9]+(?:_[0-9]+)*)(?:\.0+)?$"));
+    let digits = PATTERN.captures(text.trim())?[1].replace('_', "");
+    // What does not fit is out of every range, and behind every page.
+    let largest = if digits.starts_with('-') { i64::MIN } else { i64::MAX };
+    Some(digits.parse().unwrap_or(largest))
 }
 
 fn at(name: &str) -> Vec<Value> {

@@ -38,14 +38,14 @@ impl SharedState {
         boot: Duration,
     ) -> Reply {
         let Some(organization) = self.organizations.get_mut(request.path_parameter("organization")) else {
-            return unknown_organization(operation).render(&Behavior::default());
+            return unknown_organization(operation).render(&Behavior::default(), request);
         };
         organization.remove_expired(now);
         let (ids, journal) = (&mut self.ids, &mut self.journal);
         let mut context = RequestContext { organization, ids, journal, request, operation, now };
         let mut quota = None;
         let outcome = check_and_route(&mut context, &mut self.limits, boot, &mut quota);
-        let reply = outcome.unwrap_or_else(|error| error.render(&context.organization.behavior));
+        let reply = outcome.unwrap_or_else(|error| error.render(&context.organization.behavior, request));
         match quota {
             Some(quota) => with_quota_headers(reply, quota, now),
             None => reply,

@@ -1,11 +1,18 @@
 //! Validates request bodies and collects all problems of a request.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock};
 
-use bytes::Bytes;
+use jiff::SignedDuration;
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::errors::{ApiError, Problem};
+use super::{
+    context::ApiRequest,
+    errors::{ApiError, Problem},
+    time,
+};
+
+const NOT_AN_OBJECT: &str = "Input should be a valid dictionary or object to extract fields from";
 
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
@@ -48,13 +55,18 @@ impl Problems {
     }
 }
 
-pub(super) fn parse_body(body: &Bytes) -> Result<Value, ApiError> {
+/// The body as JSON. The framework of the API reads a body as JSON only if its content type says so.
+pub(super) fn parse_body(request: &ApiRequest) -> Result<Value, ApiError> {
     let mut problems = Problems::default();
-    if body.is_empty() {
+    if request.body.is_empty() {
         problems.add(vec![json!("body")], "missing", "Field required");
         return Err(problems.into_error());
     }
-    serde_json::from_slice(body).map_err(|error| {
+    if !request.is_json() {
+        problems.add(vec![json!("body")], "model_attributes_type", NOT_AN_OBJECT);
+        return Err(problems.into_error());
+    }
+    serde_json::from_slice(&request.body).map_err(|error| {
         problems.add(vec![json!("body"), json!(error.column())], "json_invalid", "JSON decode error");
         problems.into_error()
     })
@@ -68,7 +80,7 @@ pub(super) fn body_object(body: &Value) -> Result<Object<'_>, ApiError> {
 
 pub(super) fn object<'a>(value: &'a Value, location: Vec<Value>, problems: &mut Problems) -> Option<Object<'a>> {
     let Value::Object(members) = value else {
-        problems.add(location, "model_attributes_type", "ApiRequest should be a valid object");
+        problems.add(location, "model_attributes_type", NOT_AN_OBJECT);
         return None;
     };
     Some(Object { members, location })
@@ -77,7 +89,7 @@ pub(super) fn object<'a>(value: &'a Value, location: Vec<Value>, problems: &mut 
 /// A text. Trims surrounding white space if the rule has a minimum.
 pub(super) fn text(value: &Value, rule: TextRule, location: Vec<Value>, problems: &mut Problems) -> Option<String> {
     let Value::String(text) = value else {
-        problems.add(location, "string_type", "ApiRequest should be a valid string");
+        problems.add(location, "string_type", "Input should be a valid string");
         return None;
     };
     let text = if rule.min == 0 { text } else { text.trim() };
@@ -98,6 +110,15 @@ impl<'a> Object<'a> {
         let mut location = self.location.clone();
         location.push(json!(name));
         location
+    }
+
+    /// The location of a key itself.
+    pub(super) fn at_key(&self, key: &str) -> Vec<Value> {
+        [self.at(key), vec![json!("[key]")]].concat()
+    }
+
+    pub(super) fn at_index(&self, name: &str, index: usize) -> Vec<Value> {
+        [self.at(name), vec![json!(index)]].concat()
     }
 
     /// A required member, which may be null.
@@ -122,10 +143,17 @@ impl<'a> Object<'a> {
         text(self.optional(name)?, rule, self.at(name), problems)
     }
 
+    /// Rejects null for a member that may be absent, but not null.
+    pub(super) fn reject_null(&self, name: &str, kind: &'static str, expected: &str, problems: &mut Problems) {
+        if self.members.get(name).is_some_and(Value::is_null) {
+            problems.add(self.at(name), kind, format!("Input should be a valid {expected}"));
+        }
+    }
+
     pub(super) fn optional_boolean(&self, name: &str, problems: &mut Problems) -> Option<bool> {
         let value = self.optional(name)?;
         if !value.is_boolean() {
-            problems.add(self.at(name), "bool_type", "ApiRequest should be a valid boolean");
+            problems.add(self.at(name), "bool_type", "Input should be a valid boolean");
         }
         value.as_bool()
     }
@@ -139,19 +167,53 @@ impl<'a> Object<'a> {
     ) -> Option<T> {
         let choice = serde_json::from_value(value.clone()).ok();
         if choice.is_none() {
-            problems.add(self.at(name), "enum", "ApiRequest should be one of the permitted values");
+            problems.add(self.at(name), "enum", "Input should be one of the permitted values");
         }
         choice
+    }
+
+    /// A text that `is_permitted`, unless it is absent or null.
+    pub(super) fn optional_choice(
+        &self,
+        name: &str,
+        is_permitted: impl Fn(&str) -> bool,
+        problems: &mut Problems,
+    ) -> Option<String> {
+        let value = self.optional(name)?;
+        let permitted = value.as_str().filter(|text| is_permitted(text));
+        if permitted.is_none() {
+            problems.add(self.at(name), "enum", "Input should be one of the permitted values");
+        }
+        permitted.map(str::to_owned)
     }
 
     pub(super) fn optional_texts(&self, name: &str, rule: TextRule, problems: &mut Problems) -> Option<Vec<String>> {
         let value = self.optional(name)?;
         let Value::Array(items) = value else {
-            problems.add(self.at(name), "list_type", "ApiRequest should be a valid list");
+            problems.add(self.at(name), "list_type", "Input should be a valid list");
             return None;
         };
-        let location = |index: usize| [self.at(name), vec![json!(index)]].concat();
-        items.iter().enumerate().map(|(index, item)| text(item, rule, location(index), problems)).collect()
+        items.iter().enumerate().map(|(index, item)| text(item, rule, self.at_index(name, index), problems)).collect()
+    }
+
+    /// A required duration, as written and parsed. `unit` describes `range`.
+    pub(super) fn required_duration(
+        &self,
+        name: &str,
+        range: &RangeInclusive<SignedDuration>,
+        unit: &str,
+        problems: &mut Problems,
+    ) -> Option<(String, SignedDuration)> {
+        let value = self.required(name, problems)?;
+        let Ok(duration) = time::read_duration(value).map_err(|kind| {
+            problems.add(self.at(name), kind, "Input should be a valid duration");
+        }) else {
+            return None;
+        };
+        if !range.contains(&duration) {
+            problems.out_of_range(self.at(name), "value_error", format!("Value should be between {unit}"));
+        }
+        Some((value.as_str().map_or_else(|| value.to_string(), str::to_owned), duration))
     }
 
     /// Tags of letters, digits, underscores and white space. Values may be null.
@@ -163,7 +225,7 @@ impl<'a> Object<'a> {
     ) -> Option<BTreeMap<String, Option<String>>> {
         const MAX_TAGS: usize = 20;
         let Value::Object(members) = value else {
-            problems.add(self.at(name), "dict_type", "ApiRequest should be a valid dictionary");
+            problems.add(self.at(name), "dict_type", "Input should be a valid dictionary");
             return None;
         };
         if members.len() > MAX_TAGS {
@@ -191,18 +253,21 @@ impl<'a> Object<'a> {
 }
 
 fn tag_text(value: &Value, location: Vec<Value>, problems: &mut Problems) -> Option<String> {
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\w\s]+$"));
     let text = text(value, TextRule::NOT_BLANK, location.clone(), problems)?;
-    let fits =
-        text.chars().all(|character| character.is_alphanumeric() || character == '_' || character.is_whitespace());
-    if !fits {
-        problems.add(location, "string_pattern_mismatch", r"String should match pattern '^[\w\s]+$'");
-    }
-    fits.then_some(text)
+    matches_pattern(&text, &PATTERN, location, problems).then_some(text)
 }
 
-/// Whether `text` looks like `name@host.domain`.
-pub(super) fn is_email(text: &str) -> bool {
-    let Some((name, host)) = text.rsplit_once('@') else { return false };
-    let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == '@');
-    plain(name) && plain(host) && host.split('.').count() > 1 && host.split('.').all(|label| !label.is_empty())
+/// A pattern of the API document, in the dialect that the API's framework uses.
+#[expect(clippy::unwrap_used, reason = "the patterns are constants, and tests use each")]
+pub(super) fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap()
+}
+
+pub(super) fn matches_pattern(text: &str, pattern: &Regex, location: Vec<Value>, problems: &mut Problems) -> bool {
+    let matches = pattern.is_match(text);
+    if !matches {
+        problems.add(location, "string_pattern_mismatch", format!("String should match pattern '{pattern}'"));
+    }
+    matches
 }

@@ -1,5 +1,7 @@
 //! API keys.
 
+use std::ops::RangeInclusive;
+
 use jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -11,13 +13,11 @@ use crate::{
     journal::Change,
     reply::Reply,
     state::ApiKey,
-    time,
     validation::{Problems, TextRule, body_object, parse_body, text},
 };
 
 const MAX_KEYS: usize = 20;
-const SHORTEST: SignedDuration = SignedDuration::from_hours(24);
-const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 90);
+const DURATION: RangeInclusive<SignedDuration> = SignedDuration::from_hours(24)..=SignedDuration::from_hours(24 * 90);
 
 struct KeyRequest {
     name: Option<String>,
@@ -58,7 +58,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, user: &str) -> Result<Rep
 }
 
 fn read(context: &RequestContext<'_>) -> Result<KeyRequest, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let name = match body.required("name", &mut problems) {
@@ -69,19 +69,8 @@ fn read(context: &RequestContext<'_>) -> Result<KeyRequest, ApiError> {
         None => Some("DefaultAdministratorRole".to_owned()),
         Some(role_name) => text(role_name, TextRule::ANY, body.at("role_name"), &mut problems),
     };
-    let duration = body.required_text("duration", TextRule::ANY, &mut problems);
-    let duration = duration.and_then(|duration| {
-        let parsed = time::parse_duration(&duration);
-        match parsed {
-            None => problems.add(body.at("duration"), "time_delta_parsing", "ApiRequest should be a valid duration"),
-            Some(duration) if !(SHORTEST..=LONGEST).contains(&duration) => {
-                problems.out_of_range(body.at("duration"), "value_error", "Value should be between 1 and 90 days");
-            }
-            Some(_) => {}
-        }
-        parsed
-    });
-    let (Some(duration), Some(role_name)) = (duration, role_name) else { return Err(problems.into_error()) };
+    let duration = body.required_duration("duration", &DURATION, "1 and 90 days", &mut problems);
+    let (Some((_, duration)), Some(role_name)) = (duration, role_name) else { return Err(problems.into_error()) };
     problems.into_result()?;
     Ok(KeyRequest { name, duration, role_name })
 }

@@ -116,7 +116,7 @@ fn read_kinds(parameters: &Query, problems: &mut Problems) -> Vec<MessageType> {
             Err(_) => problems.add(
                 vec![json!("query"), json!("message_type"), json!(index)],
                 "enum",
-                "ApiRequest should be one of the permitted values",
+                "Input should be one of the permitted values",
             ),
         }
     }
@@ -170,10 +170,11 @@ pub(super) fn insights(context: &mut RequestContext<'_>, user: &str) -> Result<R
 pub(super) fn modify_tags(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
     let mut problems = Problems::default();
     let id = context.request.document_id("conversation_id", &mut problems);
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let updates = body.members.get("updates");
     let updates = updates.and_then(|updates| body.tags("updates", updates, &mut problems)).unwrap_or_default();
+    body.reject_null("deletes", "set_type", "set", &mut problems);
     let deletes = body.optional_texts("deletes", TextRule::NOT_BLANK, &mut problems).unwrap_or_default();
     problems.into_result()?;
     let organization = &*context.organization;

@@ -1,6 +1,6 @@
 //! Temporary permission grants.
 
-use std::{cmp::Ordering, collections::BTreeMap, slice};
+use std::{cmp::Ordering, collections::BTreeMap, ops::RangeInclusive, slice};
 
 use amigo_permissions::{Action, PermissionGrant};
 use jiff::SignedDuration;
@@ -15,12 +15,10 @@ use crate::{
     query::{self, matches_filter},
     reply::Reply,
     state::TemporaryGrant,
-    time,
     validation::{Object, Problems, TextRule, body_object, parse_body},
 };
 
-const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
-const LONGEST: SignedDuration = SignedDuration::from_hours(72);
+const DURATION: RangeInclusive<SignedDuration> = SignedDuration::from_mins(1)..=SignedDuration::from_hours(72);
 const JUSTIFICATION: TextRule = TextRule { min: 10, max: usize::MAX };
 
 struct GrantRequest {
@@ -75,11 +73,11 @@ fn record(grant: &TemporaryGrant, duration: String) -> GrantCreated {
 }
 
 fn read(context: &RequestContext<'_>) -> Result<GrantRequest, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let user_id = body.required_text("user_id", TextRule::ANY, &mut problems);
-    let duration = read_duration(&body, &mut problems);
+    let duration = body.required_duration("duration", &DURATION, "1 minute and 3 days", &mut problems);
     let grant = read_grant(context, &body, &mut problems);
     let tags = body.required("tags", &mut problems).and_then(|tags| body.tags("tags", tags, &mut problems));
     let justification = body.required_text("justification", JUSTIFICATION, &mut problems);
@@ -90,18 +88,6 @@ fn read(context: &RequestContext<'_>) -> Result<GrantRequest, ApiError> {
     };
     problems.into_result()?;
     Ok(GrantRequest { user_id, duration, grant, tags, justification })
-}
-
-fn read_duration(body: &Object<'_>, problems: &mut Problems) -> Option<(String, SignedDuration)> {
-    let written = body.required_text("duration", TextRule::ANY, problems)?;
-    let Some(duration) = time::parse_duration(&written) else {
-        problems.add(body.at("duration"), "time_delta_parsing", "ApiRequest should be a valid duration");
-        return None;
-    };
-    if !(SHORTEST..=LONGEST).contains(&duration) {
-        problems.out_of_range(body.at("duration"), "value_error", "Value should be between 1 minute and 3 days");
-    }
-    Some((written, duration))
 }
 
 fn read_grant(context: &RequestContext<'_>, body: &Object<'_>, problems: &mut Problems) -> Option<PermissionGrant> {

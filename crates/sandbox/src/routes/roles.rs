@@ -74,7 +74,7 @@ pub(super) fn create(context: &mut RequestContext<'_>, user: &str) -> Result<Rep
 }
 
 fn read_new(context: &RequestContext<'_>) -> Result<RoleDocument, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     reject_unknown(context.organization, &body, &mut problems);
@@ -125,7 +125,7 @@ fn read_grants(
 ) -> Option<Vec<SentGrant>> {
     let location = body.at("permission_grants");
     let Value::Array(grants) = grants else {
-        problems.add(location, "list_type", "ApiRequest should be a valid list");
+        problems.add(location, "list_type", "Input should be a valid list");
         return None;
     };
     let at = |index: usize| [location.clone(), vec![json!(index)]].concat();
@@ -191,7 +191,7 @@ fn commit_change(
 }
 
 fn read_change(context: &RequestContext<'_>) -> Result<RoleChange, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     reject_unknown(context.organization, &body, &mut problems);
@@ -221,7 +221,7 @@ fn apply(old: &RoleDocument, change: RoleChange) -> RoleDocument {
 
 /// `POST /role/{role_name}/assign`. Needs no permission, but the caller must outrank the role.
 pub(super) fn assign(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let Some(user_id) = body.required_text("user_id", TextRule::ANY, &mut problems) else {

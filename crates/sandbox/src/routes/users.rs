@@ -1,22 +1,27 @@
 //! Users: list, search, invite, update.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::LazyLock};
 
 use jiff::Timestamp;
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
     access::{organization_attributes, user_attributes},
     context::RequestContext,
     errors::ApiError,
+    formats::is_email,
     journal::Change,
+    preferences,
     query::{self, matches_filter},
     reply::Reply,
     state::{Organization, Preferences, User},
-    validation::{Object, Problems, TextRule, body_object, is_email, object, parse_body, text},
+    validation::{Object, Problems, TextRule, body_object, matches_pattern, object, parse_body, pattern, text},
 };
 
 const SEE: &str = "User:GetUserInfo";
+/// The API sets this variable itself.
+const RESERVED_VARIABLE: &str = "user_id";
 const LOGIN_LINK: TextRule = TextRule { min: 1, max: 2083 };
 
 struct Statistics {
@@ -165,7 +170,7 @@ pub(super) fn invite(context: &mut RequestContext<'_>, user: &str) -> Result<Rep
 }
 
 fn read_invitation(context: &RequestContext<'_>) -> Result<Invitation, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let first_name = body.required_text("first_name", TextRule::NOT_BLANK, &mut problems);
@@ -174,21 +179,22 @@ fn read_invitation(context: &RequestContext<'_>) -> Result<Invitation, ApiError>
     let role_name = body.required_text("role_name", TextRule::ANY, &mut problems);
     let login_link = body.optional_text("login_link", LOGIN_LINK, &mut problems);
     if login_link.as_ref().is_some_and(|link| !is_url(link)) {
-        problems.add(body.at("login_link"), "url_parsing", "ApiRequest should be a valid URL");
+        problems.add(body.at("login_link"), "url_parsing", "Input should be a valid URL");
     }
     if email.as_ref().is_some_and(|email| !is_email(email)) {
         problems.add(body.at("email"), "value_error", "value is not a valid email address");
     }
     let nonsensitive_variables = variables(&body, "nonsensitive_user_variables", 19, &mut problems);
+    if nonsensitive_variables.contains_key(RESERVED_VARIABLE) {
+        let location =
+            [body.at("nonsensitive_user_variables"), vec![json!(RESERVED_VARIABLE), json!("[key]")]].concat();
+        problems.add(location, "value_error", format!("Value error, {RESERVED_VARIABLE} is set by the API"));
+    }
     let sensitive_variables = variables(&body, "sensitive_user_variables", 20, &mut problems);
     let preferences = body
         .optional("user_preferences")
         .and_then(|value| object(value, body.at("user_preferences"), &mut problems))
-        .map(|sent| {
-            let mut preferences = Preferences::default();
-            update_preferences(&mut preferences, &sent, &mut problems);
-            preferences
-        });
+        .map(|sent| preferences::read_new(&sent, &mut problems));
     let (Some(first_name), Some(last_name), Some(email), Some(role_name)) = (first_name, last_name, email, role_name)
     else {
         return Err(problems.into_error());
@@ -217,23 +223,19 @@ fn variables(body: &Object<'_>, name: &str, max: usize, problems: &mut Problems)
     if sent.members.len() > max {
         problems.add(body.at(name), "too_long", format!("Dictionary should have at most {max} items"));
     }
+    static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z_][a-z0-9_]+$"));
     let mut read = BTreeMap::new();
     for (key, value) in sent.members {
-        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-        let fits = key.len() > 1
-            && key.starts_with(plain)
-            && key.chars().all(|character| plain(character) || character.is_ascii_digit());
-        if !fits {
-            problems.add(sent.at(key), "string_pattern_mismatch", "String should match pattern '^[a-z_][a-z0-9_]+$'");
-        }
-        read.extend(text(value, TextRule::ANY, sent.at(key), problems).map(|value| (key.clone(), value)));
+        let name = text(&json!(key), TextRule::NOT_BLANK, sent.at_key(key), problems)
+            .filter(|name| matches_pattern(name, &VARIABLE, sent.at_key(key), problems));
+        read.extend(name.zip(text(value, TextRule::ANY, sent.at(key), problems)));
     }
     read
 }
 
-/// `POST /user/{requested_user_id}`. For language and time zone, absent or `{}` keeps the value and null erases it.
+/// `POST /user/{requested_user_id}`.
 pub(super) fn update(context: &mut RequestContext<'_>, user: &str) -> Result<Reply, ApiError> {
-    let body = parse_body(&context.request.body)?;
+    let body = parse_body(context.request)?;
     let body = body_object(&body)?;
     let mut problems = Problems::default();
     let user_id = context.request.path_parameter("requested_user_id");
@@ -242,8 +244,8 @@ pub(super) fn update(context: &mut RequestContext<'_>, user: &str) -> Result<Rep
     let mut preferences = target.as_ref().map(|target| target.preferences.clone()).unwrap_or_default();
     let first_name = body.optional_text("first_name", TextRule::NOT_BLANK, &mut problems);
     let last_name = body.optional_text("last_name", TextRule::NOT_BLANK, &mut problems);
-    body.optional_texts("additional_context", TextRule::ANY, &mut problems);
-    update_preferences(&mut preferences, &body, &mut problems);
+    body.optional_texts("additional_context", TextRule::NOT_BLANK, &mut problems);
+    preferences::update(&mut preferences, &body, &mut problems);
     problems.into_result()?;
     let target = target.as_mut().ok_or(ApiError::NotFound("The user is not found."))?;
     context.rights(user)?.require("User:UpdateUserInfo", &user_attributes(organization, target))?;
@@ -254,43 +256,4 @@ pub(super) fn update(context: &mut RequestContext<'_>, user: &str) -> Result<Rep
     }
     context.commit(user, Change::UserUpdated { user_id: user_id.to_owned() });
     Ok(Reply::no_content())
-}
-
-fn update_preferences(preferences: &mut Preferences, sent: &Object<'_>, problems: &mut Problems) {
-    let boolean = |name: &str, target: &mut bool, problems: &mut Problems| {
-        *target = sent.optional_boolean(name, problems).unwrap_or(*target);
-    };
-    boolean("enable_response_recommendation", &mut preferences.enable_response_recommendation, problems);
-    boolean("conversations_visible_to_admins", &mut preferences.conversations_visible_to_admins, problems);
-    boolean("user_model_visible_to_admins", &mut preferences.user_model_visible_to_admins, problems);
-    if let Some(keyterms) = sent.optional_texts("audio_keyterms", TextRule::ANY, problems) {
-        preferences.audio_keyterms = keyterms;
-    }
-    erasable(sent, "preferred_language", is_language, &mut preferences.preferred_language, problems);
-    erasable(sent, "timezone", is_time_zone, &mut preferences.timezone, problems);
-}
-
-fn erasable(
-    sent: &Object<'_>,
-    name: &str,
-    is_valid: fn(&str) -> bool,
-    target: &mut Option<String>,
-    problems: &mut Problems,
-) {
-    match sent.members.get(name) {
-        None => {}
-        Some(Value::Object(nothing)) if nothing.is_empty() => {}
-        Some(Value::Null) => *target = None,
-        Some(Value::String(text)) if is_valid(text) => *target = Some(text.clone()),
-        Some(_) => problems.add(sent.at(name), "enum", "ApiRequest should be one of the permitted values"),
-    }
-}
-
-fn is_language(text: &str) -> bool {
-    (text.len() == 2 || text.len() == 3) && text.bytes().all(|byte| byte.is_ascii_lowercase())
-}
-
-fn is_time_zone(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
-    text.starts_with(|character: char| character.is_ascii_alphabetic()) && text.bytes().all(plain)
 }
