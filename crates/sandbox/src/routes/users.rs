@@ -217,13 +217,13 @@ fn is_url(text: &str) -> bool {
 }
 
 fn variables(body: &Object<'_>, name: &str, max: usize, problems: &mut Problems) -> BTreeMap<String, String> {
+    static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z_][a-z0-9_]+$"));
     let Some(sent) = body.members.get(name).and_then(|value| object(value, body.at(name), problems)) else {
         return BTreeMap::new();
     };
     if sent.members.len() > max {
         problems.add(body.at(name), "too_long", format!("Dictionary should have at most {max} items"));
     }
-    static VARIABLE: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z_][a-z0-9_]+$"));
     let mut read = BTreeMap::new();
     for (key, value) in sent.members {
         let name = text(&json!(key), TextRule::NOT_BLANK, sent.at_key(key), problems)
