@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     fn seconds(value: &Value) -> Result<f64, &'static str> {
-        read_duration(value).map(SignedDuration::as_secs_f64)
+        read_duration(value).map(|duration| duration.as_secs_f64())
     }
 
     #[test]

@@ -88,11 +88,10 @@ impl Reconciliation<'_> {
     fn reserve(&mut self, posts: u32, renewal: bool) -> Result<(), Duration> {
         let Some(client) = &self.client else { return Ok(()) };
         let enough = usize::try_from(posts).unwrap_or(usize::MAX);
-        let kept = self
-            .local
-            .reservation
-            .take()
-            .filter(|reservation| reservation.remaining() >= enough && reservation.belongs_to(client.rate_limiter()));
+        let kept =
+            self.local.reservation.take().filter(|reservation| {
+                reservation.remaining() >= enough && reservation.belongs_to(client.rate_limiter())
+            });
         let reservation = kept.unwrap_or_else(|| {
             let turn = if renewal { Turn::First } else { Turn::Shared(self.object.namespace().unwrap_or_default()) };
             client.reserve_grant_posts(posts, turn)

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use amigo_api::{GrantRules, TemporaryPermissionGrant, console, duration, reasons};
+use amigo_api::{GrantRules, TemporaryPermissionGrant, annotations, console, duration, reasons};
 use amigo_lifecycle::grant::{Origin, Request, Spec, compact_uid};
 use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
@@ -12,7 +12,6 @@ use super::{failed_ttl::failed_ttl, renewals};
 use crate::controller::{
     connection::{Connection, api_endpoint::ApiEndpoint, existing},
     context::Context,
-    watch::RESYNC_ANNOTATION,
 };
 
 const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
@@ -94,7 +93,7 @@ pub fn revoke_within<'a>(object: &'a TemporaryPermissionGrant, connection: Optio
 /// connection.
 fn circumstances(object: &TemporaryPermissionGrant, connection: Option<&Connection>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    object.annotations().get(RESYNC_ANNOTATION).hash(&mut hasher);
+    object.annotations().get(annotations::RESYNC).hash(&mut hasher);
     connection.map(|connection| std::ptr::from_ref(connection).addr()).hash(&mut hasher);
     hasher.finish()
 }

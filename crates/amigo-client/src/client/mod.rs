@@ -49,7 +49,7 @@ use lookups::Lookups;
 use request::ApiRequest;
 use response::ApiResponse;
 use sender::Sender;
-use session::{Session, Turn};
+use session::{Admission, Session};
 use sign_in::TokenKeeper;
 
 /// The API of one organization, as one service user. Cheap to clone; clones share token, look-ups and rate limits.
@@ -142,12 +142,12 @@ impl Client {
     }
 
     /// The reservation of [`Client::with_turn`], if it is for this operation.
-    fn take_turn(&self, endpoint: Endpoint) -> Turn {
+    fn take_turn(&self, endpoint: Endpoint) -> Admission {
         let turn = self.turn.as_ref();
         let taken = turn.and_then(|turn| {
             turn.lock().unwrap_or_else(PoisonError::into_inner).take_if(|turn| turn.endpoint() == endpoint)
         });
-        Turn { reservation: taken, ..Turn::default() }
+        Admission { reservation: taken, ..Admission::default() }
     }
 
     /// Whether both share token, look-ups and rate limits.

@@ -38,7 +38,7 @@ pub(super) struct Session {
 
 /// What the first attempt of a request has of the rate limit already.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct Admission {
     pub(super) permit: Option<Permit>,
     pub(super) reservation: Option<Reservation>,
 }
@@ -55,18 +55,18 @@ impl Session {
         request: ApiRequest,
         permit: Option<Permit>,
     ) -> Result<ApiResponse, Error> {
-        self.send_while(request, Turn { permit, ..Turn::default() }, &|| true).await
+        self.send_while(request, Admission { permit, ..Admission::default() }, &|| true).await
     }
 
     /// The same, while `precondition` is true: checked after every wait, right before sending.
     pub(super) async fn send_while(
         &self,
         request: ApiRequest,
-        turn: Turn,
+        admission: Admission,
         precondition: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<ApiResponse, Error> {
         let Sender { transport, rate_limiter, clock, .. } = &self.sender;
-        let Turn { mut permit, reservation: mut turn } = turn;
+        let Admission { mut permit, reservation: mut turn } = admission;
         let endpoint = request.endpoint;
         let mut left = transport.deadline();
         let mut repeats = 0;
