@@ -13,7 +13,7 @@ use amigo_lifecycle::{Failure, RetryClass};
 use kube::{Client, CustomResourceExt as _, Resource};
 use serde_json::Value;
 
-/// The OpenAPI document of the group, which every authenticated client may read.
+/// The `OpenAPI` document of the group, which every authenticated client may read.
 const DOCUMENT: &str = "/openapi/v3/apis/permissions.amigo.ai/v1alpha1";
 
 /// The status fields that the served CRDs lack, by kind.

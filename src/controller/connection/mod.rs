@@ -209,7 +209,7 @@ impl ConnectionRegistry {
             before.uid == uid && endpoint.is_some() && ApiEndpoint::from_spec(&before.spec) == endpoint
         });
         let (role_cache, user_cache, observed, server_clock) =
-            same_endpoint.map(|before| before.shared_state()).unwrap_or_default();
+            same_endpoint.map(Connection::shared_state).unwrap_or_default();
         let same_user = same_endpoint.filter(|before| access.as_ref().is_ok_and(|(_, now)| before.uses(now)));
         // The client has the token; `closed` and `observed.failure` belong to it.
         if let Some(before) = same_user {

@@ -17,6 +17,7 @@ pub enum Plan {
 }
 
 /// The requests to send besides a sign-in and a list of roles, if these are due.
+#[expect(clippy::struct_excessive_bools, reason = "each request is independent")]
 pub struct Requests {
     /// Sign in even with a token, because Amigo rejected the credentials.
     pub probe: bool,

@@ -108,7 +108,9 @@ impl RateLimiter {
     pub fn after_brief_leader(mut self, is_so: bool) -> Self {
         self.after_brief_leader = is_so;
         if is_so {
-            Endpoint::ALL.into_iter().for_each(|endpoint| self.window(endpoint).limit_start(1));
+            for endpoint in Endpoint::ALL {
+                self.window(endpoint).limit_start(1);
+            }
         }
         self
     }

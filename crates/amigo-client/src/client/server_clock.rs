@@ -41,7 +41,9 @@ mod tests {
 
     fn offset_after(dates: &[i64]) -> i64 {
         let (clock, now) = (ServerClock::default(), Timestamp::from_second(10_000).unwrap());
-        dates.iter().for_each(|ahead| clock.record(now + SignedDuration::from_secs(*ahead), now));
+        for ahead in dates {
+            clock.record(now + SignedDuration::from_secs(*ahead), now);
+        }
         clock.offset().as_secs()
     }
 

@@ -128,7 +128,9 @@ mod tests {
     /// Bookings of one request each, numbered from 0; returns the order in which they begin.
     fn order(turns: &[Turn]) -> Vec<usize> {
         let mut queue = TurnQueue::default();
-        turns.iter().enumerate().for_each(|(number, turn)| queue.push(number as u64, turn, 1));
+        for (number, turn) in turns.iter().enumerate() {
+            queue.push(number as u64, turn, 1);
+        }
         let next =
             |queue: &TurnQueue| (0..turns.len()).find(|number| queue.ahead(*number as u64, &turns[*number]) == Some(0));
         std::iter::from_fn(|| next(&queue).inspect(|number| queue.take_one(*number as u64, &turns[*number]))).collect()
@@ -149,7 +151,9 @@ mod tests {
     fn predicted_positions_are_the_order() {
         let turns = ["a", "b", "a", "c", "a", "b", "c", "c"].map(shared);
         let mut queue = TurnQueue::default();
-        turns.iter().enumerate().for_each(|(number, turn)| queue.push(number as u64, turn, 3));
+        for (number, turn) in turns.iter().enumerate() {
+            queue.push(number as u64, turn, 3);
+        }
         let ahead: Vec<_> =
             order(&turns).into_iter().map(|number| queue.ahead(number as u64, &turns[number]).unwrap()).collect();
         assert_eq!(ahead, (0..8).map(|place| place * 3).collect::<Vec<_>>());
@@ -168,7 +172,9 @@ mod tests {
     #[test]
     fn removed_booking_is_not_ahead_of_others() {
         let mut queue = TurnQueue::default();
-        (0..3).for_each(|number| queue.push(number, &shared("a"), 2));
+        for number in 0..3 {
+            queue.push(number, &shared("a"), 2);
+        }
         queue.remove(1, &shared("a"));
         assert_eq!((queue.ahead(2, &shared("a")), queue.ahead(1, &shared("a")), queue.len()), (Some(2), None, 4));
     }

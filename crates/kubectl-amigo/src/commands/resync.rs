@@ -61,8 +61,8 @@ pub async fn run(args: ResyncArgs, session: &mut Session) -> Result<Exit, Failur
     let handled = if args.wait { wait(&api, name, &value, args.timeout, session).await? } else { None };
     let is_handled = handled.is_some();
     object = handled.unwrap_or(object);
-    let resync = Resync::new(kind, name, value, &object);
-    let text = |resync: &Resync| resync.to_text(is_handled, args.output.format());
+    let resync = ResyncResult::new(kind, name, value, &object);
+    let text = |resync: &ResyncResult| resync.to_text(is_handled, args.output.format());
     let text = output::render(&resync, args.output.format(), text)?;
     session.console.data(&text)?;
     Ok(match (args.wait, is_handled, resync.ready.as_deref()) {
@@ -108,7 +108,7 @@ async fn wait(
 /// The result as `-o json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Resync {
+struct ResyncResult {
     object: String,
     resync: String,
     /// The status of the Ready condition.
@@ -120,7 +120,7 @@ struct Resync {
     message: Option<String>,
 }
 
-impl Resync {
+impl ResyncResult {
     fn new(kind: Kind, name: &str, resync: String, object: &DynamicObject) -> Self {
         let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
         let ready = conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
@@ -164,7 +164,7 @@ mod tests {
             "status": {"conditions": conditions},
         });
         let object = serde_json::from_value(object).unwrap();
-        Resync::new(Kind::Role, "triage", "now".to_owned(), &object).to_text(is_handled, OutputFormat::Table)
+        ResyncResult::new(Kind::Role, "triage", "now".to_owned(), &object).to_text(is_handled, OutputFormat::Table)
     }
 
     fn ready(status: &str) -> Value {

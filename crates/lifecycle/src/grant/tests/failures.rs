@@ -315,9 +315,9 @@ fn failure_leaves_a_try_before_the_deadline() {
     let mut world = grant().world();
     world.replicas[0].spec.activation_deadline = SignedDuration::from_mins(10);
     let mut world = world.with_fates("post", &[Fate::Forbidden; 4]);
-    world.run_until(minutes(10) - seconds(11));
+    world.run_until(seconds(589));
     assert_eq!(world.condition("Ready"), "False Forbidden");
-    world.run_until(minutes(10) - seconds(9));
+    world.run_until(seconds(591));
     assert!(world.is_active());
 }
 
