@@ -66,7 +66,8 @@ fn complete() -> Vec<(&'static Kind, Value)> {
                 "status": {
                     "observedGeneration": 1, "orgId": "1", "orgName": "Acme", "serviceUserId": "1",
                     "permissionModel": "AllowOnly", "apiKeyExpiresAt": time, "roles": {"visible": 1, "managed": 1},
-                    "grants": counts, "lastSweepTime": time, "conditions": ready,
+                    "grants": counts, "lastSweepTime": time, "conditions": ready, "apiOrigin": "https://api.amigo.ai:443",
+                    "lastHandledResync": "1",
                 },
             }),
         ),
@@ -76,11 +77,12 @@ fn complete() -> Vec<(&'static Kind, Value)> {
                 "spec": {
                     "organizationRef": {"name": "acme"}, "roleName": "reader", "description": "Reads", "frontendView": "admin",
                     "isBaseRole": true, "permissionGrants": [grant], "adoption": "Never", "driftPolicy": "Report",
-                    "deletionPolicy": "Disable", "suspend": false,
+                    "deletionPolicy": "Disable", "suspend": false, "managementPolicy": "Observe",
                 },
                 "status": {
                     "observedGeneration": 1, "organization": "acme", "appliedDigest": "1", "roleName": "reader", "roleId": "1",
-                    "creating": true, "deny": {"digest": "1", "dropped": true}, "deniedDigests": ["1"], "conditions": ready,
+                    "apiOrigin": "https://api.amigo.ai:443", "lastHandledResync": "1",
+                    "sent": {"digest": "1", "at": time, "roleId": "1"}, "deny": {"digest": "1", "dropped": true}, "deniedDigests": ["1"], "conditions": ready,
                 },
             }),
         ),
@@ -89,10 +91,11 @@ fn complete() -> Vec<(&'static Kind, Value)> {
             json!({
                 "spec": {
                     "organizationRef": {"name": "acme"}, "roleRef": {"name": "reader"}, "user": {"userId": "user-eng"},
-                    "fallbackRoleName": "DefaultUserRole",
+                    "fallbackRoleName": "DefaultUserRole", "managementPolicy": "Observe", "suspend": true,
                 },
                 "status": {
                     "observedGeneration": 1, "organization": "acme", "userId": "1", "roleName": "1", "assigning": "1",
+                    "apiOrigin": "https://api.amigo.ai:443", "lastHandledResync": "1",
                     "conditions": ready,
                 },
             }),
@@ -110,12 +113,12 @@ fn complete() -> Vec<(&'static Kind, Value)> {
                 "status": {
                     "observedGeneration": 1, "phase": "Active", "organization": "acme", "userId": "1",
                     "conversationOwnerUserId": "1", "activatedAt": time, "deadline": time, "revokeWithin": "PT10M",
-                    "expiresAt": time, "attempts": 1, "conditions": ready,
+                    "expiresAt": time, "attempts": 1, "conditions": ready, "apiOrigin": "https://api.amigo.ai:443",
                     "grants": [{
                         "permissionName": "A:B", "id": "1", "issuedAt": time, "expiresAt": time, "slot": 1, "lease": 1,
                     }],
                     "intent": {
-                        "attempt": 1, "nonce": "1", "holder": "1", "openedAt": time, "duration": "PT1H", "lease": 1,
+                        "attempt": 1, "nonce": "1", "holder": "1", "creatorUserId": "1", "openedAt": time, "duration": "PT1H", "lease": 1,
                         "slots": [1],
                     },
                 },

@@ -77,14 +77,14 @@ async fn a_revocable_grant_is_a_short_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn h5_renewals_beyond_the_rate_limit_are_refused() {
     let env = TestEnv::with_operator("overbooked").await;
-    env.connect("  rateLimit: {limits: {create_grant: 4}}").await;
+    env.connect("  rateLimit: {limits: {create_grant: 2}}").await;
     env.until_ready("amorg", &env.organization).await;
     let leased = "  revokeWithin: PT5M\n  conversation: {ownerUserId: user-owner-7f3a}";
     env.apply(&grant("older", leased)).await;
     env.until_older("tpg", "older").await;
     env.apply(&grant("younger", leased)).await;
     let why = env.until_reason("tpg", "younger", "Ready", "TooManyRenewals").await;
-    assert!(why.contains("of 180 requests an hour"), "{why}");
+    assert!(why.contains("of 90 requests an hour"), "{why}");
     let older = env.condition("tpg", "older", "Ready").await.map(|ready| ready.reason);
     assert_ne!(older.as_deref(), Some("TooManyRenewals"));
 }

@@ -28,12 +28,13 @@ static NAME: LazyLock<Regex> =
 static NAMESPACE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(-n |--namespace[= ])support\b"));
 
 /// What differs in every run, and how it is written in comparisons.
-static VARIABLE: LazyLock<[(Regex, &str); 8]> = LazyLock::new(|| {
+static VARIABLE: LazyLock<[(Regex, &str); 9]> = LazyLock::new(|| {
     [
         (pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "[TIME]"),
         (pattern(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "[UID]"),
         (pattern(r"\b[0-9a-f]{24}\b"), "[ID]"),
         (NAME.clone(), "[NAME]"),
+        (pattern(r"http://127\.0\.0\.1:\d+"), "[SANDBOX]"),
         (pattern(r"\b(\d+d\d\dh|\d+h\d\dm|\d+m\d\ds|\d+s)\b"), "[SPAN]"),
         (pattern(r#"(resourceVersion"?: )"\d+""#), r#"$1"[VERSION]""#),
         // Other tests have Organizations of their own.

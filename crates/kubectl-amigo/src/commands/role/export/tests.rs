@@ -48,6 +48,7 @@ spec:
   adoption: IfMatches
   description: Reads
   frontendView: admin
+  managementPolicy: Manage
   organizationRef:
     name: acme
   permissionGrants:
