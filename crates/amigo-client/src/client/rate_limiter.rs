@@ -51,6 +51,9 @@ pub struct RateLimiter {
     clock: SharedClock,
 }
 
+/// With a lease of 15 s, at most three more leaders start within the minute after the first one.
+const BRIEF_LEADER_DIVISOR: u32 = 4;
+
 /// The right to begin one request, already counted at this boot time.
 #[derive(Debug)]
 pub(super) struct Permit(Duration);
@@ -102,14 +105,14 @@ impl RateLimiter {
         self
     }
 
-    /// Allows one request per endpoint in the first minute: the predecessor used the rest of the limit for its own start,
-    /// less than a minute ago.
+    /// Allows a quarter of the usual start: the predecessor used the rest of the limit for its own start, less than a
+    /// minute ago, and others may follow within the minute.
     #[must_use]
     pub fn after_brief_leader(mut self, is_so: bool) -> Self {
         self.after_brief_leader = is_so;
         if is_so {
             for endpoint in Endpoint::ALL {
-                self.window(endpoint).limit_start(1);
+                self.window(endpoint).divide_start(BRIEF_LEADER_DIVISOR);
             }
         }
         self
@@ -119,7 +122,8 @@ impl RateLimiter {
     pub fn resize(&self, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) {
         for endpoint in Endpoint::ALL {
             let (allowed, at_start) = limits(endpoint, share_percent, overrides);
-            let at_start = if self.after_brief_leader { 1 } else { at_start };
+            let divisor = if self.after_brief_leader { BRIEF_LEADER_DIVISOR } else { 1 };
+            let at_start = at_start.div_ceil(divisor);
             if self.window(endpoint).resize(allowed, at_start) {
                 self.resized.notify_waiters();
             }

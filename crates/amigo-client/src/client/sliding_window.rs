@@ -87,13 +87,13 @@ impl SlidingWindow {
     pub fn resize(&mut self, allowed: u32, at_start: u32) -> bool {
         let before = (self.allowed, self.at_start);
         self.allowed = at_least_one(allowed);
-        self.limit_start(at_start);
+        self.at_start = at_least_one(at_start);
         before != (self.allowed, self.at_start)
     }
 
-    /// Changes the limit of the first window (at least 1).
-    pub fn limit_start(&mut self, at_start: u32) {
-        self.at_start = at_least_one(at_start);
+    /// Divides the limit of the first window, rounded up.
+    pub fn divide_start(&mut self, divisor: u32) {
+        self.at_start = self.at_start.div_ceil(at_least_one(divisor));
     }
 
     /// Whether a new instance would not allow more.

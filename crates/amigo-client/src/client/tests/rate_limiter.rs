@@ -110,3 +110,21 @@ fn share_is_rounded_down_and_at_least_one() {
     assert_eq!(allowed(Endpoint::Conversations), 1);
     assert_eq!(allowed(Endpoint::CreateGrant), 10);
 }
+
+#[test]
+fn m9_starts_of_four_leaders_fit_into_the_limit() {
+    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| endpoint.limit() >= 20) {
+        let start = |is_brief| {
+            let clock = amigo_runtime::clock::SystemClock::shared();
+            let rate_limiter = Arc::new(RateLimiter::new(80, &[].into(), clock).after_brief_leader(is_brief));
+            let booked: Vec<_> = (0..100).map(|_| rate_limiter.reserve(endpoint, 1, Turn::default())).collect();
+            booked.iter().filter(|reservation| reservation.begin().is_ok()).count()
+        };
+        let most = rate_limit_share(endpoint) + start(false) + 3 * start(true);
+        assert!(most <= usize::try_from(endpoint.limit()).unwrap(), "{endpoint}: {most}");
+    }
+}
+
+fn rate_limit_share(endpoint: Endpoint) -> usize {
+    RateLimiter::new(80, &[].into(), amigo_runtime::clock::SystemClock::shared()).usage(endpoint).allowed
+}
