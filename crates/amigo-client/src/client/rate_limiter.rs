@@ -51,7 +51,7 @@ pub struct RateLimiter {
     clock: SharedClock,
 }
 
-/// With a lease of 15 s, at most three more leaders start within the minute after the first one.
+/// Two more leaders fit into the minute after the first start. A limit of ten or less has no room for more than one.
 const BRIEF_LEADER_DIVISOR: u32 = 4;
 
 /// The right to begin one request, already counted at this boot time.
