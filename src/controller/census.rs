@@ -80,9 +80,7 @@ impl Context {
             ..census
         }
     }
-}
 
-impl Context {
     /// Objects by kind, Organization and Ready condition.
     fn count(&self, grants: &[Arc<TemporaryPermissionGrant>]) -> BTreeMap<ObjectLabels, u32> {
         let organizations = self.stores.organizations.state();

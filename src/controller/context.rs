@@ -8,11 +8,12 @@ use amigo_runtime::clock::SharedClock;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::PostParams,
-    core::Request,
+    api::{Patch, PatchParams, PostParams},
+    core::{ObjectMeta, Request},
     runtime::reflector::{ObjectRef, Store},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -179,6 +180,22 @@ impl Context {
         let api: Api<Stored<K>> =
             Api::namespaced(self.client_no_retry.clone(), &object.namespace().unwrap_or_default());
         api.get_opt(&object.name_any()).await
+    }
+
+    /// Replaces the finalizers of an object under the version of its metadata.
+    ///
+    /// # Errors
+    /// Those of the Kubernetes API.
+    pub async fn replace_finalizers<K>(&self, metadata: &ObjectMeta, finalizers: Vec<String>) -> kube::Result<Stored<K>>
+    where
+        K: Reconciled<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<Stored<K>> = Api::namespaced(self.client_no_retry.clone(), namespace);
+        let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": metadata.resource_version}});
+        self.metrics.kubernetes_written(K::KIND, Verb::Patch);
+        let name = metadata.name.as_deref().unwrap_or_default();
+        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 
     /// Emits a Kubernetes Event without waiting.

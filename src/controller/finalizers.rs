@@ -2,17 +2,12 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use amigo_api::{Stored, reasons};
+use amigo_api::reasons;
 use amigo_lifecycle::{Failure, release_in};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
-use kube::{
-    Api, Resource, ResourceExt as _,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
+use kube::{Resource, ResourceExt as _, runtime::controller::Action};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
 
 use super::{
     announce,
@@ -20,7 +15,7 @@ use super::{
     context::{Announcement, Context, ReconcileError, Reconciled},
     unreadable::readable_or_last,
 };
-use crate::telemetry::labels::{Outcome, Verb};
+use crate::telemetry::labels::Outcome;
 
 /// A finalizer, and whether the object must have it.
 #[derive(Clone, Copy)]
@@ -90,11 +85,7 @@ where
     if finalizer.wanted {
         finalizers.push(finalizer.name.to_owned());
     }
-    let metadata = json!({ "finalizers": finalizers, "resourceVersion": object.resource_version() });
-    let patch = Patch::Merge(json!({ "metadata": metadata }));
-    context.metrics.kubernetes_written(K::KIND, Verb::Patch);
-    let api: Api<Stored<K>> = Api::namespaced(context.client_no_retry.clone(), &object.namespace().unwrap_or_default());
-    let patched = api.patch(&object.name_any(), &PatchParams::default(), &patch).await;
+    let patched = context.replace_finalizers::<K>(object.meta(), finalizers).await;
     let patched = patched.map_err(|source| ReconcileError::kubernetes("set the finalizer of", object, source))?;
     // An edit to an unreadable spec does not stop the cleanup that the last readable spec asks for.
     Ok(readable_or_last(patched, object))

@@ -47,6 +47,7 @@ use super::{
     served_schema::ServedSchema,
     settings::Settings,
     temporary_grant::{self, LocalState},
+    triggers::Trigger,
     unreadable::UnreadableObjects,
     watch::{self, Filled, Handlers, Watched},
 };
@@ -84,7 +85,9 @@ pub enum RunError {
 pub async fn run(environment: Environment, stop: CancellationToken) -> Result<(), RunError> {
     let Environment { client, client_no_retry, clock, transport, settings, audit, metrics, health, after_brief_leader } =
         environment;
-    let cluster = cluster_identity(&client_no_retry).await?;
+    let served_schema = ServedSchema::default();
+    let (cluster, _) = tokio::join!(cluster_identity(&client_no_retry), served_schema.refresh(&client_no_retry));
+    let cluster = cluster?;
     let rate_limiters = RateLimiters::new(clock.clone(), Arc::new(Observer(metrics.clone())), after_brief_leader);
     let local_state = Arc::new(LocalState::default());
     let context_cell = ContextCell::default();
@@ -106,7 +109,7 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let context = Arc::new(Context {
         announcer,
         lookup_limiter: LookupLimiter::new(settings.concurrency),
-        served_schema: ServedSchema::default(),
+        served_schema,
         role_turns: Turns::default(),
         connections: ConnectionRegistry::new(transport, clock.clone(), rate_limiters),
         stores: Stores {
@@ -131,7 +134,6 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     });
     context_cell.set(&context);
     start_metrics(&context);
-    check_schema(&context).await;
     let stores_filled = [
         (health.ready_flag("organizations"), organizations.filled.clone()),
         (health.ready_flag("roles"), roles.filled.clone()),
@@ -149,21 +151,9 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
             |controller| controller.reconcile_on(triggers.organizations.pulls()),
             organization::reconcile
         )),
-        Box::pin(controllers.run(
-            roles,
-            |controller| controller.reconcile_all_on(triggers.roles.pulls()),
-            role::reconcile
-        )),
-        Box::pin(controllers.run(
-            assignments,
-            |controller| controller.reconcile_all_on(triggers.assignments.pulls()),
-            role_assignment::reconcile
-        )),
-        Box::pin(controllers.run(
-            grants,
-            |controller| controller.reconcile_all_on(triggers.grants.pulls()),
-            reconcile_grant
-        )),
+        Box::pin(controllers.run(roles, all_on(&triggers.roles), role::reconcile)),
+        Box::pin(controllers.run(assignments, all_on(&triggers.assignments), role_assignment::reconcile)),
+        Box::pin(controllers.run(grants, all_on(&triggers.grants), reconcile_grant)),
         stop.run_until_cancelled(join_all(stores_filled.map(set_when_filled))),
         stop.run_until_cancelled(housekeeping(&context, &local_state, &health)),
     );
@@ -187,23 +177,22 @@ fn start_metrics(context: &SharedContext) {
     context.metrics.collect_from(Arc::<Context>::downgrade(context));
 }
 
-/// Interval at which the served CRDs are compared again while they are outdated.
+/// Interval at which the served CRDs are compared again while they are outdated or unknown.
 const SCHEMA_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Compares the served CRDs with the operator's. After an upgrade of the CRDs, blocked grants continue at once.
-async fn check_schema(context: &Context) {
-    let was_complete = context.served_schema.is_complete();
-    match context.served_schema.refresh(&context.client_no_retry).await {
-        Ok(true) if !was_complete => context.triggers.organization_changed(),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "cannot compare the served CRDs with the operator's"),
-    }
-}
 
 async fn set_when_filled((flag, filled): (ReadyFlag, Filled)) {
     if filled.wait().await {
         flag.set(true);
     }
+}
+
+/// A controller that also reconciles all its objects after a pull.
+fn all_on<K>(trigger: &Trigger) -> impl FnOnce(Controller<K>) -> Controller<K>
+where
+    K: Reconciled + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let pulls = trigger.pulls();
+    |controller| controller.reconcile_all_on(pulls)
 }
 
 /// Runs the controllers of all kinds in the same way.
@@ -351,7 +340,10 @@ async fn housekeeping(context: &SharedContext, local_state: &LocalState, health:
         organization::prune(context);
         if !context.served_schema.is_complete() && context.clock.boot().saturating_sub(checked_at) > SCHEMA_INTERVAL {
             checked_at = context.clock.boot();
-            check_schema(context).await;
+            if context.served_schema.refresh(&context.client_no_retry).await {
+                // After an upgrade of the CRDs, blocked grants continue at once.
+                context.triggers.organization_changed();
+            }
         }
         context.release_unreadable::<Role>(&context.stores.roles).await;
         context.release_unreadable::<RoleAssignment>(&context.stores.assignments).await;

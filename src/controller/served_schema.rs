@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant, reasons};
@@ -16,54 +16,42 @@ use serde_json::Value;
 /// The `OpenAPI` document of the group, which every authenticated client may read.
 const DOCUMENT: &str = "/openapi/v3/apis/permissions.amigo.ai/v1alpha1";
 
-/// The status fields that the served CRDs lack, by kind.
+/// The status fields that the served CRDs lack, by kind; `None` until they were compared.
 #[derive(Default)]
-pub struct ServedSchema(Mutex<BTreeMap<String, Vec<String>>>);
+pub struct ServedSchema(Mutex<Option<BTreeMap<String, Vec<String>>>>);
 
 impl ServedSchema {
-    /// Compares the served CRDs with the operator's own; returns whether they have every field.
-    ///
-    /// # Errors
-    /// Those of the Kubernetes API. The last result then remains.
-    pub async fn refresh(&self, client: &Client) -> Result<bool, kube::Error> {
-        let request = http::Request::get(DOCUMENT).body(Vec::new()).map_err(kube::Error::HttpError)?;
-        let document: Value = client.request(request).await?;
-        let own = [Organization::crd(), Role::crd(), RoleAssignment::crd(), TemporaryPermissionGrant::crd()];
-        let missing: BTreeMap<_, _> = own
-            .iter()
-            .filter_map(|crd| {
-                let kind = crd.spec.names.kind.clone();
-                let own = serde_json::to_value(crd).ok()?;
-                let fields =
-                    missing(&own["spec"]["versions"][0]["schema"]["openAPIV3Schema"], served(&document, &kind)?);
-                (!fields.is_empty()).then_some((kind, fields))
-            })
-            .collect();
-        for (kind, fields) in &missing {
-            tracing::error!(kind, ?fields, "the CustomResourceDefinition is outdated: upgrade the CRDs");
+    /// Compares the served CRDs with the operator's own; returns whether the result is another than before. After an
+    /// error, the last result remains.
+    pub async fn refresh(&self, client: &Client) -> bool {
+        match compare(client).await {
+            Ok(missing) => {
+                let missing = Some(missing);
+                missing != std::mem::replace(&mut *self.lock(), missing.clone())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot compare the served CRDs with the operator's; will retry");
+                false
+            }
         }
-        let is_complete = missing.is_empty();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = missing;
-        Ok(is_complete)
     }
 
     /// The API server stored another status than the operator wrote.
     pub fn status_was_pruned<K: Resource<DynamicType = ()>>(&self) {
-        let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.entry(K::kind(&()).into_owned()).or_default();
+        self.lock().get_or_insert_default().entry(K::kind(&()).into_owned()).or_default();
     }
 
-    /// Whether nothing is missing.
+    /// Whether they were compared, and nothing is missing.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lock().as_ref().is_some_and(BTreeMap::is_empty)
     }
 
     /// # Errors
     /// If the CRD of the kind lacks a field.
     pub fn check<K: Resource<DynamicType = ()>>(&self) -> Result<(), Failure> {
-        let missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(fields) = missing.get(&*K::kind(&())) else { return Ok(()) };
+        let missing = self.lock();
+        let Some(fields) = missing.as_ref().and_then(|missing| missing.get(&*K::kind(&()))) else { return Ok(()) };
         let names = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
         let message = format!(
             "the CustomResourceDefinition of {} lacks status fields that the operator relies on{names}. Upgrade the CRDs",
@@ -71,6 +59,29 @@ impl ServedSchema {
         );
         Err(Failure::new(reasons::CRD_OUTDATED, RetryClass::Persistent, message))
     }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<String, Vec<String>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn compare(client: &Client) -> Result<BTreeMap<String, Vec<String>>, kube::Error> {
+    let request = http::Request::get(DOCUMENT).body(Vec::new()).map_err(kube::Error::HttpError)?;
+    let document: Value = client.request(request).await?;
+    let own = [Organization::crd(), Role::crd(), RoleAssignment::crd(), TemporaryPermissionGrant::crd()];
+    let missing: BTreeMap<_, _> = own
+        .iter()
+        .filter_map(|crd| {
+            let kind = crd.spec.names.kind.clone();
+            let own = serde_json::to_value(crd).ok()?;
+            let fields = missing(&own["spec"]["versions"][0]["schema"]["openAPIV3Schema"], served(&document, &kind)?);
+            (!fields.is_empty()).then_some((kind, fields))
+        })
+        .collect();
+    for (kind, fields) in &missing {
+        tracing::error!(kind, ?fields, "the CustomResourceDefinition is outdated: upgrade the CRDs");
+    }
+    Ok(missing)
 }
 
 /// The served schema of a kind.
@@ -126,7 +137,9 @@ mod tests {
     #[test]
     fn pruned_status_blocks_its_kind_only() {
         let schema = ServedSchema::default();
-        assert!(schema.check::<Role>().is_ok() && schema.is_complete());
+        assert!(schema.check::<Role>().is_ok() && !schema.is_complete(), "unknown is checked again");
+        *schema.lock() = Some(BTreeMap::new());
+        assert!(schema.is_complete());
         schema.status_was_pruned::<Role>();
         assert_eq!(schema.check::<Role>().unwrap_err().reason, reasons::CRD_OUTDATED);
         assert!(schema.check::<TemporaryPermissionGrant>().is_ok() && !schema.is_complete());

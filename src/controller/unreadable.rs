@@ -10,8 +10,7 @@ use std::{
 use amigo_api::{GROUP, Stored, Unreadable, VERSION, reasons};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::ObjectReference};
 use kube::{
-    Api, Resource,
-    api::{Patch, PatchParams},
+    Resource,
     core::ObjectMeta,
     runtime::{
         reflector::{ObjectRef, Store},
@@ -19,13 +18,12 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::{
     context::{Announcement, Context, Reconciled},
     ownership::object_name_of,
 };
-use crate::telemetry::labels::{Kind, Verb};
+use crate::telemetry::labels::Kind;
 
 /// Namespace and name.
 type Key = (String, String);
@@ -199,16 +197,12 @@ impl Context {
         for unreadable in self.unreadable.terminating(K::KIND) {
             let metadata = &unreadable.metadata;
             let last = store.get(&reference::<K>(metadata));
-            let others: Vec<_> = metadata.finalizers.iter().flatten().filter(|name| !is_own(name)).collect();
+            let others: Vec<_> = metadata.finalizers.iter().flatten().filter(|name| !is_own(name)).cloned().collect();
             let is_blocked = metadata.finalizers.as_ref().is_some_and(|all| all.len() > others.len());
             if !is_blocked || last.is_some_and(|last| last.meta().uid == metadata.uid) {
                 continue;
             }
-            let (namespace, name) = key(metadata);
-            let api: Api<Stored<K>> = Api::namespaced(self.client_no_retry.clone(), &namespace);
-            let patch = json!({"metadata": {"finalizers": others, "resourceVersion": metadata.resource_version}});
-            self.metrics.kubernetes_written(K::KIND, Verb::Patch);
-            match api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            match self.replace_finalizers::<K>(metadata, others).await {
                 Ok(_) => self.announce_at(K::KIND, metadata, RELEASED.to_owned()),
                 Err(error) => tracing::warn!(
                     kind = K::KIND.as_str(), object = object_name_of(metadata), %error,

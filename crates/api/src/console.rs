@@ -1,5 +1,7 @@
 //! URLs of the web console: the conversation and the organization that a page belongs to.
 
+use std::net::Ipv6Addr;
+
 use http::Uri;
 
 use super::{ConversationReference, OrganizationSpec};
@@ -19,8 +21,7 @@ pub fn is_conversation_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// The host of a URL in lowercase, and the port unless it is the default of the scheme. A dot at the end of a host changes
-/// nothing.
+/// The [`normal_authority`] of a URL without user information.
 #[must_use]
 pub fn host(url: &str) -> Option<String> {
     let uri = url.parse::<Uri>().ok()?;
@@ -29,13 +30,22 @@ pub fn host(url: &str) -> Option<String> {
     if authority.as_str().contains('@') {
         return None;
     }
-    let host = authority.host().to_ascii_lowercase();
+    Some(normal_authority(&uri))
+}
+
+/// Host and port of a URL in a form that is equal for all spellings: lowercase, without the dot at the end of a host,
+/// without the default port of the scheme, and with the shortest form of an IPv6 address.
+#[must_use]
+pub fn normal_authority(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
     let host = host.strip_suffix('.').unwrap_or(&host);
-    let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
-    Some(match authority.port_u16().filter(|port| *port != default) {
+    let number: Option<Ipv6Addr> = host.trim_matches(['[', ']']).parse().ok();
+    let host = number.map_or_else(|| host.to_owned(), |number| format!("[{number}]"));
+    let default = if uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("http")) { 80 } else { 443 };
+    match uri.port_u16().filter(|port| *port != default) {
         Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    })
+        None => host,
+    }
 }
 
 impl OrganizationSpec {

@@ -10,6 +10,12 @@ const SHAPE: &str =
 /// The shortest temporary grant the Amigo API issues (its change log for API v0.7.0).
 pub const SHORTEST_GRANT: SignedDuration = SignedDuration::from_mins(1);
 
+/// The duration of a grant, unless it or its Organization has another.
+pub const DEFAULT_GRANT: SignedDuration = SignedDuration::from_hours(2);
+
+/// The activation deadline of a grant, unless it or its Organization has another.
+pub const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
+
 /// The longest temporary grant the Amigo API issues (guide to temporary grants, "Use Short Durations").
 pub const LONGEST_GRANT: SignedDuration = SignedDuration::from_hours(72);
 

@@ -1,8 +1,6 @@
 //! Which remote organization an address and an ID name.
 
-use std::net::Ipv6Addr;
-
-use amigo_api::OrganizationSpec;
+use amigo_api::{OrganizationSpec, console};
 use amigo_client::ApiAddress;
 use http::Uri;
 
@@ -27,13 +25,8 @@ impl ApiEndpoint {
     #[must_use]
     pub fn new(address: &Uri, organization: &str) -> Self {
         let scheme = address.scheme_str().unwrap_or_default().to_ascii_lowercase();
-        let host = address.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-        let number: Option<Ipv6Addr> = host.trim_matches(['[', ']']).parse().ok();
-        let host = number.map_or(host, |number| format!("[{number}]"));
-        let default_port = if scheme == "http" { 80 } else { 443 };
-        let port = address.port_u16().filter(|port| *port != default_port);
-        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        Self { origin: format!("{scheme}://{host}{port}"), organization: organization.to_owned() }
+        let authority = console::normal_authority(address);
+        Self { origin: format!("{scheme}://{authority}"), organization: organization.to_owned() }
     }
 
     /// Whether a status describes this endpoint.

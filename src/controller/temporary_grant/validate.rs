@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use amigo_api::{GrantRules, TemporaryPermissionGrant, annotations, console, duration, reasons};
+use amigo_api::{GrantRules, TemporaryPermissionGrant, console, duration, reasons};
 use amigo_lifecycle::grant::{Origin, Request, Spec, compact_uid};
 use amigo_lifecycle::{Failure, RetryClass};
 use jiff::SignedDuration;
@@ -12,10 +12,8 @@ use super::{failed_ttl::failed_ttl, renewals};
 use crate::controller::{
     connection::{Connection, api_endpoint::ApiEndpoint, existing},
     context::Context,
+    resync,
 };
-
-const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
-const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
 
 /// The protocol's spec of an object. A problem becomes its blocker; access that is live still expires.
 pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connection>, context: &Context) -> Spec {
@@ -26,7 +24,7 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
     let rule = |rule: fn(&GrantRules) -> Option<&str>, default| {
         connection.map_or(default, |connection| connection.grant_rule(rule, default))
     };
-    let default = rule(|rules| rules.default_duration.as_deref(), DEFAULT_DURATION);
+    let default = rule(|rules| rules.default_duration.as_deref(), duration::DEFAULT_GRANT);
     let longest = rule(|rules| rules.max_duration.as_deref(), duration::LONGEST_GRANT);
     let requested = problems.parse_duration("duration", spec.duration.as_deref()).unwrap_or(default);
     problems.check(check_duration(requested));
@@ -70,7 +68,9 @@ pub fn validate(object: &TemporaryPermissionGrant, connection: Option<&Connectio
         revoke_within,
         activation_deadline: problems
             .parse_duration("activationDeadline", spec.activation_deadline.as_deref())
-            .unwrap_or_else(|| rule(|rules| rules.activation_deadline.as_deref(), DEFAULT_ACTIVATION_DEADLINE)),
+            .unwrap_or_else(|| {
+                rule(|rules| rules.activation_deadline.as_deref(), duration::DEFAULT_ACTIVATION_DEADLINE)
+            }),
         not_after: spec.not_after,
         ttl_after_expiry: problems
             .parse_duration("ttlAfterExpiry", spec.ttl_after_expiry.as_deref())
@@ -93,7 +93,7 @@ pub fn revoke_within<'a>(object: &'a TemporaryPermissionGrant, connection: Optio
 /// connection.
 fn circumstances(object: &TemporaryPermissionGrant, connection: Option<&Connection>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    object.annotations().get(annotations::RESYNC).hash(&mut hasher);
+    resync::value(object).hash(&mut hasher);
     connection.map(|connection| std::ptr::from_ref(connection).addr()).hash(&mut hasher);
     hasher.finish()
 }

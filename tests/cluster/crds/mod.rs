@@ -3,6 +3,7 @@
 mod cases;
 mod readable;
 mod schema;
+mod shared_cases;
 mod table;
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};

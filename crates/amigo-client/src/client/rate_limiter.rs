@@ -46,7 +46,8 @@ pub struct RateLimiter {
     windows: BTreeMap<Endpoint, Mutex<SlidingWindow>>,
     paced: tokio::sync::Mutex<Duration>,
     resized: Notify,
-    after_brief_leader: bool,
+    /// By what the limits of the first minute are divided.
+    start_divisor: u32,
     observer: Arc<dyn Observe>,
     clock: SharedClock,
 }
@@ -92,7 +93,7 @@ impl RateLimiter {
             windows: Endpoint::ALL.into_iter().map(window).collect(),
             paced: tokio::sync::Mutex::new(Duration::ZERO),
             resized: Notify::new(),
-            after_brief_leader: false,
+            start_divisor: 1,
             observer: Arc::new(Unobserved),
             clock,
         }
@@ -109,8 +110,8 @@ impl RateLimiter {
     /// minute ago, and others may follow within the minute.
     #[must_use]
     pub fn after_brief_leader(mut self, is_so: bool) -> Self {
-        self.after_brief_leader = is_so;
         if is_so {
+            self.start_divisor = BRIEF_LEADER_DIVISOR;
             for endpoint in Endpoint::ALL {
                 self.window(endpoint).divide_start(BRIEF_LEADER_DIVISOR);
             }
@@ -122,9 +123,7 @@ impl RateLimiter {
     pub fn resize(&self, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) {
         for endpoint in Endpoint::ALL {
             let (allowed, at_start) = limits(endpoint, share_percent, overrides);
-            let divisor = if self.after_brief_leader { BRIEF_LEADER_DIVISOR } else { 1 };
-            let at_start = at_start.div_ceil(divisor);
-            if self.window(endpoint).resize(allowed, at_start) {
+            if self.window(endpoint).resize(allowed, at_start.div_ceil(self.start_divisor)) {
                 self.resized.notify_waiters();
             }
         }

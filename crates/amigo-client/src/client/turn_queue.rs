@@ -40,8 +40,8 @@ impl TurnQueue {
         let waiting = Waiting { booking, requests };
         match turn {
             Turn::First => self.first.push_back(waiting),
-            Turn::Shared(name) => match self.shared.iter_mut().find(|(present, _)| present == name) {
-                Some((_, queue)) => queue.push_back(waiting),
+            Turn::Shared(name) => match self.place(name) {
+                Some(place) => self.shared[place].1.push_back(waiting),
                 None => self.shared.push_back((name.clone(), [waiting].into())),
             },
         }
@@ -49,14 +49,12 @@ impl TurnQueue {
 
     /// How many requests are ahead of the next one of a booking; `None` if it has none left.
     pub(super) fn ahead(&self, booking: u64, turn: &Turn) -> Option<usize> {
+        let round = position(self.queue(turn)?, booking)?;
         let requests = |queue: &VecDeque<Waiting>, count: usize| -> usize {
             queue.iter().take(count).map(|waiting| waiting.requests).sum()
         };
-        let Turn::Shared(name) = turn else {
-            return position(&self.first, booking).map(|index| requests(&self.first, index));
-        };
-        let own = self.shared.iter().position(|(present, _)| present == name)?;
-        let round = position(&self.shared[own].1, booking)?;
+        let Turn::Shared(name) = turn else { return Some(requests(&self.first, round)) };
+        let own = self.place(name)?;
         let ahead = |(number, (_, queue)): (usize, &(String, VecDeque<Waiting>))| {
             requests(queue, round + usize::from(number < own))
         };
@@ -65,20 +63,15 @@ impl TurnQueue {
 
     /// How many requests of a booking are left.
     pub(super) fn left(&self, booking: u64, turn: &Turn) -> usize {
-        let queue = match turn {
-            Turn::First => Some(&self.first),
-            Turn::Shared(name) => self.shared.iter().find(|(present, _)| present == name).map(|(_, queue)| queue),
-        };
-        queue.and_then(|queue| Some(queue[position(queue, booking)?].requests)).unwrap_or_default()
+        self.queue(turn).and_then(|queue| Some(queue[position(queue, booking)?].requests)).unwrap_or_default()
     }
 
     /// Removes one request of a booking. After its last one, the next turn is that of another name.
     pub(super) fn take_one(&mut self, booking: u64, turn: &Turn) {
-        let left = self.left(booking, turn);
-        self.set(booking, turn, left.saturating_sub(1));
-        if let (Turn::Shared(name), 0 | 1) = (turn, left)
-            && let Some(own) = self.shared.iter().position(|(present, _)| present == name)
-            && let Some(entry) = self.shared.remove(own)
+        let left = self.left(booking, turn).saturating_sub(1);
+        self.set(booking, turn, left);
+        if let (Turn::Shared(name), 0) = (turn, left)
+            && let Some(entry) = self.place(name).and_then(|own| self.shared.remove(own))
         {
             self.shared.push_back(entry);
         }
@@ -96,18 +89,31 @@ impl TurnQueue {
     }
 
     fn set(&mut self, booking: u64, turn: &Turn, requests: usize) {
-        let queue = match turn {
-            Turn::First => Some(&mut self.first),
-            Turn::Shared(name) => self.shared.iter_mut().find(|(present, _)| present == name).map(|(_, queue)| queue),
-        };
-        let Some((queue, index)) = queue.and_then(|queue| position(queue, booking).map(|index| (queue, index))) else {
-            return;
-        };
-        if requests == 0 {
+        let Some(queue) = self.queue_mut(turn) else { return };
+        let Some(index) = position(queue, booking) else { return };
+        if requests > 0 {
+            queue[index].requests = requests;
+        } else {
             queue.remove(index);
             self.shared.retain(|(_, queue)| !queue.is_empty());
-        } else {
-            queue[index].requests = requests;
+        }
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.shared.iter().position(|(present, _)| present == name)
+    }
+
+    fn queue(&self, turn: &Turn) -> Option<&VecDeque<Waiting>> {
+        match turn {
+            Turn::First => Some(&self.first),
+            Turn::Shared(name) => self.place(name).map(|place| &self.shared[place].1),
+        }
+    }
+
+    fn queue_mut(&mut self, turn: &Turn) -> Option<&mut VecDeque<Waiting>> {
+        match turn {
+            Turn::First => Some(&mut self.first),
+            Turn::Shared(name) => self.place(name).map(|place| &mut self.shared[place].1),
         }
     }
 }

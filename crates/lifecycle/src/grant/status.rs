@@ -82,20 +82,12 @@ pub struct Memory {
 }
 
 impl Status {
-    /// The state of an object with this record, of which this process remembers nothing.
-    #[must_use]
-    pub fn from_record(record: TemporaryPermissionGrantStatus) -> Self {
-        Self { memory: Memory { stored: record.clone(), ..Memory::default() }, record }
-    }
-
     /// The state of an object with this record, if this process knows at this boot time that it had so many attempts.
     #[must_use]
     pub fn resume(record: TemporaryPermissionGrantStatus, known_attempts: Option<u32>, boot: Duration) -> Self {
-        let mut status = Self::from_record(record);
-        let is_lost = |known| status.record.attempts < known;
-        status.memory.history_lost = known_attempts.is_some_and(is_lost).then_some(boot);
-        status.memory.history_checked = known_attempts.is_some() && status.memory.history_lost.is_none();
-        status
+        let history_lost = known_attempts.is_some_and(|known| record.attempts < known).then_some(boot);
+        let history_checked = known_attempts.is_some() && history_lost.is_none();
+        Self { memory: Memory { stored: record.clone(), history_lost, history_checked, ..Memory::default() }, record }
     }
 
     /// The number of attempts, if this process knows all of them.

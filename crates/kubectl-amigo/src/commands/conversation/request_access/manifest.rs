@@ -9,10 +9,6 @@ use kube::core::ObjectMeta;
 
 use super::{args::RequestAccessArgs, values::Conversation};
 
-/// The operator's defaults.
-const DEFAULT_DURATION: SignedDuration = SignedDuration::from_hours(2);
-const DEFAULT_ACTIVATION_DEADLINE: SignedDuration = SignedDuration::from_hours(1);
-
 /// The maximum in the schema.
 const LONGEST_TTL: SignedDuration = SignedDuration::from_hours(8760);
 
@@ -49,8 +45,9 @@ impl SingleUse {
     pub fn new(args: &RequestAccessArgs, rules: Option<&GrantRules>, now: Timestamp) -> Self {
         let rule = |text: Option<&str>, default| text.and_then(|text| duration::parse(text).ok()).unwrap_or(default);
         let default = rules.and_then(|rules| rules.default_duration.as_deref());
-        let duration = rule(args.duration.as_deref().or(default), DEFAULT_DURATION);
-        let deadline = rule(rules.and_then(|rules| rules.activation_deadline.as_deref()), DEFAULT_ACTIVATION_DEADLINE);
+        let duration = rule(args.duration.as_deref().or(default), duration::DEFAULT_GRANT);
+        let deadline =
+            rule(rules.and_then(|rules| rules.activation_deadline.as_deref()), duration::DEFAULT_ACTIVATION_DEADLINE);
         let latest = || whole_second(now.saturating_add(duration + deadline).unwrap_or(now));
         let not_after = args.not_after.unwrap_or_else(latest);
         let kept = now.duration_until(not_after) - duration;
