@@ -22,7 +22,7 @@ use std::{
 };
 
 use amigo_api::{Role, RoleAssignment, Unreadable};
-use amigo_client::{Endpoint, Error, Observe, Transport};
+use amigo_client::{Endpoint, Error, Observe, Start, Transport};
 use amigo_lifecycle::grant::{FINAL_REASONS, compact_uid};
 use amigo_runtime::clock::SharedClock;
 use futures::{StreamExt as _, future::join_all};
@@ -88,7 +88,8 @@ pub async fn run(environment: Environment, stop: CancellationToken) -> Result<()
     let served_schema = ServedSchema::default();
     let (cluster, _) = tokio::join!(cluster_identity(&client_no_retry), served_schema.refresh(&client_no_retry));
     let cluster = cluster?;
-    let rate_limiters = RateLimiters::new(clock.clone(), Arc::new(Observer(metrics.clone())), after_brief_leader);
+    let start = if after_brief_leader { Start::AfterBriefLeader } else { Start::AfterLeader };
+    let rate_limiters = RateLimiters::new(clock.clone(), Arc::new(Observer(metrics.clone())), start);
     let local_state = Arc::new(LocalState::default());
     let context_cell = ContextCell::default();
     let watches = Watches { client: client.clone(), unreadable: UnreadableObjects::default(), context: &context_cell };

@@ -11,7 +11,7 @@ use amigo_sandbox::{GrantCreated, Operation};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
-use test_support::{Limits, OPERATOR_NAMESPACE, TestEnv, grant, rate_limit};
+use test_support::{OPERATOR_NAMESPACE, TestEnv, grant};
 
 const CONVERSATION: &str = "  conversation: {id: abc123def456abc123def456}";
 const URL: &str = "  conversation: {url: https://acme.amigo.ai/admin/conversation/abc123def456abc123def456}";
@@ -163,9 +163,6 @@ async fn all_examples_become_ready() {
     for file in files.map(|file| file.expect("a file").path()).filter(applied) {
         let text = std::fs::read_to_string(&file).expect("text");
         let text = text.replace("https://api.amigo.ai", &address).replace("amigo-system", OPERATOR_NAMESPACE);
-        // The first minute of a new operator allows two roles, and the examples have three.
-        let limits = format!("  organization: acme\n  rateLimit: {}\n", rate_limit(Limits::Lifted));
-        let text = text.replace("  organization: acme\n", &limits);
         applied_objects.extend(env.apply(&text).await);
     }
     // By name: in other tests' Organizations something is wrong on purpose.

@@ -29,6 +29,11 @@ fn requests(env: &TestEnv, operation: Operation) -> u64 {
     counts.iter().filter(|entry| entry.operation == Some(operation)).map(|entry| entry.count).sum()
 }
 
+/// Add it after the requests of the test arrived: the Organization's own ones may hang, too, and then no grant is issued.
+fn everything_hangs() -> Fault {
+    Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None)
+}
+
 /// Kills the operator while all requests of a bundle hang, and lets another take over.
 async fn killed_while_hanging(env: &TestEnv, fault: Fault) -> OperatorProcess {
     let mut first = env.operator(&[]);
@@ -129,9 +134,10 @@ async fn a_deletion_does_not_wait_for_amigo() {
     operator.until_leading().await;
     env.create_grant("issued", 1, "PT1H").await;
     env.until_active(1, 10 * SECOND).await;
-    env.sandbox().add_fault(Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None));
+    env.sandbox().add_fault(Fault::new(CREATE, Effect::Hang).times(None));
     env.create_grant("asked", 1, "PT1H").await;
     until_requests(&env, CREATE, 2).await;
+    env.sandbox().add_fault(everything_hangs());
     for name in ["issued", "asked"] {
         let began = Instant::now();
         env.grants().delete(name, &DeleteParams::default()).await.expect("deleted");
@@ -151,9 +157,10 @@ async fn stop_while_amigo_hangs_takes_one_call_deadline() {
     operator.until_leading().await;
     env.create_grant("issued", 1, "PT1H").await;
     env.until_active(1, 10 * SECOND).await;
-    env.sandbox().add_fault(Fault { operation: None, ..Fault::new(CREATE, Effect::Hang) }.times(None));
+    env.sandbox().add_fault(Fault::new(CREATE, Effect::Hang).times(None));
     env.create_grants(20, 3, "PT1H").await;
     until_requests(&env, CREATE, 4).await;
+    env.sandbox().add_fault(everything_hangs());
     operator.terminate();
     let began = Instant::now();
     let status = operator.ended(2 * CALL_DEADLINE).await;

@@ -33,8 +33,8 @@ pub use amigo_permissions::{FrontendView, PermissionModel};
 pub use client::testing;
 #[cfg(feature = "http")]
 pub use client::{
-    Client, GrantListing, LookupOptions, Observe, Precondition, RateLimiter, Reservation, ServerClock, Transport,
-    TransportError, TransportOptions, Turn, Unobserved, Usage, sliding_window,
+    Client, GrantListing, LookupOptions, Observe, Precondition, RateLimiter, Reservation, ServerClock, Start,
+    Transport, TransportError, TransportOptions, Turn, Unobserved, Usage, sliding_window,
 };
 pub use credentials::{ApiAddress, Credentials};
 pub use endpoint::{Endpoint, UnknownEndpoint};

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use amigo_api::{Organization, OrganizationSpec};
 use amigo_client::{
-    ApiAddress, Client, Credentials, DOCUMENTED_HOSTS, Error, ErrorKind, RateLimiter, Transport, TransportOptions,
-    address,
+    ApiAddress, Client, Credentials, DOCUMENTED_HOSTS, Error, ErrorKind, RateLimiter, Start, Transport,
+    TransportOptions, address,
 };
 use amigo_runtime::clock::SharedClock;
 use k8s_openapi::api::core::v1::Secret;
@@ -32,7 +32,7 @@ pub async fn connect(
     let transport = Transport::new(&TransportOptions::default())
         .map_err(|error| Failure::failed(format!("cannot connect to Amigo: {error}")))?;
     let connection = ApiAddress { base_url, organization: organization.spec.organization.clone() };
-    let rate_limiter = Arc::new(RateLimiter::new(share(&organization.spec), &BTreeMap::new(), clock.clone()));
+    let rate_limiter = Arc::new(rate_limiter(&organization.spec, clock.clone()));
     Ok(Client::new(transport, connection, credentials, rate_limiter, clock.clone()))
 }
 
@@ -103,11 +103,10 @@ fn unreadable(namespace: &str, name: &str, error: &kube::Error) -> Failure {
     }
 }
 
-/// The rate limits that the Organization leaves to people. A new process starts with a quarter of its budget, so four
-/// times that share gives the share itself in the first minute.
-fn share(spec: &OrganizationSpec) -> u32 {
+/// The rate limits that the Organization leaves to people.
+fn rate_limiter(spec: &OrganizationSpec, clock: SharedClock) -> RateLimiter {
     let operators = spec.rate_limit.as_ref().and_then(|limit| limit.share).unwrap_or(80);
-    (4 * (100 - u32::from(operators.min(100)))).clamp(4, 100)
+    RateLimiter::starting(Start::Alone, 100 - u32::from(operators.min(100)), &BTreeMap::new(), clock)
 }
 
 #[cfg(test)]
@@ -155,9 +154,8 @@ mod tests {
     fn command_uses_the_share_left_to_people() {
         let allowed = |operators: Option<u8>| {
             let rate_limit = operators.map(|share| RateLimit { share: Some(share), ..RateLimit::default() });
-            let share = share(&OrganizationSpec { rate_limit, ..OrganizationSpec::default() });
-            let rate_limiter = RateLimiter::new(share, &BTreeMap::new(), SystemClock::shared());
-            rate_limiter.usage(Endpoint::ListGrants).allowed / 4
+            let spec = OrganizationSpec { rate_limit, ..OrganizationSpec::default() };
+            rate_limiter(&spec, SystemClock::shared()).usage(Endpoint::ListGrants).allowed
         };
         assert_eq!((allowed(None), allowed(Some(90)), allowed(Some(100))), (20, 10, 1));
     }

@@ -261,7 +261,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use amigo_api::RateLimit;
-    use amigo_client::{TransportOptions, Turn, Unobserved};
+    use amigo_client::{Start, TransportOptions, Turn, Unobserved};
     use amigo_runtime::clock::SystemClock;
     use secrecy::SecretString;
 
@@ -270,7 +270,11 @@ mod tests {
     fn connections() -> ConnectionRegistry {
         let transport = Transport::new(&TransportOptions::default()).unwrap();
         let clock = SystemClock::shared();
-        ConnectionRegistry::new(transport, clock.clone(), RateLimiters::new(clock, Arc::new(Unobserved), false))
+        ConnectionRegistry::new(
+            transport,
+            clock.clone(),
+            RateLimiters::new(clock, Arc::new(Unobserved), Start::AfterLeader),
+        )
     }
 
     fn parts(change: impl FnOnce(&mut OrganizationSpec, &mut Credentials)) -> Parts {

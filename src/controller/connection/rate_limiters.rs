@@ -10,7 +10,7 @@ use std::{
 };
 
 use amigo_api::RateLimit;
-use amigo_client::{Endpoint, Observe, RateLimiter};
+use amigo_client::{Endpoint, Observe, RateLimiter, Start};
 use amigo_runtime::clock::SharedClock;
 
 use super::api_endpoint::ApiEndpoint;
@@ -20,13 +20,13 @@ pub struct RateLimiters {
     by_endpoint: Mutex<BTreeMap<ApiEndpoint, Arc<RateLimiter>>>,
     clock: SharedClock,
     observer: Arc<dyn Observe>,
-    after_brief_leader: bool,
+    start: Start,
 }
 
 impl RateLimiters {
     #[must_use]
-    pub fn new(clock: SharedClock, observer: Arc<dyn Observe>, after_brief_leader: bool) -> Self {
-        Self { by_endpoint: Mutex::default(), clock, observer, after_brief_leader }
+    pub fn new(clock: SharedClock, observer: Arc<dyn Observe>, start: Start) -> Self {
+        Self { by_endpoint: Mutex::default(), clock, observer, start }
     }
 
     /// The limiter of an endpoint, with these limits from now on.
@@ -38,8 +38,7 @@ impl RateLimiters {
         let share = u32::from(limits.share.unwrap_or(80));
         let mut by_endpoint = self.lock();
         let limiter = by_endpoint.entry(endpoint).or_insert_with(|| {
-            let limiter = RateLimiter::new(share, &overrides, self.clock.clone());
-            let limiter = limiter.after_brief_leader(self.after_brief_leader);
+            let limiter = RateLimiter::starting(self.start, share, &overrides, self.clock.clone());
             Arc::new(limiter.with_observer(Arc::clone(&self.observer)))
         });
         limiter.resize(share, &overrides);
@@ -68,7 +67,7 @@ mod tests {
 
     impl RateLimiters {
         fn with_clock(clock: &Arc<TestClock>) -> Self {
-            Self::new(clock.clone(), Arc::new(Unobserved), false)
+            Self::new(clock.clone(), Arc::new(Unobserved), Start::AfterLeader)
         }
 
         fn at(&self, url: &str, limits: Option<&RateLimit>) -> Arc<RateLimiter> {

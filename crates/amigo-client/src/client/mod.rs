@@ -40,7 +40,7 @@ mod wire;
 
 pub use batcher::LookupOptions;
 pub use grants::GrantListing;
-pub use rate_limiter::{Observe, RateLimiter, Reservation, Unobserved, Usage};
+pub use rate_limiter::{Observe, RateLimiter, Reservation, Start, Unobserved, Usage};
 pub use server_clock::ServerClock;
 pub use transport::{Transport, TransportError, TransportOptions};
 pub use turn_queue::Turn;

@@ -46,14 +46,21 @@ pub struct RateLimiter {
     windows: BTreeMap<Endpoint, Mutex<SlidingWindow>>,
     paced: tokio::sync::Mutex<Duration>,
     resized: Notify,
-    /// By what the limits of the first minute are divided.
-    start_divisor: u32,
+    start: Start,
     observer: Arc<dyn Observe>,
     clock: SharedClock,
 }
 
-/// Two more leaders fit into the minute after the first start. A limit of ten or less has no room for more than one.
-const BRIEF_LEADER_DIVISOR: u32 = 4;
+/// What a new process may send in its first minute, when requests of others still count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A predecessor used its share until now, and others may follow within the minute.
+    AfterLeader,
+    /// The predecessor, too, began less than a minute ago and used the rest of the limit: one request.
+    AfterBriefLeader,
+    /// Nobody else uses this share.
+    Alone,
+}
 
 /// The right to begin one request, already counted at this boot time.
 #[derive(Debug)]
@@ -81,19 +88,25 @@ pub struct Reservation {
 
 impl RateLimiter {
     /// `share_percent` (1 to 100) of every documented limit, or the requests per minute in `overrides`, which may exceed the
-    /// documented limit; at least 1.
+    /// documented limit; at least 1. It starts as [`Start::AfterLeader`].
     #[must_use]
     pub fn new(share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, clock: SharedClock) -> Self {
+        Self::starting(Start::AfterLeader, share_percent, overrides, clock)
+    }
+
+    /// As [`RateLimiter::new`], with another first minute.
+    #[must_use]
+    pub fn starting(start: Start, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, clock: SharedClock) -> Self {
         let now = clock.boot();
         let window = |endpoint| {
-            let (allowed, at_start) = limits(endpoint, share_percent, overrides);
+            let (allowed, at_start) = limits(endpoint, share_percent, overrides, start);
             (endpoint, Mutex::new(SlidingWindow::new(allowed, at_start, now)))
         };
         Self {
             windows: Endpoint::ALL.into_iter().map(window).collect(),
             paced: tokio::sync::Mutex::new(Duration::ZERO),
             resized: Notify::new(),
-            start_divisor: 1,
+            start,
             observer: Arc::new(Unobserved),
             clock,
         }
@@ -106,24 +119,11 @@ impl RateLimiter {
         self
     }
 
-    /// Allows a quarter of the usual start: the predecessor used the rest of the limit for its own start, less than a
-    /// minute ago, and others may follow within the minute.
-    #[must_use]
-    pub fn after_brief_leader(mut self, is_so: bool) -> Self {
-        if is_so {
-            self.start_divisor = BRIEF_LEADER_DIVISOR;
-            for endpoint in Endpoint::ALL {
-                self.window(endpoint).divide_start(BRIEF_LEADER_DIVISOR);
-            }
-        }
-        self
-    }
-
     /// Changes the limits, as in [`RateLimiter::new`]. Requests that began or are booked still count.
     pub fn resize(&self, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) {
         for endpoint in Endpoint::ALL {
-            let (allowed, at_start) = limits(endpoint, share_percent, overrides);
-            if self.window(endpoint).resize(allowed, at_start.div_ceil(self.start_divisor)) {
+            let (allowed, at_start) = limits(endpoint, share_percent, overrides, self.start);
+            if self.window(endpoint).resize(allowed, at_start) {
                 self.resized.notify_waiters();
             }
         }
@@ -198,14 +198,20 @@ impl RateLimiter {
     }
 }
 
-/// Requests per minute of one endpoint, and those in the first minute: at most a quarter, and half of what the share
-/// leaves of the limit. The other half is for another start within the minute.
-fn limits(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>) -> (u32, u32) {
-    if let Some(allowed) = overrides.get(&endpoint) {
-        return (*allowed, allowed.div_ceil(4));
-    }
-    let allowed = endpoint.limit() * share_percent.clamp(1, 100) / 100;
-    (allowed, allowed.div_ceil(4).min((endpoint.limit() - allowed) / 2))
+/// Requests per minute of one endpoint, and those in the first minute: at most a quarter, and what the share leaves of
+/// the limit, less a fifth for leaders that follow within the minute. A limit of five or less has no room for those.
+fn limits(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, start: Start) -> (u32, u32) {
+    let limit = endpoint.limit();
+    let by_share = limit * share_percent.clamp(1, 100) / 100;
+    let allowed = overrides.get(&endpoint).copied().unwrap_or(by_share);
+    let left = if overrides.contains_key(&endpoint) { u32::MAX } else { limit - by_share };
+    let at_start = match start {
+        Start::AfterLeader => allowed.div_ceil(4).min(left - left.div_ceil(5)),
+        // The same for an Organization with larger limits than the documented ones.
+        Start::AfterBriefLeader => allowed / 100,
+        Start::Alone => allowed,
+    };
+    (allowed, at_start)
 }
 
 impl fmt::Debug for RateLimiter {

@@ -91,11 +91,6 @@ impl SlidingWindow {
         before != (self.allowed, self.at_start)
     }
 
-    /// Divides the limit of the first window, rounded up.
-    pub fn divide_start(&mut self, divisor: u32) {
-        self.at_start = self.at_start.div_ceil(at_least_one(divisor));
-    }
-
     /// Whether a new instance would not allow more.
     pub fn is_idle(&mut self, now: Duration) -> bool {
         let now = self.advance(now);

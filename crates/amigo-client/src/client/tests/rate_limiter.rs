@@ -9,7 +9,7 @@ use amigo_runtime::clock::TestClock;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use crate::{Endpoint, Error, Observe, RateLimiter, Turn};
+use crate::{Endpoint, Error, Observe, RateLimiter, Start, Turn};
 
 #[derive(Default)]
 struct Waits(Mutex<Vec<u64>>);
@@ -112,17 +112,29 @@ fn share_is_rounded_down_and_at_least_one() {
 }
 
 #[test]
-fn m9_starts_of_three_leaders_fit_into_the_limit() {
-    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| endpoint.limit() >= 20) {
-        let start = |is_brief| {
-            let clock = amigo_runtime::clock::SystemClock::shared();
-            let rate_limiter = Arc::new(RateLimiter::new(80, &[].into(), clock).after_brief_leader(is_brief));
-            let booked: Vec<_> = (0..100).map(|_| rate_limiter.reserve(endpoint, 1, Turn::default())).collect();
-            booked.iter().filter(|reservation| reservation.begin().is_ok()).count()
-        };
-        let most = rate_limit_share(endpoint) + start(false) + 2 * start(true);
+fn m9_two_hand_overs_in_a_minute_fit_into_the_limit() {
+    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| endpoint.limit() > 5) {
+        let most = rate_limit_share(endpoint)
+            + at_start(endpoint, Start::AfterLeader)
+            + at_start(endpoint, Start::AfterBriefLeader);
         assert!(most <= usize::try_from(endpoint.limit()).unwrap(), "{endpoint}: {most}");
     }
+    let grants =
+        [Start::AfterLeader, Start::AfterBriefLeader, Start::Alone].map(|start| at_start(Endpoint::CreateGrant, start));
+    assert_eq!(grants, [16, 1, 80]);
+}
+
+#[test]
+fn first_minute_creates_three_roles() {
+    assert_eq!(at_start(Endpoint::CreateRole, Start::AfterLeader), 3);
+}
+
+/// The requests that a new process may begin at once.
+fn at_start(endpoint: Endpoint, start: Start) -> usize {
+    let clock = amigo_runtime::clock::SystemClock::shared();
+    let rate_limiter = Arc::new(RateLimiter::starting(start, 80, &[].into(), clock));
+    let booked: Vec<_> = (0..100).map(|_| rate_limiter.reserve(endpoint, 1, Turn::default())).collect();
+    booked.iter().filter(|reservation| reservation.begin().is_ok()).count()
 }
 
 fn rate_limit_share(endpoint: Endpoint) -> usize {
