@@ -56,7 +56,7 @@ pub struct RateLimiter {
 pub enum Start {
     /// A predecessor used its share until now, and others may follow within the minute.
     AfterLeader,
-    /// The predecessor, too, began less than a minute ago and used the rest of the limit: one request.
+    /// The predecessor, too, started less than a minute ago.
     AfterBriefLeader,
     /// Nobody else uses this share.
     Alone,
@@ -198,17 +198,18 @@ impl RateLimiter {
     }
 }
 
-/// Requests per minute of one endpoint, and those in the first minute: at most a quarter, and what the share leaves of
-/// the limit, less a fifth for leaders that follow within the minute. A limit of five or less has no room for those.
+/// Requests per minute of one endpoint, and those in the first minute.
 fn limits(endpoint: Endpoint, share_percent: u32, overrides: &BTreeMap<Endpoint, u32>, start: Start) -> (u32, u32) {
     let limit = endpoint.limit();
     let by_share = limit * share_percent.clamp(1, 100) / 100;
-    let allowed = overrides.get(&endpoint).copied().unwrap_or(by_share);
-    let left = if overrides.contains_key(&endpoint) { u32::MAX } else { limit - by_share };
+    let (allowed, left) = match overrides.get(&endpoint) {
+        Some(allowed) => (*allowed, *allowed),
+        None => (by_share, limit - by_share),
+    };
+    // Three fifths of what the share leaves, and a fifth for each of two brief leaders. Few requests have one of those.
     let at_start = match start {
-        Start::AfterLeader => allowed.div_ceil(4).min(left - left.div_ceil(5)),
-        // The same for an Organization with larger limits than the documented ones.
-        Start::AfterBriefLeader => allowed / 100,
+        Start::AfterLeader => left.saturating_sub((left * 2 / 5).max(1)).min(allowed.div_ceil(4)),
+        Start::AfterBriefLeader => (left / 5).min(allowed.div_ceil(16)),
         Start::Alone => allowed,
     };
     (allowed, at_start)
