@@ -46,19 +46,20 @@ budgets: ## Measure the requests, memory and delays of a release build
 	$(CARGO) build --locked --release --bin amigo-operator
 	@assets=$$(tests/control-plane/build.sh) && folder=$${CARGO_TARGET_DIR:-target} && \
 	OPERATOR_BINARY="$$folder/release/amigo-operator" KUBEBUILDER_ASSETS=$$assets \
-	$(CARGO) test --locked --test process budgets:: -- --nocapture --test-threads=1
+	$(CARGO) test --locked --workspace --test process budgets:: -- --nocapture --test-threads=1
 
 bench: ## Measure a permission check in a role of fifty grants, and fail above 2 µs
 	$(CARGO) bench --locked --bench evaluate
 
-proofs: ## Search for counterexamples to the grant protocol for about two minutes
-	PROPTEST_CASES=20000 $(CARGO) test --locked --package amigo-lifecycle --lib grant::tests::random
+proofs: ## Search for counterexamples to the grant protocol: more than a million states, and random schedules
+	$(CARGO) test --locked --release --package amigo-lifecycle --lib grant::tests::model -- --include-ignored --nocapture
+	PROPTEST_CASES=20000 $(CARGO) test --locked --release --package amigo-lifecycle --lib grant::tests::random
 
 sdk-test: ## Test the sandbox with Amigo's Python SDK; needs Python 3.11 and the network
-	$(CARGO) test --locked --test sandbox sdk:: -- --ignored
+	$(CARGO) test --locked --workspace --test sandbox sdk:: -- --ignored
 
 fidelity: sdk-test ## Test the sandbox with Amigo's API document, too (API_DOCUMENT=FILE; default: the SDK's)
-	API_DOCUMENT="$(abspath $(API_DOCUMENT))" $(CARGO) test --locked --test sandbox schema:: -- --ignored --nocapture
+	API_DOCUMENT="$(abspath $(API_DOCUMENT))" $(CARGO) test --locked --workspace --test sandbox schema:: -- --ignored --nocapture
 
 lint: ## Check format, lints, layers, words, documentation and generated files
 	$(CARGO) fmt --all --check
@@ -101,13 +102,13 @@ chart-test: ## Test the chart and its admission policies with helm, kubeconform 
 	@tests/tools/build.sh chart >/dev/null
 	@tests/tools/typecheck/build.sh >/dev/null
 	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && \
-	$(CARGO) test --locked --test install chart:: && $(CARGO) test --locked --test cluster admission::
+	$(CARGO) test --locked --workspace --test install chart:: && $(CARGO) test --locked --workspace --test cluster admission::
 
 # Without KUBECONFIG the suite starts a control plane of its own; `make test` always does.
 e2e: ## Test the chart's lifecycle on the cluster in KUBECONFIG, or locally (E2E_IMAGE, E2E_SANDBOX_IMAGE)
 	@tests/tools/build.sh chart >/dev/null
 	@[ -n "$(KUBECONFIG)" ] || assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$${assets:-$$KUBEBUILDER_ASSETS} && \
-	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --test install e2e:: -- --nocapture
+	E2E_KUBECONFIG="$(KUBECONFIG)" $(CARGO) test --locked --workspace --test install e2e:: -- --nocapture
 
 e2e-kind: image ## Test it with new images on a new kind cluster (KUBERNETES=v1.36.1, or NODE_IMAGE); needs docker or podman
 	@ENGINE="$(ENGINE)" IMAGE="$(IMAGE)" SANDBOX_IMAGE="$(SANDBOX_IMAGE)" KUBERNETES="$(KUBERNETES)" NODE_IMAGE="$(NODE_IMAGE)" \

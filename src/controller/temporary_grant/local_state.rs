@@ -29,7 +29,7 @@ pub struct LocalState {
 #[derive(Default)]
 pub struct LocalEntry {
     uid: String,
-    /// The version that this process last wrote. The cache must not be older.
+    /// The version that this process last read or wrote. The cache must not be older.
     version: Option<u64>,
     /// When the cache was first seen to be older.
     behind_since: Option<Duration>,
@@ -96,12 +96,13 @@ impl LocalEntry {
     /// The state of the object: its status, and what this process remembers beyond it.
     pub fn take_status(&mut self, object: &TemporaryPermissionGrant, boot: Duration) -> Status {
         let record = object.status.clone().unwrap_or_default();
+        let is_changed = self.version != version(object);
         match self.status.take() {
             Some(mut status) => {
-                status.observe(record, boot);
+                status.observe(record, is_changed, boot);
                 *status
             }
-            None => Status::resume(record, self.known_attempts, boot),
+            None => Status::resume(record, self.known_attempts, is_changed, boot),
         }
     }
 

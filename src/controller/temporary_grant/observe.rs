@@ -81,10 +81,11 @@ impl Reconciliation<'_> {
                         "the Kubernetes API returned an older version of the object than before",
                     );
                 }
+                let is_changed = object.resource_version() != self.object.resource_version();
                 self.object = object;
                 let record = self.object.status.clone().unwrap_or_default();
                 let generation = self.object.metadata.generation.unwrap_or_default();
-                Applied::Input(Input::Read(Ok(Fresh { generation, record, began })))
+                Applied::Input(Input::Read(Ok(Fresh { generation, record, is_changed, began })))
             }
             // The watch reports it.
             Ok(Some(stored @ Stored(Err(_)))) if stored.uid() == self.object.uid() => {

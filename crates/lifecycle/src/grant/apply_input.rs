@@ -51,9 +51,6 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
     memory.sending = None;
     memory.deleting = false;
     memory.must_read |= !memory.outcomes.is_empty();
-    // With clocks that differ, an old object can seem to come from the future.
-    let young = spec.created_at.duration_until(now.wall).abs() < signed(spec.timing.tick);
-    memory.witnessed |= young && status.record.attempts == 0 && memory.history_lost.is_none();
     memory.reserved = false;
     memory.read_began = None;
     if memory.queued_until.is_some_and(|until| until <= now.boot) {
@@ -72,7 +69,15 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
         // Nothing is retried, so the failure no longer matters.
         memory.failure = None;
     }
+    witness(spec, status, now);
     status.track_intent(now);
+}
+
+/// A young object without attempts has no others.
+fn witness(spec: &Spec, status: &mut Status, now: Now) {
+    // With clocks that differ, an old object can seem to come from the future.
+    let young = spec.created_at.duration_until(now.wall).abs() < signed(spec.timing.tick);
+    status.memory.witnessed |= young && status.record.attempts == 0 && status.memory.history_lost.is_none();
 }
 
 fn resolve_failed(spec: &Spec, status: &mut Status, failure: Failure, now: Now) {
@@ -90,7 +95,8 @@ fn read(spec: &Spec, status: &mut Status, fresh: Fresh, now: Now) {
     // If the spec changed, the caller starts over with the object that was just read.
     memory.outdated = fresh.generation != spec.generation;
     memory.read_began = Some(fresh.began);
-    status.observe(fresh.record, now.boot);
+    status.observe(fresh.record, fresh.is_changed, now.boot);
+    witness(spec, status, now);
     status.track_intent(now);
     if status.memory.outdated {
         return;

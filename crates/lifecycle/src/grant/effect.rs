@@ -105,6 +105,8 @@ pub struct Fresh {
     pub generation: i64,
     /// Its status.
     pub record: TemporaryPermissionGrantStatus,
+    /// Whether another client changed it since this process last read or wrote it.
+    pub is_changed: bool,
     /// The boot time at which the read began.
     pub began: Duration,
 }

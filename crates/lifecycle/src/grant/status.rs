@@ -83,10 +83,16 @@ pub struct Memory {
 
 impl Status {
     /// The state of an object with this record, if this process knows at this boot time that it had so many attempts.
+    /// `is_changed`: as for [`Status::observe`].
     #[must_use]
-    pub fn resume(record: TemporaryPermissionGrantStatus, known_attempts: Option<u32>, boot: Duration) -> Self {
+    pub fn resume(
+        record: TemporaryPermissionGrantStatus,
+        known_attempts: Option<u32>,
+        is_changed: bool,
+        boot: Duration,
+    ) -> Self {
         let history_lost = known_attempts.is_some_and(|known| record.attempts < known).then_some(boot);
-        let history_checked = known_attempts.is_some() && history_lost.is_none();
+        let history_checked = known_attempts.is_some() && history_lost.is_none() && !is_changed;
         Self { memory: Memory { stored: record.clone(), history_lost, history_checked, ..Memory::default() }, record }
     }
 
@@ -97,16 +103,21 @@ impl Status {
     }
 
     /// Whether this process knows that the record has every attempt: it saw the object from the start, or it compared the
-    /// record with Amigo. The record that a process finds when it starts can be an old one, from a restored backup.
+    /// record with Amigo, and nobody changed the object since. A record that this process did not write can be an old one,
+    /// from a restored backup, without the attempts of another process.
     pub(super) fn knows_history(&self) -> bool {
         self.memory.witnessed || self.memory.history_checked
     }
 
-    /// Takes over a record that is newer than what this process wrote, at this boot time.
-    pub fn observe(&mut self, record: TemporaryPermissionGrantStatus, boot: Duration) {
-        if record.attempts < self.memory.stored.attempts {
+    /// Takes over a record at this boot time. `is_changed`: whether another client changed the object since this process
+    /// last read or wrote it.
+    pub fn observe(&mut self, record: TemporaryPermissionGrantStatus, is_changed: bool, boot: Duration) {
+        let is_lost = record.attempts < self.memory.stored.attempts;
+        if is_lost {
             // The status was wiped, or this is an old copy: only the listing shows what was issued.
             self.memory.history_lost = Some(boot);
+        }
+        if is_changed || is_lost {
             self.memory.witnessed = false;
             self.memory.history_checked = false;
         }

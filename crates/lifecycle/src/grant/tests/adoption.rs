@@ -226,6 +226,19 @@ fn later_attempt_is_adopted_after_a_restore() {
 }
 
 #[test]
+fn unseen_attempt_of_another_process_is_adopted() {
+    let mut world = grant().with_replicas(2).world().with_fates("post", &[Fate::Rejected]);
+    world.reconcile(0);
+    world.advance(minutes(1));
+    world.reconcile(1);
+    let before = world.past.iter().rfind(|record| record.attempts == 1 && record.intent.is_none()).unwrap().clone();
+    world.advance(minutes(2));
+    world.restore(before);
+    world.reconcile(0);
+    assert_eq!((world.is_active(), world.record().attempts, world.history.posts), (true, 2, 6));
+}
+
+#[test]
 fn rebuilt_grant_never_lasts_longer_than_requested() {
     let mut world = grant().revoked_within("PT10M").issued();
     world.run_until(minutes(50));

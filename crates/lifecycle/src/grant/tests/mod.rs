@@ -1,4 +1,4 @@
-//! Tests of the protocol in one simulator (`world`, `server`) with its invariants (`invariants`): single scenarios
+//! Tests of the protocol in one simulator (`world`, `replica`, `server`) with its invariants (`invariants`): single scenarios
 //! (`lifecycle`, `failures`, `leases`, `adoption`), random schedules (`random`), and all schedules within bounds
 //! (`model`).
 
@@ -10,5 +10,6 @@ mod leases;
 mod lifecycle;
 mod model;
 mod random;
+mod replica;
 mod server;
 mod world;

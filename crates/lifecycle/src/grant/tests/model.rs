@@ -15,8 +15,9 @@ use stateright::{Checker, Model, Property};
 
 use super::{
     fixtures::{grant, seconds},
+    replica::{Activity, Object, Replica},
     server::{Amigo, Fate},
-    world::{Activity, World},
+    world::World,
 };
 use crate::grant::{Effect, Timing};
 
@@ -28,8 +29,40 @@ struct Bounds {
     replicas: u32,
     permissions: u32,
     faults: Faults,
-    horizon: Duration,
+    access: Access,
+    clocks: &'static [Clocks],
 }
+
+/// Which access the object requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Access {
+    /// One lease, which outlives the exploration.
+    Long,
+    /// Leases of 260 s, each renewed after half of its lifetime.
+    Leases,
+    /// Nothing after 200 s.
+    NotAfter,
+}
+
+/// How far the wall clocks of the first replica and of Amigo are ahead, in seconds, and whether Amigo sends its time.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    replica: i64,
+    amigo: i64,
+    sends_date: bool,
+}
+
+const ONE_CLOCK: &[Clocks] = &[Clocks { replica: 0, amigo: 0, sends_date: true }];
+
+/// Skews of 90 s and of 10 min, either way.
+const SKEWED: &[Clocks] = &[
+    Clocks { replica: 90, amigo: 0, sends_date: true },
+    Clocks { replica: -90, amigo: 0, sends_date: true },
+    Clocks { replica: 0, amigo: 600, sends_date: true },
+    Clocks { replica: 0, amigo: -600, sends_date: true },
+    Clocks { replica: 600, amigo: -90, sends_date: true },
+    Clocks { replica: 0, amigo: 90, sends_date: false },
+];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Faults {
@@ -37,9 +70,10 @@ struct Faults {
     losses: u8,
     pauses: u8,
     deletions: u8,
+    restores: u8,
 }
 
-const NO_FAULTS: Faults = Faults { crashes: 0, losses: 0, pauses: 0, deletions: 0 };
+const NO_FAULTS: Faults = Faults { crashes: 0, losses: 0, pauses: 0, deletions: 0, restores: 0 };
 
 #[derive(Clone, Debug)]
 struct State {
@@ -54,6 +88,10 @@ enum Action {
     Act(usize, Fate),
     Crash(usize),
     Delete,
+    /// Another client's finalizer holds the object.
+    BeginDeletion,
+    /// A backup restores this earlier status.
+    Restore(usize),
     Advance,
     Pause,
 }
@@ -72,11 +110,19 @@ impl State {
     /// Everything that influences what can happen next: without logs, counters, and copies of the past.
     fn write_to(&self, target: &mut impl Write) -> fmt::Result {
         let Self { world, faults, last_fault } = self;
-        let World { now, store, amigo, replicas, history, .. } = world;
-        write!(target, "{now:?} {faults:?} {last_fault:?} {store:?} {:?}", amigo.journal)?;
+        let World { now, store, amigo, replicas, history, past, delayed, .. } = world;
+        write!(target, "{now:?} {faults:?} {last_fault:?} {store:?} {:?} {delayed:?}", amigo.journal)?;
+        write!(target, " {} {}", amigo.skew, amigo.sends_date)?;
+        if faults.restores > 0 {
+            write!(target, " {past:?}")?;
+        }
         for replica in replicas {
             let (holder, version, random) = (&replica.spec.holder, replica.version, replica.random);
-            write!(target, " {holder} {version} {random} {:?} {:?}", replica.status, replica.activity)?;
+            write!(
+                target,
+                " {holder} {version} {random} {} {:?} {:?}",
+                replica.skew, replica.status, replica.activity
+            )?;
             // An old cached copy is never newer than the status, so only its presence matters.
             write!(target, " {}", replica.cache.is_some())?;
         }
@@ -132,6 +178,12 @@ impl State {
             object.record.phase == Some(Phase::Active) && all && object.record.intent.is_none()
         })
     }
+
+    /// Whether the object needs no access any more.
+    fn is_ended(&self) -> bool {
+        let ended = |object: &Object| object.being_deleted || object.record.phase == Some(Phase::Expired);
+        self.world.store.as_ref().is_some_and(ended)
+    }
 }
 
 impl Bounds {
@@ -139,13 +191,25 @@ impl Bounds {
         Timing { send_window: UNIT * 2, commit: UNIT * 2, list_lag: UNIT, tick: UNIT }
     }
 
-    fn world(&self) -> World {
+    fn world(&self, clocks: Clocks) -> World {
         let grant = grant().with_permissions(self.permissions).lasting("PT30M").with_timing(Self::timing());
+        let grant = match self.access {
+            Access::Long => grant,
+            Access::Leases => grant.revoked_within("PT5M"),
+            Access::NotAfter => grant.not_after(seconds(200)),
+        };
         let mut world = grant.with_replicas(self.replicas).world();
-        world.amigo = Amigo { lag: UNIT, lists_creation: false, ..world.amigo };
+        let Clocks { replica, amigo, sends_date } = clocks;
+        world.amigo = Amigo { lag: UNIT, lists_creation: false, skew: amigo * 1000, sends_date, ..world.amigo };
+        world.replicas[0].skew = replica * 1000;
         world.unit = Some(UNIT);
         world.drops_settled = false;
         world
+    }
+
+    /// Long enough for recovery, and for two leases.
+    fn horizon(&self) -> Duration {
+        if self.access == Access::Leases { seconds(330) } else { seconds(240) }
     }
 
     /// The longest time from the last fault until the grant is issued: q + d + c, and the backoff of few failures.
@@ -159,12 +223,15 @@ impl Model for Bounds {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State { world: self.world(), faults: self.faults, last_fault: Duration::ZERO }]
+        let state =
+            |clocks: &Clocks| State { world: self.world(*clocks), faults: self.faults, last_fault: Duration::ZERO };
+        self.clocks.iter().map(state).collect()
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        // Once everything is issued and every replica waits, nothing new can happen before the end.
-        if state.is_issued(self.permissions) && !state.is_busy() {
+        // Once everything is issued and every replica waits, nothing new can happen before the end, but a restore.
+        let is_over = self.access == Access::Long && state.is_issued(self.permissions) && !state.is_busy();
+        if is_over && state.faults.restores == 0 {
             return;
         }
         let late = Fate::Late((UNIT * 2).as_secs() * 1000);
@@ -176,7 +243,7 @@ impl Model for Bounds {
             }
             let fates: &[Fate] = match &replica.activity {
                 Activity::Planned(Effect::Post { .. }) => &[Fate::LostBefore, Fate::LostAfter, late, Fate::Rejected],
-                Activity::Planned(Effect::WriteStatus) => &[Fate::LostBefore, Fate::LostAfter],
+                Activity::Planned(Effect::WriteStatus | Effect::Delete) => &[Fate::LostBefore, Fate::LostAfter, late],
                 // The watch event is lost: the reconcile starts with an old copy from the cache.
                 Activity::Waiting(_) => &[Fate::LostBefore],
                 _ => &[],
@@ -190,6 +257,11 @@ impl Model for Bounds {
         }
         if state.faults.deletions > 0 && state.world.store.is_some() {
             actions.push(Action::Delete);
+            actions.push(Action::BeginDeletion);
+        }
+        if state.faults.restores > 0 && state.world.store.is_some() {
+            let past = state.world.past.len();
+            actions.extend([past.checked_sub(1), past.checked_sub(2)].into_iter().flatten().map(Action::Restore));
         }
         if !state.is_busy() {
             actions.push(Action::Advance);
@@ -214,19 +286,28 @@ impl Model for Bounds {
                 state.faults.deletions -= 1;
                 world.delete();
             }
+            Action::BeginDeletion => {
+                state.faults.deletions -= 1;
+                world.begin_deletion();
+            }
+            Action::Restore(number) => {
+                state.faults.restores -= 1;
+                world.restore_past(number);
+            }
             Action::Advance => {
                 // Straight to the next moment at which a replica wakes.
-                let wake = |replica: &super::world::Replica| match replica.activity {
+                let wake = |replica: &Replica| match replica.activity {
                     Activity::Waiting(wake) => wake,
                     _ => None,
                 };
-                let end = self.horizon + UNIT;
+                let end = self.horizon() + UNIT;
                 let next = world.replicas.iter().filter_map(wake).min().unwrap_or(end);
-                world.now = next.max(world.now + UNIT).min(end);
+                let next = next.max(world.now + UNIT).min(end);
+                world.pass(next - world.now);
             }
             Action::Pause => {
                 state.faults.pauses -= 1;
-                world.now += UNIT * 2;
+                world.pass(UNIT * 2);
             }
         }
         if !matches!(action, Action::Advance | Action::Act(_, Fate::Fine)) {
@@ -238,17 +319,21 @@ impl Model for Bounds {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("S1 to S12", |_, state: &State| state.world.history.violation.is_none()),
-            Property::always("nothing is deleted before its end", |_, state: &State| {
+            Property::always("no object goes before its access", |_, state: &State| {
                 let deletes = |activity: &Activity| matches!(activity, Activity::Planned(Effect::Delete));
-                !state.world.replicas.iter().any(|replica| deletes(&replica.activity))
+                let is_live = || state.world.amigo.own().any(|entry| state.world.now < entry.ends);
+                !state.world.replicas.iter().any(|replica| deletes(&replica.activity)) || !is_live()
             }),
+            Property::always("L2", Bounds::has_no_gap),
             Property::always("L1", |bounds: &Bounds, state: &State| {
                 state.world.now <= state.last_fault + Bounds::recovery_time()
                     || state.is_busy()
                     || state.is_issued(bounds.permissions)
+                    || state.is_ended()
             }),
             Property::sometimes("issued", |bounds: &Bounds, state: &State| {
-                state.world.store.is_some() && state.is_issued(bounds.permissions)
+                let record = state.world.store.as_ref().map(|object| &object.record);
+                record.is_some_and(|record| record.grants.len() == bounds.permissions as usize)
             }),
             Property::sometimes("a second attempt", |_, state: &State| {
                 let record = state.world.store.as_ref().map(|object| &object.record);
@@ -258,44 +343,114 @@ impl Model for Bounds {
     }
 
     fn within_boundary(&self, state: &State) -> bool {
-        state.world.now <= self.horizon
+        state.world.now <= self.horizon()
     }
 }
 
-fn explore(replicas: u32, permissions: u32, faults: Faults) {
-    let bounds = Bounds { replicas, permissions, faults, horizon: seconds(160) };
-    let checker = bounds.checker().threads(2).spawn_bfs().join();
-    checker.assert_properties();
-    assert!(checker.is_done());
-    let summary = format!("{} states, {} unique", checker.state_count(), checker.unique_state_count());
-    assert!(checker.unique_state_count() > 100, "{summary}");
-    #[expect(clippy::print_stderr, reason = "the size of the explored state space, shown with --nocapture")]
-    {
-        eprintln!("{summary}");
+impl Bounds {
+    /// L2: a lost response leaves no gap between leases.
+    fn has_no_gap(&self, state: &State) -> bool {
+        let spent = |all: u8, left: u8| all - left;
+        let is_sized_for = spent(self.faults.crashes, state.faults.crashes) == 0
+            && spent(self.faults.pauses, state.faults.pauses) == 0
+            && spent(self.faults.losses, state.faults.losses) <= 1
+            && spent(self.faults.restores, state.faults.restores) == 0;
+        let World { store, amigo, now, .. } = &state.world;
+        let is_active = store.as_ref().is_some_and(|object| !object.being_deleted && !object.record.grants.is_empty());
+        let must_hold = self.access == Access::Leases && is_sized_for && is_active && !state.is_busy();
+        !must_hold || amigo.live(*now) > 0
+    }
+
+    /// Explores every schedule, and returns the number of different states.
+    fn explore(self) -> usize {
+        let checker = self.checker().threads(2).spawn_bfs().join();
+        checker.assert_properties();
+        assert!(checker.is_done());
+        let states = checker.unique_state_count();
+        assert!(states > 100, "{states} states");
+        #[expect(clippy::print_stderr, reason = "the size of the explored state space, shown with --nocapture")]
+        {
+            let Self { replicas, permissions, faults, access, .. } = checker.model();
+            eprintln!("{states} states: {replicas} replicas, {permissions} permissions, {access:?}, {faults:?}");
+        }
+        states
     }
 }
+
+const TWO_REPLICAS: Bounds =
+    Bounds { replicas: 2, permissions: 1, faults: NO_FAULTS, access: Access::Long, clocks: ONE_CLOCK };
+
+const LOSS: Faults = Faults { losses: 1, ..NO_FAULTS };
+const RESTORE: Faults = Faults { restores: 1, ..NO_FAULTS };
 
 #[test]
 fn two_replicas_and_a_pause() {
-    explore(2, 1, Faults { pauses: 1, ..NO_FAULTS });
+    Bounds { faults: Faults { pauses: 1, ..NO_FAULTS }, ..TWO_REPLICAS }.explore();
 }
 
 #[test]
 fn two_replicas_a_crash_and_a_lost_response() {
-    explore(2, 1, Faults { crashes: 1, losses: 1, ..NO_FAULTS });
-}
-
-#[test]
-fn two_permissions_and_every_fault() {
-    explore(1, 2, Faults { crashes: 1, losses: 1, pauses: 1, deletions: 1 });
-}
-
-#[test]
-fn two_replicas_two_permissions() {
-    explore(2, 2, Faults { crashes: 1, pauses: 1, ..NO_FAULTS });
+    Bounds { faults: Faults { crashes: 1, ..LOSS }, ..TWO_REPLICAS }.explore();
 }
 
 #[test]
 fn two_replicas_a_pause_and_a_lost_response() {
-    explore(2, 1, Faults { losses: 1, pauses: 1, ..NO_FAULTS });
+    Bounds { faults: Faults { pauses: 1, ..LOSS }, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn two_replicas_two_permissions() {
+    Bounds { permissions: 2, faults: Faults { crashes: 1, pauses: 1, ..NO_FAULTS }, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn two_permissions_and_every_fault() {
+    let faults = Faults { crashes: 1, losses: 1, pauses: 1, deletions: 1, restores: 0 };
+    Bounds { replicas: 1, permissions: 2, faults, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn three_replicas_and_a_crash() {
+    Bounds { replicas: 3, faults: Faults { crashes: 1, ..NO_FAULTS }, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn leases_and_a_lost_response() {
+    Bounds { replicas: 1, access: Access::Leases, faults: LOSS, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn leases_a_crash_and_a_deletion() {
+    let faults = Faults { crashes: 1, deletions: 1, ..NO_FAULTS };
+    Bounds { replicas: 1, access: Access::Leases, faults, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn not_after_a_crash_and_a_lost_response() {
+    let faults = Faults { crashes: 1, ..LOSS };
+    Bounds { replicas: 1, access: Access::NotAfter, faults, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn history_that_went_back() {
+    Bounds { faults: RESTORE, ..TWO_REPLICAS }.explore();
+    Bounds { replicas: 1, access: Access::Leases, faults: RESTORE, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+fn clocks_that_differ() {
+    Bounds { clocks: SKEWED, faults: LOSS, ..TWO_REPLICAS }.explore();
+    Bounds { replicas: 1, clocks: SKEWED, access: Access::Leases, faults: LOSS, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+#[ignore = "large: `make proofs` runs it"]
+fn two_replicas_leases_and_a_lost_response() {
+    Bounds { access: Access::Leases, faults: LOSS, ..TWO_REPLICAS }.explore();
+}
+
+#[test]
+#[ignore = "large: `make proofs` runs it"]
+fn history_that_went_back_and_a_crash() {
+    Bounds { faults: Faults { crashes: 1, ..RESTORE }, ..TWO_REPLICAS }.explore();
 }

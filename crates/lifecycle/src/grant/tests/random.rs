@@ -9,8 +9,9 @@ use proptest::{collection, prelude::*};
 use super::{
     fixtures::{Grant, grant, minutes, seconds},
     invariants::History,
+    replica::Activity,
     server::{Amigo, Fate},
-    world::{Activity, World, at},
+    world::{World, at},
 };
 use crate::grant::final_reason;
 
@@ -128,20 +129,12 @@ fn apply(world: &mut World, event: &Event, forged: &mut bool) {
         Event::BeginDeletion => world.begin_deletion(),
         Event::ChangeSpec => world.change_spec(),
         Event::OtherUser => "another".clone_into(&mut world.user),
-        Event::Restore(number) => restore(world, *number),
+        Event::Restore(number) => {
+            world.restore_past(*number);
+            world.assert_valid();
+        }
         Event::Forge(kind) => forge(world, *kind, forged),
     }
-}
-
-/// A backup restores an earlier status, which takes longer than a record needs to appear in the listing.
-fn restore(world: &mut World, number: usize) {
-    let Some(earlier) = world.past.get(number).cloned() else { return };
-    world.advance(world.replicas[0].spec.timing.quarantine());
-    if earlier.attempts == 0 && world.amigo.own().next().is_none() {
-        // Nothing shows when the access was first requested.
-        world.history.activated = None;
-    }
-    world.restore(earlier);
 }
 
 /// Another user creates a record with the operator's tags, with the nonce of the open intent or an invented one.

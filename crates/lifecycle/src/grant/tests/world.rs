@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     invariants::{History, WrittenIntent},
+    replica::{Activity, Delayed, Object, Replica},
     server::{Amigo, Fate, failure},
 };
 use crate::grant::{
@@ -22,61 +23,6 @@ pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) fn at(time: Duration) -> Timestamp {
     let epoch = Timestamp::from_second(1_790_000_000).unwrap();
     epoch.checked_add(SignedDuration::try_from(time).unwrap()).unwrap()
-}
-
-/// The object in the store.
-#[derive(Clone, Debug)]
-pub(super) struct Object {
-    pub version: u64,
-    pub generation: i64,
-    pub being_deleted: bool,
-    pub record: TemporaryPermissionGrantStatus,
-}
-
-/// What a replica does at present.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "few values in a test")]
-pub(super) enum Activity {
-    /// Between reconciles; `None` waits for events only.
-    Waiting(Option<Duration>),
-    Planned(Effect),
-    Performed(Input),
-    /// The object is gone.
-    Finished,
-}
-
-/// One process of the operator.
-#[derive(Clone, Debug)]
-pub(super) struct Replica {
-    pub spec: Spec,
-    pub status: Status,
-    /// Status and version at the start of the reconcile.
-    pub at_start: (Status, u64),
-    pub activity: Activity,
-    /// The version that its next write requires.
-    pub version: u64,
-    /// The version in the response that was not applied yet.
-    pub response_version: Option<u64>,
-    pub cache: Option<Object>,
-    pub boot_offset: Duration,
-    /// How far its wall clock is ahead, in milliseconds.
-    pub skew: i64,
-    /// The attempts that the caller knows of while it has no other state of the object.
-    pub known_attempts: Option<u32>,
-    pub steps: u32,
-    /// Whether the caller dropped the state of a settled object.
-    pub forgot: bool,
-    /// How many status writes it planned: the source of its nonces.
-    pub random: u64,
-}
-
-/// A write that takes effect after its caller timed out.
-#[derive(Clone, Debug)]
-struct Delayed {
-    due: Duration,
-    version: u64,
-    record: Option<TemporaryPermissionGrantStatus>,
-    written: Option<WrittenIntent>,
 }
 
 /// The whole simulation.
@@ -99,7 +45,7 @@ pub(super) struct World {
     pub unit: Option<Duration>,
     /// Whether replicas drop the state of settled objects.
     pub drops_settled: bool,
-    delayed: Vec<Delayed>,
+    pub delayed: Vec<Delayed>,
 }
 
 /// The name of an effect in logs and scripts.
@@ -176,13 +122,18 @@ impl World {
     }
 
     pub fn advance(&mut self, by: Duration) {
+        self.pass(by);
+        self.assert_valid();
+    }
+
+    /// Time passes, and late writes take effect.
+    pub fn pass(&mut self, by: Duration) {
         let until = self.now + by;
         self.delayed.sort_by_key(|write| write.due);
         while self.delayed.first().is_some_and(|write| write.due <= until) {
             let write = self.delayed.remove(0);
             self.now = write.due;
             self.commit(write.version, write.record, write.written);
-            self.assert_valid();
         }
         self.now = until;
     }
@@ -191,6 +142,14 @@ impl World {
     pub fn act(&mut self, number: usize, fate: Fate) {
         self.transition(number, fate);
         self.assert_valid();
+    }
+
+    /// One whole reconcile of one replica, without faults.
+    pub fn reconcile(&mut self, number: usize) {
+        self.act(number, Fate::Fine);
+        while matches!(self.replicas[number].activity, Activity::Planned(_) | Activity::Performed(_)) {
+            self.act(number, Fate::Fine);
+        }
     }
 
     pub fn assert_valid(&self) {
@@ -244,6 +203,17 @@ impl World {
             object.record = record;
         }
         self.notify();
+    }
+
+    /// A backup restores one of the earlier statuses, which takes longer than a record needs to appear in the listing.
+    pub fn restore_past(&mut self, number: usize) {
+        let Some(earlier) = self.past.get(number).cloned() else { return };
+        self.pass(self.replicas[0].spec.timing.quarantine());
+        if earlier.attempts == 0 && self.amigo.own().next().is_none() {
+            // Nothing shows when the access was first requested.
+            self.history.activated = None;
+        }
+        self.restore(earlier);
     }
 
     /// The wall clock of a replica, which adopts a clock of the server that differs.
@@ -302,14 +272,15 @@ impl World {
         };
         if std::mem::take(&mut replica.forgot) {
             let boot = self.now + replica.boot_offset;
-            replica.status = Status::resume(cached.record.clone(), replica.known_attempts.take(), boot);
+            let is_changed = cached.version != replica.version;
+            replica.status = Status::resume(cached.record.clone(), replica.known_attempts.take(), is_changed, boot);
             replica.version = cached.version;
         }
         replica.spec.generation = replica.spec.generation.max(cached.generation);
         replica.spec.being_deleted |= cached.being_deleted;
         if cached.version > replica.version {
             replica.version = cached.version;
-            replica.status.observe(cached.record, self.now + replica.boot_offset);
+            replica.status.observe(cached.record, true, self.now + replica.boot_offset);
         }
         replica.at_start = (replica.status.clone(), replica.version);
         replica.steps = 0;
@@ -374,8 +345,10 @@ impl World {
                 let replica = &mut self.replicas[number];
                 if fine {
                     replica.response_version = Some(object.version);
-                    let (generation, record) = (object.generation, object.record);
-                    Input::Read(Ok(Fresh { generation, record, began: self.now + replica.boot_offset }))
+                    let is_changed = object.version != replica.version;
+                    let (generation, record, began) =
+                        (object.generation, object.record, self.now + replica.boot_offset);
+                    Input::Read(Ok(Fresh { generation, record, is_changed, began }))
                 } else {
                     Input::Read(Err(ReadFailed))
                 }
