@@ -9,7 +9,7 @@ CACHE := $(or $(AMIGO_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ami
 CRDS := crds charts/amigo-operator/files/crds
 CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version-footer --log-level warning
 
-.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
+.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs mistakes sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ bench: ## Measure a permission check in a role of fifty grants, and fail above 2
 proofs: ## Search for counterexamples to the grant protocol: more than a million states, and random schedules
 	$(CARGO) test --locked --release --package amigo-lifecycle --lib grant::tests::model -- --include-ignored --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --package amigo-lifecycle --lib grant::tests::random
+
+mistakes: ## Make each mistake of tests/mistakes.yaml in a copy of the sources, and expect that a test fails
+	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && \
+	$(CARGO) test --locked --workspace --test pure mistakes:: -- --include-ignored --nocapture
 
 sdk-test: ## Test the sandbox with Amigo's Python SDK; needs Python 3.11 and the network
 	$(CARGO) test --locked --workspace --test sandbox sdk:: -- --ignored

@@ -4,4 +4,5 @@ mod allocations;
 mod examples;
 mod gitops;
 mod image;
+mod mistakes;
 mod test_files;

@@ -1,0 +1,115 @@
+//! Mistakes in the grant protocol that the tests must find: `tests/mistakes.yaml`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde::Deserialize;
+use test_support::repository;
+
+#[derive(Debug, Deserialize)]
+struct Mistake {
+    name: String,
+    file: PathBuf,
+    from: String,
+    to: String,
+    /// The arguments of `cargo test`; by default the library tests of the file's crate.
+    test: Option<String>,
+}
+
+fn mistakes() -> Vec<Mistake> {
+    let text = fs::read_to_string(repository("tests/mistakes.yaml")).expect("the list");
+    serde_saphyr::from_str(&text).expect("a list of mistakes")
+}
+
+impl Mistake {
+    fn apply(&self, root: &Path) {
+        let file = root.join(&self.file);
+        let text = fs::read_to_string(&file).expect("a source file");
+        assert_eq!(
+            text.matches(&self.from).count(),
+            1,
+            "{}: {} must occur once: {}",
+            self.name,
+            file.display(),
+            self.from
+        );
+        assert_ne!(self.from, self.to, "{}", self.name);
+        fs::write(file, text.replace(&self.from, &self.to)).expect("a copy of the source file");
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let folder = self.file.iter().nth(1).expect("a folder").to_string_lossy();
+        let default = || format!("--package amigo-{} --lib", folder.trim_start_matches("amigo-"));
+        self.test.clone().unwrap_or_else(default).split(' ').map(str::to_owned).collect()
+    }
+
+    /// Runs the tests. They must compile, or nothing was tested.
+    fn test(&self, root: &Path) -> Output {
+        let cargo = |arguments: &[String]| {
+            let mut command = Command::new("cargo");
+            command.args(["test", "--locked"]).args(arguments).current_dir(root);
+            command.env("CARGO_TARGET_DIR", root.join("target")).output().expect("cargo")
+        };
+        let arguments = self.arguments();
+        let options = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+        let build: Vec<_> = arguments[..options].iter().cloned().chain(["--no-run".to_owned()]).collect();
+        let built = cargo(&build);
+        assert!(built.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&built.stderr));
+        cargo(&arguments)
+    }
+}
+
+/// Copies the tracked files of the repository that differ: Cargo builds what is newer.
+fn copy_sources(target: &Path) {
+    let listed = Command::new("git").arg("ls-files").current_dir(repository(".")).output().expect("git");
+    for file in String::from_utf8(listed.stdout).expect("names").lines() {
+        let (copy, text) = (target.join(file), fs::read(repository(file)).expect("a file"));
+        if fs::read(&copy).is_ok_and(|present| present == text) {
+            continue;
+        }
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+        fs::copy(repository(file), copy).expect("a copy");
+    }
+}
+
+/// The names of the tests that failed.
+fn failed(output: &Output) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let name = |line: &str| line.strip_prefix("test ")?.strip_suffix(" ... FAILED").map(str::to_owned);
+    text.lines().filter_map(name).collect()
+}
+
+#[test]
+fn mistakes_match_the_sources() {
+    let copy = tempfile::tempdir().expect("a folder");
+    let mistakes = mistakes();
+    assert!(mistakes.len() >= 20);
+    for mistake in &mistakes {
+        let file = copy.path().join(&mistake.file);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::copy(repository(&mistake.file.to_string_lossy()), file).expect("a copy");
+        mistake.apply(copy.path());
+    }
+}
+
+#[test]
+#[ignore = "builds each mistake: `make mistakes` runs it"]
+fn tests_find_each_mistake() {
+    let root = test_support::temporary_folder().join("mistakes");
+    let mut unnoticed = Vec::new();
+    for mistake in mistakes() {
+        copy_sources(&root);
+        mistake.apply(&root);
+        let found = failed(&mistake.test(&root));
+        let examples: Vec<_> = found.iter().take(3).map(String::as_str).collect();
+        println!("{}: {} tests fail, such as {}", mistake.name, found.len(), examples.join(", "));
+        if found.is_empty() {
+            unnoticed.push(mistake.name);
+        }
+    }
+    assert!(unnoticed.is_empty(), "no test finds: {unnoticed:?}");
+}
