@@ -2,6 +2,7 @@
 
 mod allocations;
 mod examples;
+mod fuzz;
 mod gitops;
 mod image;
 mod mistakes;

@@ -201,3 +201,40 @@ async fn record(request: Request) -> RecordedRequest {
         body: to_bytes(body, usize::MAX).await.unwrap_or_default(),
     }
 }
+
+/// Texts that are valid where they are rarely expected.
+const TOKENS: [&str; 16] = [
+    "null",
+    "{}",
+    "[]",
+    "\"\"",
+    "-1",
+    "1e999",
+    "18446744073709551616",
+    "true",
+    "\\u0000",
+    "\\ud800",
+    "\u{202e}",
+    "\u{feff}",
+    "Deny",
+    "{self}",
+    "not_equals",
+    "9999-12-31T23:59:60+25:00",
+];
+
+/// One change of a text: at, how many characters it removes, and what it inserts.
+pub type Edit = (u16, u8, u8);
+
+/// The text after these changes.
+pub fn edited(text: &str, edits: &[Edit]) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for (at, remove, insert) in edits {
+        let at = usize::from(*at) % (text.len() + 1);
+        let end = (at + usize::from(*remove % 8)).min(text.len());
+        let token = TOKENS[usize::from(insert % 16)];
+        let letter = char::from(*insert).to_string();
+        let inserted = if insert % 3 == 0 { token } else { &letter };
+        text.splice(at..end, inserted.chars());
+    }
+    text.into_iter().collect()
+}

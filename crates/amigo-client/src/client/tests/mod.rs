@@ -1,6 +1,7 @@
 //! The client against small servers in this process: real sockets, no stand-ins for our own code.
 
 mod connections;
+mod fuzz;
 mod gate;
 mod grants;
 mod lookups;
