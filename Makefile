@@ -4,12 +4,13 @@ SHELL := /bin/sh
 CARGO ?= cargo
 # For `make demo` (such as ARGS=--once) and `make test` (such as ARGS="--test process leader::").
 ARGS ?=
+FUZZ_SECONDS ?= 60
 CACHE := $(or $(AMIGO_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/amigo-operator)
 # Helm reads no file outside the chart, so the chart has copies.
 CRDS := crds charts/amigo-operator/files/crds
 CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version-footer --log-level warning
 
-.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs mistakes sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
+.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs fuzz mistakes sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +55,10 @@ bench: ## Measure a permission check in a role of fifty grants, and fail above 2
 proofs: ## Search for counterexamples to the grant protocol: more than a million states, and random schedules
 	$(CARGO) test --locked --release --package amigo-lifecycle --lib grant::tests::model -- --include-ignored --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --package amigo-lifecycle --lib grant::tests::random
+
+# Two tests run at a time on two cores, so eight of them take four times as long.
+fuzz: ## Send random and edited inputs to every parser (FUZZ_SECONDS for each)
+	BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_SECONDS)000 $(CARGO) test --locked --workspace --lib --test pure fuzz -- --nocapture
 
 mistakes: ## Make each mistake of tests/mistakes.yaml in a copy of the sources, and expect that a test fails
 	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && \

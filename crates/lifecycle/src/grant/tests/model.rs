@@ -21,6 +21,9 @@ use super::{
 };
 use crate::grant::{Effect, Timing};
 
+/// More than the largest exploration visits.
+const MOST_STATES: usize = 4_000_000;
+
 const UNIT: Duration = Duration::from_secs(10);
 
 /// The bounds of the exploration.
@@ -363,8 +366,10 @@ impl Bounds {
 
     /// Explores every schedule, and returns the number of different states.
     fn explore(self) -> usize {
-        let checker = self.checker().threads(2).spawn_bfs().join();
+        // A mistake in the protocol can make the number of states explode.
+        let checker = self.checker().threads(2).target_state_count(MOST_STATES).spawn_bfs().join();
         checker.assert_properties();
+        assert!(checker.state_count() < MOST_STATES, "more than {MOST_STATES} states");
         assert!(checker.is_done());
         let states = checker.unique_state_count();
         assert!(states > 100, "{states} states");
@@ -410,8 +415,9 @@ fn two_permissions_and_every_fault() {
 }
 
 #[test]
-fn three_replicas_and_a_crash() {
-    Bounds { replicas: 3, faults: Faults { crashes: 1, ..NO_FAULTS }, ..TWO_REPLICAS }.explore();
+#[ignore = "large: `make proofs` runs it"]
+fn three_replicas_and_a_lost_response() {
+    Bounds { replicas: 3, faults: LOSS, ..TWO_REPLICAS }.explore();
 }
 
 #[test]
