@@ -5,6 +5,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use amigo_api::{Organization, Role, RoleAssignment, Stored, TemporaryPermissionGrant};
 use amigo_client::Precondition;
 use amigo_runtime::clock::SharedClock;
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -135,6 +136,14 @@ impl Context {
         let connection =
             self.connections.get(name).filter(|connection| object.metadata.uid.as_ref() == Some(&connection.uid));
         connection.map_or(Lookup::NotReady, Lookup::Found)
+    }
+
+    /// The wall clock, or Amigo's if both differ: the server ends access by its own clock.
+    #[must_use]
+    pub fn amigo_time(&self, connection: Option<&Connection>) -> Timestamp {
+        let now = self.clock.now();
+        let offset = connection.map(|connection| connection.server_clock.offset()).unwrap_or_default();
+        if offset.unsigned_abs() > self.settings.tick { now.saturating_add(offset).unwrap_or(now) } else { now }
     }
 
     pub fn api_of<K>(&self, object: &K) -> Api<K>

@@ -1,6 +1,8 @@
 //! Tests of the operator as its own process. Each sees the whole control plane, so the tests take turns.
 
+mod api_server_faults;
 mod budgets;
+mod canary;
 mod control_plane;
 mod crash;
 mod degraded_cluster;

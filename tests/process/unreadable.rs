@@ -31,6 +31,9 @@ async fn install_older_crds(env: &TestEnv) {
         match definition.spec.names.kind.as_str() {
             "TemporaryPermissionGrant" => property(&mut definition, "notAfter").x_kubernetes_validations = None,
             "Role" => property(&mut definition, "frontendView").enum_.get_or_insert_default().push(JSON(json!("both"))),
+            "RoleAssignment" => {
+                property(&mut definition, "managementPolicy").enum_.get_or_insert_default().push(JSON(json!("both")));
+            }
             _ => continue,
         }
         let parameters = PatchParams::apply("test").force();
@@ -69,6 +72,14 @@ fn role(name: &str, view: &str, finalizers: &str) -> String {
         spec: {{organizationRef: {{name: acme}}, description: Reads, deletionPolicy: Disable, frontendView: {view},
         permissionGrants: [{{permissionName: 'Conversation:GetMessage',
         conditions: {{org_id: {{type: Equals, value: '{{self_org_id}}'}}}}}}]}}}}"
+    )
+}
+
+fn assignment(name: &str, user: &str, policy: &str, finalizers: &str) -> String {
+    format!(
+        "{{apiVersion: permissions.amigo.ai/v1alpha1, kind: RoleAssignment, metadata: {{name: {name}, finalizers: [{finalizers}]}},
+        spec: {{organizationRef: {{name: acme}}, user: {{userId: {user}}}, roleName: DefaultUserRole,
+        fallbackRoleName: Engineer, managementPolicy: {policy}}}}}"
     )
 }
 
@@ -138,4 +149,28 @@ async fn edit_to_unreadable_blocks_no_deletion() {
     // The last readable version says what to clean up.
     let is_emptied = |change: &Change| matches!(change, Change::RoleModified { .. });
     assert_eq!(env.sandbox().journal().iter().filter(|commit| is_emptied(&commit.change)).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_assignment_still_falls_back() {
+    const COLLEAGUE: &str = "user-colleague-51d0";
+    let env = TestEnv::exclusive("assigned", Limits::Lifted).await;
+    let _operator = start(&env).await;
+    env.apply(&assignment("edited", COLLEAGUE, "Manage", "")).await;
+    env.until_ready("amra", "edited").await;
+    assert_eq!(env.sandbox().user_role("acme", COLLEAGUE).as_deref(), Some("DefaultUserRole"));
+    install_older_crds(&env).await;
+    let patch = r#"{"spec": {"managementPolicy": "both"}}"#;
+    let edit = ["patch", "amra", "edited", "--type=merge", "--patch", patch];
+    eventually(TIMEOUT, "the older CRD is served", || async { env.kubectl(&edit).success.then_some(()) }).await;
+    let unread = assignment("unread", "user-eng-2c91", "both", "permissions.amigo.ai/assign-fallback-role");
+    apply_odd(&env, &unread).await;
+    restore_crds(&env, &unread).await;
+    for name in ["edited", "unread"] {
+        env.until_event(name, "Unreadable").await;
+        env.delete("amra", name).await;
+        env.until_gone("amra", name).await;
+    }
+    // The last readable version says what to clean up.
+    assert_eq!(env.sandbox().user_role("acme", COLLEAGUE).as_deref(), Some("Engineer"));
 }

@@ -1,4 +1,5 @@
-//! Tests without an API server: examples, GitOps health checks, the image, allocations, and the tests themselves.
+//! Tests without an API server: examples, GitOps health checks, the image, allocations, the page on faults, and the tests
+//! themselves.
 
 mod allocations;
 mod examples;
@@ -6,4 +7,5 @@ mod fuzz;
 mod gitops;
 mod image;
 mod mistakes;
+mod reliability;
 mod test_files;

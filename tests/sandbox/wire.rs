@@ -66,6 +66,13 @@ async fn a_cut_answer_is_shorter_than_declared() {
 }
 
 #[tokio::test]
+async fn date_follows_the_sandbox_clock() {
+    let served = served().await;
+    let answer = String::from_utf8(served.ask().await.unwrap()).unwrap();
+    assert!(answer.contains("date: Sun, 22 Nov 2026 10:00:00 GMT\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_hanging_request_ends_with_the_sandbox() {
     let served = served().await;
     served.fault(Effect::Hang);

@@ -143,6 +143,57 @@ mod tests {
     }
 
     #[test]
+    fn forty_hostile_addresses_are_refused() {
+        let hostile = [
+            "",
+            " ",
+            "api.amigo.ai",
+            "//api.amigo.ai",
+            "/api.amigo.ai",
+            "http://api.amigo.ai",
+            "HTTP://api.amigo.ai",
+            "http://api.amigo.ai:443",
+            "ftp://api.amigo.ai",
+            "file:///etc/passwd",
+            "file://api.amigo.ai/etc/passwd",
+            "javascript:alert(1)",
+            "gopher://api.amigo.ai",
+            "https:",
+            "https://",
+            "https:///api.amigo.ai",
+            "https://api.amigo.ai.evil.example",
+            "https://evil.example/api.amigo.ai",
+            "https://evil.example?https://api.amigo.ai",
+            "https://evil.example#https://api.amigo.ai",
+            "https://evil.example/https://api.amigo.ai",
+            "https://api.amigo.ai@evil.example",
+            "https://api.amigo.ai:443@evil.example",
+            "https://api.amigo.ai%40evil.example",
+            "https://api.amigo.ai%2eevil.example",
+            "https://evil.example\\@api.amigo.ai",
+            "https://api.amigo.ai\\.evil.example",
+            "https://xapi.amigo.ai",
+            "https://api-amigo.ai",
+            "https://amigo.ai",
+            "https://127.0.0.1",
+            "https://[::1]",
+            "https://[::ffff:169.254.169.254]",
+            "https://169.254.169.254/latest/meta-data",
+            "https://2130706433",
+            "https://localhost",
+            "https://kubernetes.default.svc",
+            "https://api.am\u{456}go.ai",
+            "https://api.amigo.ai\n.evil.example",
+            "https://api.amigo.ai\u{200b}",
+            "https://api.amigo.ai evil.example",
+        ];
+        assert!(hostile.len() >= 40);
+        for url in hostile {
+            assert!(address(url, &DOCUMENTED_HOSTS).is_err(), "{url:?}");
+        }
+    }
+
+    #[test]
     fn http_needs_an_entry_with_the_scheme() {
         let url = "http://127.0.0.1:8090";
         assert_eq!(address(url, &DOCUMENTED_HOSTS).unwrap_err(), AddressError::Host(url.to_owned()));

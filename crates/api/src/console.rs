@@ -107,4 +107,56 @@ mod tests {
         assert!(!acme.has_page("https://acme.amigo.ai.evil.example/admin"));
         assert!(!acme.has_page("not a url"));
     }
+
+    #[test]
+    fn thirty_hostile_pages_name_no_conversation() {
+        let acme = OrganizationSpec { organization: "acme".to_owned(), ..OrganizationSpec::default() };
+        let conversation = |url: &str| if acme.has_page(url) { conversation_of(url).map(str::to_owned) } else { None };
+        let other_hosts = [
+            "",
+            "//",
+            "https://",
+            "https:///",
+            "https://other.amigo.ai",
+            "https://amigo.ai",
+            "https://acme.amigo.ai.evil.example",
+            "https://evil.example/acme.amigo.ai",
+            "https://evil.example?https://acme.amigo.ai",
+            "https://evil.example#https://acme.amigo.ai",
+            "https://acme.amigo.ai@evil.example",
+            "https://acme.amigo.ai:443@evil.example",
+            "https://evil@acme.amigo.ai",
+            "https://acme.amigo.ai%40evil.example",
+            "https://acme.amigo.ai%2eevil.example",
+            "https://evil.example\\@acme.amigo.ai",
+            "https://acme.amigo.ai\\.evil.example",
+            "https://acme.amigo.ai:8443",
+            "https://acme.amigo.ai..",
+            "https://acme.am\u{456}go.ai",
+            "https://acme.amigo.ai\u{200b}",
+            "https://acme.amigo.ai\n.evil.example",
+            "https://xacme.amigo.ai",
+        ];
+        for host in other_hosts {
+            assert_eq!(conversation(&format!("{host}/admin/conversation/{ID}")), None, "{host:?}");
+        }
+        let other_pages = [
+            "conversation/".to_owned() + ID,
+            format!("admin/conversations/{ID}"),
+            format!("admin%2fconversation%2f{ID}"),
+            format!("admin/conversation//{ID}"),
+            format!("admin/conversation/../{ID}"),
+            format!("admin/conversation/{ID}0"),
+            format!("admin/conversation/{}", &ID[1..]),
+            format!("admin/conversation/{}", ID.to_uppercase()),
+            format!("admin/conversation/{}", ID.replace('a', "g")),
+            format!("admin/conversation/{}", ID.replace('a', "%61")),
+            format!("admin/conversation/{}", ID.replacen('a', "\u{430}", 1)),
+            format!("admin/conversation/{ID}&id={ID}"),
+        ];
+        for path in other_pages {
+            assert_eq!(conversation(&format!("https://acme.amigo.ai/{path}")), None, "{path:?}");
+        }
+        assert_eq!(conversation(&format!("https://acme.amigo.ai/admin/conversation/{ID}")).as_deref(), Some(ID));
+    }
 }

@@ -12,6 +12,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -68,9 +69,10 @@ async fn handle(sandbox: Sandbox, operation: Operation, path: BTreeMap<String, S
     let organization = path.get("organization").cloned();
     let faults = sandbox.take_faults(operation);
     let sequence = sandbox.record_request(organization, Some(operation));
-    let Some(response) = process(&sandbox, operation, path, request, &faults, &fault_context).await else {
+    let Some(mut response) = process(&sandbox, operation, path, request, &faults, &fault_context).await else {
         return no_response(&fault_context);
     };
+    set_date(&mut response, sandbox.clock.now());
     sandbox.record_response(sequence, Some(operation), response.status().as_u16());
     response
 }
@@ -169,6 +171,14 @@ fn truncated_response(reply: Option<&Reply>) -> Response {
 
 fn set_json_content_type(response: &mut Response) {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+}
+
+/// The sandbox's clock; otherwise the server would add the system's.
+fn set_date(response: &mut Response, now: Timestamp) {
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok();
+    if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
+        response.headers_mut().insert(header::DATE, date);
+    }
 }
 
 /// Aborts the connection. A request within the process has none: it receives a response whose body fails.

@@ -33,13 +33,18 @@ pub fn current(counts: Option<GrantCounts>, name: &str, context: &Context) -> Op
 
 fn issued(context: &Context) -> BTreeMap<String, u32> {
     let objects = context.stores.grants.state();
-    count(objects.iter().map(AsRef::as_ref), context.clock.now())
+    let now = |name: &str| context.amigo_time(context.connections.get(name).as_deref());
+    count(objects.iter().map(AsRef::as_ref), now)
 }
 
 /// The live records of all objects, by Organization.
-fn count<'a>(objects: impl Iterator<Item = &'a TemporaryPermissionGrant>, now: Timestamp) -> BTreeMap<String, u32> {
+fn count<'a>(
+    objects: impl Iterator<Item = &'a TemporaryPermissionGrant>,
+    now: impl Fn(&str) -> Timestamp,
+) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
-    for object in objects {
+    for object in objects.filter(|object| object.status.as_ref().is_some_and(|status| !status.grants.is_empty())) {
+        let now = now(&object.spec.organization_ref.name);
         let records = object.status.iter().flat_map(|status| &status.grants);
         let live = records.filter(|record| record.expires_at > now).count();
         if live > 0 {
@@ -69,7 +74,7 @@ mod tests {
         };
         let (past, future) = ("2026-01-01T01:00:00Z", "2026-01-01T03:00:00Z");
         let objects = [object("acme", &[past, future]), object("acme", &[future]), object("other", &[past])];
-        let counts = count(objects.iter(), "2026-01-01T02:00:00Z".parse().unwrap());
+        let counts = count(objects.iter(), |_| "2026-01-01T02:00:00Z".parse().unwrap());
         assert_eq!(counts, [("acme".to_owned(), 2)].into());
     }
 }

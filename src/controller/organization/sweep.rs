@@ -19,7 +19,6 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use amigo_api::{TemporaryPermissionGrant, reasons};
 use amigo_client::{Client, Error, GrantFilter};
 use amigo_lifecycle::grant::sweep::{Listing, SweepReport};
-use amigo_runtime::clock::Clock;
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
@@ -67,7 +66,8 @@ async fn sweep(connection: &Arc<Connection>, context: &SharedContext) -> Result<
     let endpoint = ApiEndpoint::from(client.address());
     let origin = &*endpoint.origin;
     let listing = |began, ended| Listing { name, organization, origin, cluster, began, ended, timing };
-    let Some(report) = compare(client, &*context.clock, listing, objects).await? else { return Ok(()) };
+    let now = || context.amigo_time(Some(connection));
+    let Some(report) = compare(client, now, listing, objects).await? else { return Ok(()) };
     log(connection, context, &report);
     let before = connection.observed.snapshot().sweep;
     connection.observed.update(|observed| observed.sweep = Some(report.clone()));
@@ -76,13 +76,13 @@ async fn sweep(connection: &Arc<Connection>, context: &SharedContext) -> Result<
     Ok(())
 }
 
-/// Lists and compares. `None` if the store is never filled.
+/// Lists and compares, by Amigo's clock. `None` if the store is never filled.
 ///
 /// # Errors
 /// Those of the list.
 async fn compare<'a>(
     client: &Client,
-    clock: &dyn Clock,
+    now: impl Fn() -> Timestamp,
     listing: impl FnOnce(Timestamp, Timestamp) -> Listing<'a>,
     (filled, objects): (&Filled, impl Fn() -> Vec<Arc<TemporaryPermissionGrant>>),
 ) -> Result<Option<SweepReport>, Error> {
@@ -90,10 +90,10 @@ async fn compare<'a>(
     if !filled.wait().await {
         return Ok(None);
     }
-    let began = clock.now();
+    let began = now();
     let filter = GrantFilter { is_expired: Some(false), ..GrantFilter::default() };
     let grants = client.grants_paced(&filter, SHARE).await?;
-    Ok(Some(listing(began, clock.now()).compare(&grants, &objects())))
+    Ok(Some(listing(began, now()).compare(&grants, &objects())))
 }
 
 /// Emits an Event for each change that a person should check.
@@ -166,7 +166,7 @@ mod tests {
     use amigo_api::GrantCounts;
     use amigo_client::testing::{Server, ok, respond};
     use amigo_lifecycle::grant::Timing;
-    use amigo_runtime::clock::SystemClock;
+    use amigo_runtime::clock::{Clock as _, SystemClock};
     use serde_json::json;
 
     use super::*;
@@ -241,7 +241,7 @@ mod tests {
         let (name, organization, origin) = ("acme", "acme", "https://api.amigo.ai");
         let (cluster, timing) = ("cluster", Timing::default());
         let listing = |began, ended| Listing { name, organization, origin, cluster, began, ended, timing };
-        compare(&server.client(), &SystemClock, listing, (filled, object)).await
+        compare(&server.client(), || SystemClock.now(), listing, (filled, object)).await
     }
 
     #[tokio::test]

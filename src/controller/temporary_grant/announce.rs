@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use amigo_api::{Phase, TemporaryPermissionGrant, TemporaryPermissionGrantStatus, duration, reasons};
 use amigo_lifecycle::grant::Request;
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::transitions;
@@ -85,17 +86,17 @@ fn emit_changes(
     }
 }
 
-/// The operator deleted the object after its access ended.
-pub fn emit_expiry(object: &TemporaryPermissionGrant, context: &Context) {
+/// The operator deleted the object after its access ended. `now` is the time by Amigo's clock.
+pub fn emit_expiry(object: &TemporaryPermissionGrant, now: Timestamp, context: &Context) {
     let record = object.status.clone().unwrap_or_default();
     if record.phase == Some(Phase::Failed) {
         // Nothing ended.
         return;
     }
-    let ended_at = record.expires_at.or(record.deadline).unwrap_or_else(|| context.clock.now());
+    let ended_at = record.expires_at.or(record.deadline).unwrap_or(now);
     let ttl = object.spec.ttl_after_expiry.as_deref().and_then(|ttl| duration::parse(ttl).ok()).unwrap_or_default();
     let due = ended_at.saturating_add(ttl).unwrap_or(ended_at);
-    context.metrics.expired(Duration::try_from(due.duration_until(context.clock.now())).unwrap_or_default());
+    context.metrics.expired(Duration::try_from(due.duration_until(now)).unwrap_or_default());
     // If the status has the end, the write of the status announced it.
     if record.phase != Some(Phase::Expired) {
         let message = format!("access ended at {ended_at}; the operator deleted the object");
@@ -104,9 +105,14 @@ pub fn emit_expiry(object: &TemporaryPermissionGrant, context: &Context) {
     }
 }
 
-/// The object was deleted early. If access is or can be live, the audit line states until when.
-pub fn emit_deletion(object: &TemporaryPermissionGrant, record: &TemporaryPermissionGrantStatus, context: &Context) {
-    let now = context.clock.now();
+/// The object was deleted early. If access is or can be live at `now`, by Amigo's clock, the audit line states until
+/// when.
+pub fn emit_deletion(
+    object: &TemporaryPermissionGrant,
+    record: &TemporaryPermissionGrantStatus,
+    now: Timestamp,
+    context: &Context,
+) {
     let known = record.grants.iter().map(|grant| grant.expires_at).filter(|end| *end > now).max();
     let possible = record.intent.as_ref().and(record.deadline).filter(|end| *end > now);
     let message = match (known, possible) {

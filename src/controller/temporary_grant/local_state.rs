@@ -123,3 +123,62 @@ impl LocalEntry {
 fn version(object: &TemporaryPermissionGrant) -> Option<u64> {
     object.resource_version()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use amigo_api::TemporaryPermissionGrantSpec;
+
+    use super::*;
+
+    fn object(uid: &str, version: &str) -> TemporaryPermissionGrant {
+        let mut object = TemporaryPermissionGrant::new("one", TemporaryPermissionGrantSpec::default());
+        object.metadata.uid = Some(uid.to_owned());
+        object.metadata.resource_version = Some(version.to_owned());
+        object
+    }
+
+    /// An entry after this process wrote version 5, with one attempt.
+    fn written() -> LocalEntry {
+        let mut local = LocalState::default().take(&object("a", "4"));
+        local.update(&object("a", "5"), Status::resume(attempted(), Some(1), Duration::ZERO));
+        local
+    }
+
+    fn attempted() -> amigo_api::TemporaryPermissionGrantStatus {
+        amigo_api::TemporaryPermissionGrantStatus { attempts: 1, ..Default::default() }
+    }
+
+    #[test]
+    fn n13_deletion_is_claimed_once() {
+        let state = LocalState::default();
+        let claims = ["a", "a", "b"].map(|uid| state.claim_deletion(&object(uid, "1")));
+        assert_eq!(claims, [true, false, true]);
+    }
+
+    #[test]
+    fn recreated_object_gets_an_entry_of_its_own() {
+        let state = LocalState::default();
+        state.keep(&object("a", "5"), written());
+        let recreated = state.take(&object("b", "6"));
+        assert_eq!((recreated.uid.as_str(), recreated.version, recreated.known_attempts), ("b", None, None));
+    }
+
+    #[test]
+    fn older_cache_is_waited_for_then_trusted() {
+        let (mut local, cached) = (written(), object("a", "4"));
+        let waits = [0, 9, 10].map(|second| local.is_newer_than(&cached, Duration::from_secs(second)));
+        assert_eq!(waits, [true, true, false]);
+        assert_eq!((local.version, local.known_attempts), (None, Some(1)), "a restore does not hide its attempts");
+        assert!(!written().is_newer_than(&object("a", "5"), Duration::ZERO));
+    }
+
+    #[test]
+    fn pruned_entries_are_those_of_missing_objects() {
+        let state = LocalState::default();
+        state.keep(&object("a", "5"), written());
+        state.prune(&[Arc::new(object("a", "5"))]);
+        assert!(state.lock().contains_key(&object_name(&object("a", "5"))));
+        state.prune(&[]);
+        assert!(state.lock().is_empty());
+    }
+}

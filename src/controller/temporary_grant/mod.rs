@@ -116,11 +116,8 @@ impl<'a> Reconciliation<'a> {
         Now { wall: self.wall(), boot: self.context.clock.boot(), random: rand::random() }
     }
 
-    /// The wall clock, or Amigo's if both differ: the server ends access by its own clock.
     fn wall(&self) -> Timestamp {
-        let (now, timing) = (self.context.clock.now(), self.context.settings.timing());
-        let offset = self.connection.as_ref().map(|connection| connection.server_clock.offset()).unwrap_or_default();
-        if offset.unsigned_abs() > timing.tick { now.saturating_add(offset).unwrap_or(now) } else { now }
+        self.context.amigo_time(self.connection.as_deref())
     }
 
     fn organization_uid(&self) -> &str {
@@ -133,9 +130,10 @@ pub fn deleted(object: &TemporaryPermissionGrant, local_state: &LocalState, cont
     let mut pending = local_state.forget(object).map(|local| local.pending).unwrap_or_default();
     let record = object.status.clone().unwrap_or_default();
     pending.record_observed(object, &record, context);
+    let now = context.amigo_time(context.connections.get(&object.spec.organization_ref.name).as_deref());
     if pending.expiry {
-        emit_expiry(object, context);
+        emit_expiry(object, now, context);
     } else if record.phase != Some(Phase::Expired) && local_state.claim_deletion(object) {
-        emit_deletion(object, &record, context);
+        emit_deletion(object, &record, now, context);
     }
 }

@@ -85,7 +85,7 @@ fn wait(
     local_state.keep(&object, local);
     if may_be_deleted && !is_in_store(&object, context) && local_state.forget(&object).is_some() {
         // The watch reported the deletion while this reconcile had the pending announcement.
-        emit_expiry(&object, context);
+        emit_expiry(&object, now, context);
     }
     let action = until.map_or_else(Action::await_change, |until| {
         let wait = Duration::try_from(now.duration_until(until)).unwrap_or_default();
@@ -112,12 +112,13 @@ fn is_in_store(object: &TemporaryPermissionGrant, context: &Context) -> bool {
 
 /// The operator deleted the object after its access ended, or another client deleted it during the reconcile.
 fn announce_deletion(reconciliation: Reconciliation<'_>, before: &Status, after: &Status, local_state: &LocalState) {
+    let now = reconciliation.wall();
     let Reconciliation { context, object, local, .. } = reconciliation;
     if local.pending.expiry {
-        emit_expiry(&object, context);
+        emit_expiry(&object, now, context);
     } else if after.record.phase != Some(Phase::Expired) && local_state.claim_deletion(&object) {
         // The last step may have removed the grants that are still live.
         let live = if after.record.grants.is_empty() { &before.record } else { &after.record };
-        emit_deletion(&object, live, context);
+        emit_deletion(&object, live, now, context);
     }
 }

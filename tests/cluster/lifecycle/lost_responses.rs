@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use amigo_sandbox::{Effect, Fault, Operation};
+use serde_json::json;
 use test_support::operator::TIMING;
 use test_support::{TestEnv, grant};
 
@@ -32,6 +33,36 @@ async fn a_conflict_after_the_commit_is_found_and_adopted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_answer_is_found_and_adopted() {
     adopts("unreadable", Effect::MalformedBody).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_answer_is_found_and_adopted() {
+    adopts("cut", Effect::CutBody).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_wrong_types_is_found_and_adopted() {
+    let body = Some(json!({"temporary_permission_grant_id": 7, "expires_at": ["soon"]}));
+    adopts("types", Effect::Status { status: 201, retry_after: None, body }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_as_the_answer_is_found_and_adopted() {
+    let body = Some(json!("<html>Welcome</html>"));
+    adopts("page", Effect::Status { status: 200, retry_after: None, body }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_answer_is_waited_for() {
+    let env = TestEnv::ready("slow").await;
+    env.sandbox().add_fault(Fault::new(POST, Effect::Delay { milliseconds: 1500 }).times(Some(3)));
+    env.apply(&grant("request", REQUEST)).await;
+    env.until_ready("tpg", "request").await;
+    assert_one_each(&env);
+    assert_eq!(
+        (env.sandbox().requests().count(POST), env.member("tpg", "request", "/status/attempts").await),
+        (3, json!(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

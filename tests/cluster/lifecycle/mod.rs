@@ -1,6 +1,7 @@
 //! The lives of objects, end to end: what becomes of them at Amigo and in the cluster.
 
 mod assignments;
+mod clocks;
 mod connections;
 mod deletion;
 mod grants;

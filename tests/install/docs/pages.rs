@@ -5,7 +5,7 @@ use std::fs;
 use test_support::repository;
 
 /// Pages for people, from the front door inwards.
-pub const PAGES: [&str; 15] = [
+pub const PAGES: [&str; 16] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
@@ -20,6 +20,7 @@ pub const PAGES: [&str; 15] = [
     "docs/concepts.md",
     "docs/limits.md",
     "docs/metrics.md",
+    "docs/reliability.md",
     "docs/security.md",
 ];
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{TestEnv, operator_process::OperatorProcess};
+use crate::{TestEnv, fault_proxy::FaultProxy, operator_process::OperatorProcess};
 
 /// Whether the documented rate limits are in force.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,11 @@ impl TestEnv {
     pub fn operator(&self, flags: &[&str]) -> OperatorProcess {
         let lease = format!("--lease-name={}", self.namespace);
         OperatorProcess::start(self.plane(), &[&[lease.as_str()], flags].concat())
+    }
+
+    /// As `operator`, with a proxy before the API server.
+    pub fn operator_through(&self, proxy: &FaultProxy, flags: &[&str]) -> OperatorProcess {
+        OperatorProcess::start_through(self.plane(), proxy, flags)
     }
 
     /// Asks for one grant of so many permissions.

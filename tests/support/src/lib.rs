@@ -3,6 +3,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a fixture that fails should fail its test")]
 #![allow(clippy::must_use_candidate, reason = "tests call these for what they do")]
 
+pub mod fault_proxy;
 pub mod helm;
 pub mod operator;
 pub mod operator_process;

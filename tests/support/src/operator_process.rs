@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{OPERATOR, eventually, program};
+use crate::{OPERATOR, eventually, fault_proxy::FaultProxy, program};
 
 /// The protocol's times, short, as in `stage::TIMING`; a lease that runs out in seconds.
 const SHORT_TIMES: &[&str] = &[
@@ -61,6 +61,16 @@ impl OperatorProcess {
     pub fn start(plane: &ControlPlane, flags: &[&str]) -> Self {
         let flags: Vec<&str> = SHORT_TIMES.iter().chain(flags).copied().collect();
         Self::start_as_shipped(plane, &flags)
+    }
+
+    /// As `start`, with a proxy before the API server.
+    pub fn start_through(plane: &ControlPlane, proxy: &FaultProxy, flags: &[&str]) -> Self {
+        let kubeconfig = kubeconfig_of_operator(plane);
+        let server =
+            |line: &str| line.split_once("server: ").map(|(indent, _)| format!("{indent}server: {}", proxy.url));
+        let lines = kubeconfig.lines().map(|line| server(line).unwrap_or_else(|| line.to_owned()));
+        let flags: Vec<&str> = SHORT_TIMES.iter().chain(flags).copied().collect();
+        Self::start_as(&lines.collect::<Vec<_>>().join("\n"), &flags)
     }
 
     /// Starts the operator with its own defaults.

@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use amigo_api::{Organization, Role, RoleAssignment, TemporaryPermissionGrant};
 use amigo_dev::{ApplyError, ControlPlane};
-use amigo_runtime::clock::{Clock as _, SystemClock};
+use amigo_runtime::clock::{Clock as _, SharedClock, SystemClock};
 use amigo_sandbox::{PermissionModel, Sandbox, Seed};
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
@@ -67,6 +67,7 @@ pub struct Builder {
     operator: bool,
     exclusive: bool,
     sandbox: Option<(Seed, Limits)>,
+    clock: SharedClock,
 }
 
 impl Builder {
@@ -88,6 +89,12 @@ impl Builder {
         let mut seed = Seed::example().expect("the example seed");
         change(&mut seed);
         Self { sandbox: Some((seed, limits)), ..self }
+    }
+
+    /// The sandbox's clock.
+    #[must_use]
+    pub fn clock(self, clock: SharedClock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The operator in this process.
@@ -124,7 +131,7 @@ impl Builder {
         let (mut amigo, mut spec) = (None, json!({}));
         if let Some((seed, limits)) = self.sandbox {
             spec = json!({ "allowedNamespaces": [namespace], "rateLimit": rate_limit(limits) });
-            amigo = Some(ServedSandbox::start(seed, u32::from(limits == Limits::Documented)).await);
+            amigo = Some(ServedSandbox::start(seed, u32::from(limits == Limits::Documented), self.clock).await);
         }
         if self.exclusive {
             spec["allowedNamespaces"] = json!(["*"]);
@@ -136,8 +143,8 @@ impl Builder {
 impl TestEnv {
     /// Starts with a namespace whose name begins with `prefix`.
     pub fn builder(prefix: &str) -> Builder {
-        let prefix = prefix.to_owned();
-        Builder { prefix, plane: shared(), kinds: false, operator: false, exclusive: false, sandbox: None }
+        let (prefix, clock) = (prefix.to_owned(), SystemClock::shared());
+        Builder { prefix, plane: shared(), kinds: false, operator: false, exclusive: false, sandbox: None, clock }
     }
 
     /// A namespace and nothing else.

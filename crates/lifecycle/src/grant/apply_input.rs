@@ -58,6 +58,8 @@ fn start(spec: &Spec, status: &mut Status, now: Now) {
     }
     if memory.circumstances.replace(spec.circumstances).is_some_and(|before| before != spec.circumstances) {
         (memory.retry_at, memory.failures) = (None, 0);
+        // Another API can have other ids, and has another queue.
+        (memory.resolved, memory.queued_until) = (None, None);
     }
     memory.outdated = false;
     // While an intent is open, the last lookup explains more than the blocker.

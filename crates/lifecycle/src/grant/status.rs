@@ -27,7 +27,7 @@ pub struct Memory {
     pub(super) history_checked: bool,
     /// Whether a look-up of the history changed the record, which is not written yet.
     pub(super) history_found: bool,
-    /// The ids resolved in this reconcile.
+    /// The ids resolved in these circumstances.
     pub(super) resolved: Option<Resolved>,
     /// Whether rate limit is reserved.
     pub(super) reserved: bool,

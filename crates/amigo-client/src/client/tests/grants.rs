@@ -111,6 +111,36 @@ async fn listing_reads_three_thousand_pages() {
 }
 
 #[tokio::test]
+async fn interrupted_listing_continues_on_its_page() {
+    let server = Server::signed_in(|request| match request.query("continuation_token").len() {
+        0 => ok(&page(&[item(1), item(2)], Some(2))),
+        _ => ok(&page(&[item(3)], None)),
+    })
+    .await;
+    let clock = SystemClock::shared();
+    let rate_limiter = Arc::new(RateLimiter::new(80, &[(Endpoint::ListGrants, 1)].into(), clock.clone()));
+    let base = address_of(&format!("http://{}", server.address));
+    let client = Client::new(Transport::new(&quick()).unwrap(), base, credentials(), rate_limiter.clone(), clock);
+    let mut listing = client.grant_listing(&GrantFilter::default());
+    // The second page has its turn in a minute.
+    assert!(tokio::time::timeout(Duration::from_secs(2), listing.read_all()).await.is_err());
+    assert_eq!(server.others().len(), 1);
+    rate_limiter.resize(80, &[(Endpoint::ListGrants, 100)].into());
+    listing.read_all().await.unwrap();
+    assert_eq!((listing.into_grants().len(), server.others().len()), (3, 2));
+}
+
+#[tokio::test]
+async fn listing_belongs_to_its_client_and_filter() {
+    let server = Server::signed_in(|_| ok(&page(&[], None))).await;
+    let (client, another) = (server.client(), server.client());
+    let filter = GrantFilter { user_ids: vec!["user-eng".to_owned()], ..GrantFilter::default() };
+    let listing = client.grant_listing(&filter);
+    assert!(listing.is_for(&client, &filter));
+    assert!(!listing.is_for(&another, &filter) && !listing.is_for(&client, &GrantFilter::default()));
+}
+
+#[tokio::test]
 async fn inconsistent_pages_are_errors() {
     assert!(matches!(
         listed(|_| json!({"temporary_permission_grants": [], "has_more": true})).await,

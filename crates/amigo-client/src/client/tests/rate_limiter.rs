@@ -7,6 +7,7 @@ use std::{
 
 use amigo_runtime::clock::TestClock;
 use futures::future::join_all;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{Endpoint, Error, Observe, RateLimiter, Start, Turn};
@@ -123,6 +124,29 @@ fn m9_two_hand_overs_in_a_minute_fit_into_the_limit() {
     let grants =
         [Start::AfterLeader, Start::AfterBriefLeader, Start::Alone].map(|start| at_start(Endpoint::CreateGrant, start));
     assert_eq!(grants, [12, 4, 80]);
+}
+
+#[test]
+fn m9_journal_of_two_hand_overs_keeps_the_limit() {
+    let terms = [(Start::Alone, 0..61), (Start::AfterLeader, 61..81), (Start::AfterBriefLeader, 81..300)];
+    let journal: Vec<u64> = terms.into_iter().flat_map(|(start, term)| begun_in(start, term)).collect();
+    let busiest = journal.iter().map(|end| journal.iter().filter(|at| **at <= *end && **at + 60 > *end).count()).max();
+    assert_eq!((busiest, journal.len()), (Some(80 + 16 + 1), 2 * 80 + 16 + 200));
+}
+
+/// The seconds at which a process with 200 queued requests begins them, during its term.
+fn begun_in(start: Start, term: std::ops::Range<u64>) -> Vec<u64> {
+    let clock = Arc::new(TestClock::stopped_at(Timestamp::UNIX_EPOCH));
+    let rate_limiter = Arc::new(RateLimiter::starting(start, 80, &[].into(), clock.clone()));
+    let queued: Vec<_> = (0..200).map(|_| rate_limiter.reserve(Endpoint::CreateGrant, 1, Turn::default())).collect();
+    let mut begun = Vec::new();
+    for second in term {
+        while queued.get(begun.len()).is_some_and(|reservation| reservation.begin().is_ok()) {
+            begun.push(second);
+        }
+        clock.advance(Duration::from_secs(1));
+    }
+    begun
 }
 
 #[test]

@@ -303,6 +303,40 @@ fn h5_renewals_and_other_names_do_not_wait_in_line() {
 }
 
 #[test]
+fn h5_renewal_waits_at_most_a_minute_for_a_backlog() {
+    let (mut window, mut crowd, mut renewals, mut waits) = (warm(80), Vec::new(), Vec::new(), Vec::new());
+    for second in 0..1200 {
+        while crowd.len() < 60 {
+            crowd.push(window.book(3, Turn::Shared("crowd".to_owned())));
+        }
+        // As often as a lease of PT5M is renewed.
+        if second % 117 == 10 {
+            renewals.push((second, window.book(3, Turn::First)));
+        }
+        let begin = |window: &mut SlidingWindow, booking: &Booking| window.begin(booking, after(second)).is_ok();
+        for (booked, renewal) in &renewals {
+            waits.extend(std::iter::from_fn(|| begin(&mut window, renewal).then_some(second - booked)));
+        }
+        crowd.iter().for_each(|booking| while begin(&mut window, booking) {});
+        crowd.retain(|booking| window.left(booking) > 0);
+    }
+    assert_eq!((waits.len(), waits.iter().all(|wait| *wait <= 60)), (3 * renewals.len(), true), "{waits:?}");
+}
+
+#[test]
+fn crowd_of_ten_thousand_doubles_a_wait_at_most() {
+    let wait = |crowd: u32| {
+        let mut window = warm(80);
+        for _ in 0..crowd {
+            window.book(3, Turn::Shared("crowd".to_owned()));
+        }
+        let own: Vec<_> = (0..80).map(|_| window.book(3, Turn::Shared("other".to_owned()))).collect();
+        turns(&mut window, &own, START).pop().unwrap() + WINDOW - START
+    };
+    assert!(wait(10_000) <= 2 * wait(0), "{:?} instead of {:?}", wait(10_000), wait(0));
+}
+
+#[test]
 fn ten_thousand_requests_are_booked_quickly() {
     let mut window = warm(800);
     let last = (0..10_000).map(|_| book_at(&mut window, 1, START)).last();

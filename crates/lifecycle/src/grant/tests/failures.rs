@@ -332,6 +332,18 @@ fn changed_circumstances_end_the_backoff() {
 }
 
 #[test]
+fn n1_queued_request_is_resolved_again_elsewhere() {
+    let mut world = grant().world().with_fates("reserve", &[Fate::RateLimited(60)]);
+    world.work();
+    "another".clone_into(&mut world.user);
+    world.replicas[0].spec.circumstances = 1;
+    world.act(0, Fate::Fine);
+    world.work();
+    assert!(world.is_active(), "it does not wait in the queue of the former API");
+    assert!(world.amigo.own().all(|entry| entry.grant.user_id == "another"));
+}
+
+#[test]
 fn intent_of_another_replica_is_not_sent() {
     let mut world = grant().with_replicas(2).world();
     while world.log.last().map(String::as_str) != Some("post") {

@@ -3,6 +3,7 @@
 //! (`model`).
 
 mod adoption;
+mod any_step;
 mod failures;
 mod fixtures;
 mod invariants;
