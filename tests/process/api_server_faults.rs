@@ -115,6 +115,9 @@ async fn repeated_watch_events_issue_and_tell_once() {
     faulty.proxy.set_watch(WatchMode::Repeating);
     faulty.env.create_grants(5, 1, "PT1H").await;
     faulty.env.assert_exactly_once(&faulty.env.until_active(5, WITHIN).await);
+    let told = || async { (faulty.lines_about("Active") >= 5).then_some(()) };
+    eventually(WITHIN, "each is told", told).await;
+    sleep(SECOND).await;
     assert_eq!(faulty.lines_about("Active"), 5);
 }
 

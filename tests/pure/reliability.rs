@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use regex::Regex;
-
 const LEAST_ROWS: usize = 90;
 
 /// The test binaries and the crates, each with its first file.
@@ -72,25 +70,31 @@ fn test_of(row: &[String]) -> &str {
 
 /// The full names of the tests in a file and its modules.
 fn tests_of(module: &str, file: &Path) -> BTreeSet<String> {
-    let inline = Regex::new(r"^(?:pub(?:\([a-z]+\))? )?mod (\w+) \{$").unwrap();
-    let nested = Regex::new(r"^(?:pub(?:\([a-z]+\))? )?mod (\w+);$").unwrap();
-    let function = Regex::new(r"^\s*(?:async )?fn (\w+)").unwrap();
-    let (mut tests, mut within, mut is_test) = (BTreeSet::new(), None, false);
+    let (mut tests, mut within, mut is_test) = (BTreeSet::new(), String::new(), false);
     for line in read(file).lines() {
-        if let Some(found) = nested.captures(line) {
-            tests.extend(tests_of(&format!("{module}::{}", &found[1]), &file_of(file, &found[1])));
-        } else if let Some(found) = inline.captures(line) {
-            within = Some(found[1].to_owned());
+        let code = line.trim_start();
+        if let Some(name) = declared(line).and_then(|rest| rest.strip_suffix(';')) {
+            tests.extend(tests_of(&format!("{module}::{name}"), &file_of(file, name)));
+        } else if let Some(name) = declared(line).and_then(|rest| rest.strip_suffix(" {")) {
+            within = format!("{name}::");
         } else if line == "}" {
-            within = None;
-        } else if line.trim_start().starts_with("#[test]") || line.trim_start().starts_with("#[tokio::test") {
+            within.clear();
+        } else if code.starts_with("#[test]") || code.starts_with("#[tokio::test") {
             is_test = true;
-        } else if let Some(found) = function.captures(line).filter(|_| std::mem::take(&mut is_test)) {
-            let within = within.iter().map(|name| format!("{name}::")).collect::<String>();
-            tests.insert(format!("{module}::{within}{}", &found[1]));
+        } else if let Some(rest) = code.strip_prefix("async ").unwrap_or(code).strip_prefix("fn ").filter(|_| is_test) {
+            is_test = false;
+            let name = rest.split('(').next().unwrap_or_default();
+            tests.insert(format!("{module}::{within}{name}"));
         }
     }
     tests
+}
+
+/// What follows `mod` in a line that declares a module.
+fn declared(line: &str) -> Option<&str> {
+    let visibility = ["pub(crate) ", "pub(super) ", "pub "];
+    let line = visibility.iter().find_map(|visibility| line.strip_prefix(visibility)).unwrap_or(line);
+    line.strip_prefix("mod ")
 }
 
 /// The file of a module that another file declares.

@@ -305,7 +305,7 @@ fn h5_renewals_and_other_names_do_not_wait_in_line() {
 #[test]
 fn h5_renewal_waits_at_most_a_minute_for_a_backlog() {
     let (mut window, mut crowd, mut renewals, mut waits) = (warm(80), Vec::new(), Vec::new(), Vec::new());
-    for second in 0..1200 {
+    for second in 0..1241 {
         while crowd.len() < 60 {
             crowd.push(window.book(3, Turn::Shared("crowd".to_owned())));
         }
@@ -320,7 +320,8 @@ fn h5_renewal_waits_at_most_a_minute_for_a_backlog() {
         crowd.iter().for_each(|booking| while begin(&mut window, booking) {});
         crowd.retain(|booking| window.left(booking) > 0);
     }
-    assert_eq!((waits.len(), waits.iter().all(|wait| *wait <= 60)), (3 * renewals.len(), true), "{waits:?}");
+    assert_eq!((renewals.len(), waits.len()), (11, 33));
+    assert!(waits.iter().all(|wait| *wait <= 60), "{waits:?}");
 }
 
 #[test]
