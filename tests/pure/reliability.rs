@@ -68,7 +68,7 @@ fn test_of(row: &[String]) -> &str {
     row.last().map_or("", |cell| cell.trim_matches('`'))
 }
 
-/// The full names of the tests in a file and its modules.
+/// The full names of the tests in a file and its modules, without the ignored ones.
 fn tests_of(module: &str, file: &Path) -> BTreeSet<String> {
     let (mut tests, mut within, mut is_test) = (BTreeSet::new(), String::new(), false);
     for line in read(file).lines() {
@@ -81,6 +81,8 @@ fn tests_of(module: &str, file: &Path) -> BTreeSet<String> {
             within.clear();
         } else if code.starts_with("#[test]") || code.starts_with("#[tokio::test") {
             is_test = true;
+        } else if code.starts_with("#[ignore") {
+            is_test = false;
         } else if let Some(rest) = code.strip_prefix("async ").unwrap_or(code).strip_prefix("fn ").filter(|_| is_test) {
             is_test = false;
             let name = rest.split('(').next().unwrap_or_default();

@@ -140,7 +140,7 @@ mod tests {
     /// An entry after this process wrote version 5, with one attempt.
     fn written() -> LocalEntry {
         let mut local = LocalState::default().take(&object("a", "4"));
-        local.update(&object("a", "5"), Status::resume(attempted(), Some(1), Duration::ZERO));
+        local.update(&object("a", "5"), Status::resume(attempted(), Some(1), false, Duration::ZERO));
         local
     }
 

@@ -139,7 +139,7 @@ impl Passage {
             _ => {}
         }
         let body = to_bytes(body, usize::MAX).await.expect("a request");
-        let Ok(response) = self.client.send(forwarded(&head, body)).await else {
+        let Ok(response) = self.client.send(forwarded(&head, &body)).await else {
             return StatusCode::BAD_GATEWAY.into_response();
         };
         match fault {
@@ -215,7 +215,7 @@ fn complete_lines(partial: &mut Vec<u8>) -> Vec<u8> {
 }
 
 /// The request as the proxy's own client sends it.
-fn forwarded(head: &Parts, body: Bytes) -> http::Request<kube::client::Body> {
+fn forwarded(head: &Parts, body: &Bytes) -> http::Request<kube::client::Body> {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = http::Request::builder().method(&head.method).uri(path);
     for name in [header::CONTENT_TYPE, header::ACCEPT] {

@@ -306,7 +306,7 @@ impl Model for Bounds {
                 let end = self.horizon() + UNIT;
                 let next = world.replicas.iter().filter_map(wake).min().unwrap_or(end);
                 let next = next.max(world.now + UNIT).min(end);
-                world.pass(next - world.now);
+                world.pass(next.saturating_sub(world.now));
             }
             Action::Pause => {
                 state.faults.pauses -= 1;
