@@ -56,9 +56,9 @@ impl Mistake {
         };
         let arguments = self.arguments();
         let options = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
-        let build: Vec<_> = arguments[..options].iter().cloned().chain(["--no-run".to_owned()]).collect();
-        let built = cargo(&build);
-        assert!(built.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&built.stderr));
+        let without_run: Vec<_> = arguments[..options].iter().cloned().chain(["--no-run".to_owned()]).collect();
+        let output = cargo(&without_run);
+        assert!(output.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&output.stderr));
         let without_model = ["--", "--skip", "grant::tests::model"].map(str::to_owned);
         let selected = arguments.iter().skip(options + 1).cloned();
         let quick: Vec<_> = arguments[..options].iter().cloned().chain(without_model).chain(selected).collect();
@@ -100,6 +100,7 @@ fn mistakes_match_the_sources() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the result of each mistake, shown with --nocapture")]
 #[test]
 #[ignore = "builds each mistake: `make mistakes` runs it"]
 fn tests_find_each_mistake() {
