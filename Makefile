@@ -10,7 +10,7 @@ CACHE := $(or $(AMIGO_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ami
 CRDS := crds charts/amigo-operator/files/crds
 CHART_DOCS := --chart-search-root charts --sort-values-order file --skip-version-footer --log-level warning
 
-.PHONY: help build check control-plane chart-tools promtool test budgets bench proofs fuzz mistakes sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
+.PHONY: help build check control-plane chart-tools promtool test faults soak budgets bench proofs fuzz mistakes sdk-test fidelity lint doc deny check-crds fmt demo crds chart-docs chart-test e2e e2e-kind image clean-cache
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,15 @@ test: ## Run all tests, including the tests against a real API server
 	@tests/tools/typecheck/build.sh >/dev/null
 	@assets=$$(tests/control-plane/build.sh) && export KUBEBUILDER_ASSETS=$$assets && $(CARGO) test --locked --workspace $(ARGS) && \
 	{ [ -n "$(ARGS)" ] || $(CARGO) test --locked --all-features --test process otlp::; }
+
+# Two cores are idle for most of the time, so all three tests run at once.
+faults: ## Crash the operator before and after each effect, and in pairs (AMIGO_FAULTS_SEED=N repeats the pairs)
+	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets \
+	$(CARGO) test --locked --features crash-points --test process crash_points:: -- --ignored --nocapture --test-threads=3
+
+soak: ## Run three replicas with faults and kills under many grants and roles (SOAK_MINUTES=20, AMIGO_SOAK_SEED=N repeats one)
+	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets \
+	$(CARGO) test --locked --test process soak:: -- --ignored --nocapture --test-threads=1
 
 budgets: ## Measure the requests, memory and delays of a release build
 	$(CARGO) build --locked --release --bin amigo-operator

@@ -4,7 +4,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use amigo_api::{Organization, Role, RoleAssignment, Stored, TemporaryPermissionGrant};
 use amigo_client::Precondition;
-use amigo_runtime::clock::SharedClock;
+use amigo_runtime::{clock::SharedClock, crash_points::Effect};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
@@ -161,7 +161,9 @@ impl Context {
     where
         K: Reconciled + Clone + Debug + Serialize + DeserializeOwned,
     {
+        let effect = begin_write(K::KIND, Verb::ReplaceStatus);
         let written = self.replace_status(api, object).await;
+        effect.end();
         self.metrics.kubernetes_written(K::KIND, Verb::ReplaceStatus);
         let written = written.map_err(|source| ReconcileError::kubernetes("write the status of", object, source))?;
         Ok(readable_or_last(written, object))
@@ -204,13 +206,21 @@ impl Context {
         let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": metadata.resource_version}});
         self.metrics.kubernetes_written(K::KIND, Verb::Patch);
         let name = metadata.name.as_deref().unwrap_or_default();
-        api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
+        let effect = begin_write(K::KIND, Verb::Patch);
+        let patched = api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        effect.end();
+        patched
     }
 
     /// Emits a Kubernetes Event without waiting.
     pub fn announce<K: Resource<DynamicType = ()>>(&self, object: &K, announcement: Announcement) {
         self.announcer.announce(object.object_ref(&()), announcement);
     }
+}
+
+/// A write to the Kubernetes API begins.
+pub fn begin_write(kind: Kind, verb: Verb) -> Effect {
+    Effect::begin(|| format!("{} of {}", verb.as_str(), kind.as_str()))
 }
 
 /// Whether a reconcile may still send what it decided: neither its connection nor its object changed since.

@@ -5,9 +5,12 @@ mod budgets;
 mod canary;
 mod control_plane;
 mod crash;
+#[cfg(feature = "crash-points")]
+mod crash_points;
 mod degraded_cluster;
 mod idle;
 mod leader;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod soak;
 mod unreadable;

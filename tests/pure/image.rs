@@ -13,6 +13,14 @@ fn image_build_fetches_no_frontend() {
 }
 
 #[test]
+fn released_programs_have_no_crash_points() {
+    let manifest = include_str!("../../Cargo.toml");
+    assert!(manifest.contains("\ncrash-points = [") && !manifest.contains("\ndefault = ["));
+    let released = [include_str!("../../.github/workflows/release.yml"), &dockerfile()].concat();
+    assert!(!released.contains("crash-points") && !released.contains("all-features"));
+}
+
+#[test]
 fn image_trusts_no_certificate_of_its_build() {
     let text = dockerfile();
     let (_, stages) = text.split_once("\nFROM scratch").expect("the images");

@@ -1,5 +1,6 @@
 //! Fault injection.
 
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
@@ -19,6 +20,10 @@ pub struct Fault {
     /// How many requests to affect; null means all. Default: 1.
     #[serde(default = "once")]
     pub times: Option<u32>,
+    /// The share of the matching requests to affect, from 0 to 1. Equal random seeds of the sandbox choose the same
+    /// requests. Default: 1.
+    #[serde(default = "always")]
+    pub probability: f64,
     /// Whether the request commits first. Default: `BeforeCommit`.
     #[serde(default)]
     pub when: When,
@@ -78,6 +83,10 @@ fn once() -> Option<u32> {
     Some(1)
 }
 
+fn always() -> f64 {
+    1.0
+}
+
 fn huge() -> usize {
     10_000_000
 }
@@ -86,7 +95,7 @@ impl Fault {
     /// A fault that affects the next request of `operation`, before it commits.
     #[must_use]
     pub fn new(operation: Operation, effect: Effect) -> Self {
-        Self { operation: Some(operation), skip: 0, times: Some(1), when: When::BeforeCommit, effect }
+        Self { operation: Some(operation), skip: 0, times: Some(1), probability: 1.0, when: When::BeforeCommit, effect }
     }
 
     /// Lets the request commit, so that only its response is lost.
@@ -99,6 +108,12 @@ impl Fault {
     #[must_use]
     pub fn times(self, times: Option<u32>) -> Self {
         Self { times, ..self }
+    }
+
+    /// Sets the share of the matching requests to affect.
+    #[must_use]
+    pub fn with_probability(self, probability: f64) -> Self {
+        Self { probability, ..self }
     }
 
     /// Sets how many matching requests to leave alone first.
@@ -117,26 +132,33 @@ impl Effect {
 }
 
 /// The faults that still apply to future requests.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+#[derive(Debug)]
+pub(super) struct Faults {
+    pending: Vec<Fault>,
+    random: StdRng,
+}
 
 impl Faults {
+    pub(super) fn new(random_seed: u64) -> Self {
+        Self { pending: Vec::new(), random: StdRng::seed_from_u64(random_seed) }
+    }
+
     pub(super) fn add(&mut self, fault: Fault) {
-        self.0.push(fault);
+        self.pending.push(fault);
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.pending.clear();
     }
 
     pub(super) fn pending(&self) -> &[Fault] {
-        &self.0
+        &self.pending
     }
 
     /// Takes the faults for one request of `operation`, in the order of their addition.
     pub(super) fn take(&mut self, operation: Operation) -> Vec<Fault> {
         let mut hits = Vec::new();
-        for fault in &mut self.0 {
+        for fault in &mut self.pending {
             if fault.operation.is_some_and(|wanted| wanted != operation) || fault.times == Some(0) {
                 continue;
             }
@@ -144,10 +166,13 @@ impl Faults {
                 fault.skip -= 1;
                 continue;
             }
+            if fault.probability < 1.0 && self.random.random::<f64>() >= fault.probability {
+                continue;
+            }
             fault.times = fault.times.map(|times| times - 1);
             hits.push(fault.clone());
         }
-        self.0.retain(|fault| fault.times != Some(0));
+        self.pending.retain(|fault| fault.times != Some(0));
         hits
     }
 }
@@ -159,7 +184,9 @@ mod tests {
     const ROLE: Operation = Operation::CreateRole;
 
     fn faults(fault: Fault) -> Faults {
-        Faults(vec![fault])
+        let mut faults = Faults::new(7);
+        faults.add(fault);
+        faults
     }
 
     fn hits(faults: &mut Faults, requests: usize) -> Vec<bool> {
@@ -186,11 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn probability_chooses_a_share_by_the_random_seed() {
+        let often = || hits(&mut faults(Fault::new(ROLE, Effect::Drop).with_probability(0.25).times(None)), 1000);
+        let share = often().into_iter().filter(|hit| *hit).count();
+        assert!((200..300).contains(&share), "{share} of 1000");
+        assert_eq!(often(), often());
+    }
+
+    #[test]
     fn fault_json_has_defaults() {
         let fault: Fault = serde_json::from_str(r#"{"effect": {"type": "Hang"}}"#).unwrap();
-        assert_eq!(
-            fault,
-            Fault { operation: None, skip: 0, times: Some(1), when: When::BeforeCommit, effect: Effect::Hang }
-        );
+        assert_eq!(fault, Fault { operation: None, ..Fault::new(ROLE, Effect::Hang) });
     }
 }

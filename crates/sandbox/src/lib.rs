@@ -106,7 +106,7 @@ impl Sandbox {
             ids,
             journal: Journal::default(),
             requests: RequestLog::default(),
-            faults: Faults::default(),
+            faults: Faults::new(random_seed),
             limits: Limits::default(),
         };
         Ok(Self { state: Arc::new(Mutex::new(state)), clock })

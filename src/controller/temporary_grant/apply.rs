@@ -17,7 +17,7 @@ use kube::{
 use super::{Reconciliation, report::End};
 use crate::{
     controller::{
-        context::{ReconcileError, is_status},
+        context::{ReconcileError, begin_write, is_status},
         ownership::object_name,
     },
     telemetry::labels::{Kind, Verb},
@@ -173,7 +173,9 @@ impl Reconciliation<'_> {
         let preconditions = Preconditions { uid: self.object.uid(), resource_version: self.object.resource_version() };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let api = self.context.api_of(&self.object);
+        let effect = begin_write(Kind::TemporaryPermissionGrant, Verb::Delete);
         let deleted = api.delete(&self.object.name_any(), &parameters).await;
+        effect.end();
         self.context.metrics.kubernetes_written(Kind::TemporaryPermissionGrant, Verb::Delete);
         match deleted {
             Ok(response) => match response.left().filter(|object| !object.finalizers().is_empty()) {

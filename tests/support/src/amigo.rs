@@ -21,13 +21,13 @@ pub(crate) struct ServedSandbox {
 
 impl ServedSandbox {
     /// Serves a sandbox until this process ends. `limit_multiplier` 0 lifts its rate limits.
-    pub async fn start(seed: Seed, limit_multiplier: u32, clock: SharedClock) -> Self {
-        BACKGROUND.spawn(serve(seed, limit_multiplier, clock)).await.expect("a sandbox")
+    pub async fn start(seed: Seed, limit_multiplier: u32, clock: SharedClock, random_seed: u64) -> Self {
+        BACKGROUND.spawn(serve(seed, limit_multiplier, clock, random_seed)).await.expect("a sandbox")
     }
 }
 
-async fn serve(seed: Seed, limit_multiplier: u32, clock: SharedClock) -> ServedSandbox {
-    let sandbox = Sandbox::new(seed, clock, rand::random()).expect("a sandbox");
+async fn serve(seed: Seed, limit_multiplier: u32, clock: SharedClock, random_seed: u64) -> ServedSandbox {
+    let sandbox = Sandbox::new(seed, clock, random_seed).expect("a sandbox");
     sandbox.set_behavior("acme", |behavior| behavior.limit_multiplier = limit_multiplier).expect("acme is seeded");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -45,7 +45,8 @@ impl TestEnv {
 
     /// Another Amigo API with the same organization, and its URL.
     pub async fn another_amigo(&self) -> (Sandbox, String) {
-        let served = ServedSandbox::start(Seed::example().expect("the example seed"), 0, SystemClock::shared()).await;
+        let (seed, clock) = (Seed::example().expect("the example seed"), SystemClock::shared());
+        let served = ServedSandbox::start(seed, 0, clock, rand::random()).await;
         (served.sandbox, served.url)
     }
 

@@ -10,7 +10,9 @@ pub mod operator_process;
 pub mod policies;
 
 mod amigo;
+mod api_proxy;
 mod control_plane;
+mod crds;
 mod fixtures;
 mod grants;
 mod run;
@@ -29,10 +31,11 @@ pub use amigo::API_KEY_ID;
 pub use control_plane::{
     CHARTS_OPERATOR, ENGINEER, OPERATOR, STRANGER, SharedControlPlane, assets, control_plane, turn,
 };
+pub use crds::{allow_short_leases, install_crds};
 pub use fixtures::{fixture, grant, role};
 pub use grants::{Audited, Limits, Target, create, phase, rate_limit};
 pub use run::{Run, finished, kubectl, kubectl_command, kubectl_with, run};
-pub use test_env::{Builder, OPERATOR_NAMESPACE, TIMEOUT, TestEnv, install_crds};
+pub use test_env::{Builder, OPERATOR_NAMESPACE, TIMEOUT, TestEnv};
 
 const POLL: Duration = Duration::from_millis(50);
 

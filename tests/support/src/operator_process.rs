@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
@@ -78,8 +79,18 @@ impl OperatorProcess {
         Self::start_as(&kubeconfig_of_operator(plane), flags)
     }
 
+    /// Starts the operator with short times as whoever the kubeconfig's current context names, with these variables.
+    pub fn start_with(kubeconfig: &str, flags: &[&str], variables: &[(&str, OsString)]) -> Self {
+        let flags: Vec<&str> = SHORT_TIMES.iter().chain(flags).copied().collect();
+        Self::spawn(kubeconfig, &flags, variables)
+    }
+
     /// Starts the operator as whoever the kubeconfig's current context names; `flags` win.
     pub fn start_as(kubeconfig: &str, flags: &[&str]) -> Self {
+        Self::spawn(kubeconfig, flags, &[])
+    }
+
+    fn spawn(kubeconfig: &str, flags: &[&str], variables: &[(&str, OsString)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let kubeconfig_path = folder.path().join("kubeconfig");
         fs::write(&kubeconfig_path, kubeconfig).expect("a kubeconfig");
@@ -92,6 +103,7 @@ impl OperatorProcess {
             .args(flags)
             .env("KUBECONFIG", &kubeconfig_path)
             .envs([("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")])
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .env("RUST_LOG", env::var("OPERATOR_LOG").unwrap_or_else(|_| "info".to_owned()))
             .stdin(Stdio::null())
             .stdout(file("audit"))
@@ -112,11 +124,16 @@ impl OperatorProcess {
         kill_process(self.pid(), Signal::TERM).expect("a process to stop");
     }
 
+    /// How the process ended, if it did.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
     /// Waits for the process's own end.
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {
         let deadline = Instant::now() + within;
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child") {
+            if let Some(status) = self.exited() {
                 return status;
             }
             assert!(Instant::now() < deadline, "still running after {within:?}:\n{}", self.log());

@@ -11,14 +11,12 @@ use jiff::Timestamp;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{Event, Namespace},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ApiResource, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams},
     core::{DynamicObject, WatchEvent},
-    runtime::{conditions, wait::await_condition},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -31,6 +29,7 @@ use crate::{
     Limits, POLL, Run, SharedControlPlane,
     amigo::ServedSandbox,
     control_plane::shared,
+    crds::install_crds,
     eventually, fixtures, kubectl, kubectl_with,
     operator::{BACKGROUND, operator},
     rate_limit, turn,
@@ -68,6 +67,7 @@ pub struct Builder {
     exclusive: bool,
     sandbox: Option<(Seed, Limits)>,
     clock: SharedClock,
+    random_seed: u64,
 }
 
 impl Builder {
@@ -95,6 +95,12 @@ impl Builder {
     #[must_use]
     pub fn clock(self, clock: SharedClock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The random seed of the sandbox, which decides its IDs and its faults.
+    #[must_use]
+    pub fn random_seed(self, random_seed: u64) -> Self {
+        Self { random_seed, ..self }
     }
 
     /// The operator in this process.
@@ -131,7 +137,8 @@ impl Builder {
         let (mut amigo, mut spec) = (None, json!({}));
         if let Some((seed, limits)) = self.sandbox {
             spec = json!({ "allowedNamespaces": [namespace], "rateLimit": rate_limit(limits) });
-            amigo = Some(ServedSandbox::start(seed, u32::from(limits == Limits::Documented), self.clock).await);
+            let multiplier = u32::from(limits == Limits::Documented);
+            amigo = Some(ServedSandbox::start(seed, multiplier, self.clock, self.random_seed).await);
         }
         if self.exclusive {
             spec["allowedNamespaces"] = json!(["*"]);
@@ -143,8 +150,9 @@ impl Builder {
 impl TestEnv {
     /// Starts with a namespace whose name begins with `prefix`.
     pub fn builder(prefix: &str) -> Builder {
-        let (prefix, clock) = (prefix.to_owned(), SystemClock::shared());
-        Builder { prefix, plane: shared(), kinds: false, operator: false, exclusive: false, sandbox: None, clock }
+        let (prefix, plane, clock) = (prefix.to_owned(), shared(), SystemClock::shared());
+        let (kinds, operator, exclusive) = (false, false, false);
+        Builder { prefix, plane, kinds, operator, exclusive, sandbox: None, clock, random_seed: rand::random() }
     }
 
     /// A namespace and nothing else.
@@ -428,19 +436,6 @@ impl Drop for TestEnv {
                 let _ = organizations.delete(&name, &DeleteParams::default()).await;
             });
         }
-    }
-}
-
-/// Installs the CRDs, or does nothing where they are.
-pub async fn install_crds(client: &Client) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for definition in amigo_api::all() {
-        let name = definition.name_any();
-        api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&definition))
-            .await
-            .expect("a definition");
-        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
-        timeout(Duration::from_secs(20), established).await.expect("in time").expect("established");
     }
 }
 

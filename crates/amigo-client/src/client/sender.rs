@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use amigo_runtime::clock::SharedClock;
+use amigo_runtime::{clock::SharedClock, crash_points::Effect};
 use http::{HeaderMap, Uri, header};
 use secrecy::SecretString;
 use tracing::{Instrument as _, field::Empty, info_span};
@@ -76,7 +76,9 @@ impl Sender {
         let endpoint = attempt.endpoint;
         let started = self.clock.boot();
         let span = info_span!("Amigo API request", otel.kind = "client", %endpoint, status = Empty, outcome = Empty);
+        let effect = Effect::begin(|| endpoint.to_string());
         let result = self.transport.send(attempt).instrument(span.clone()).await;
+        effect.end();
         let took = self.clock.boot().saturating_sub(started);
         self.rate_limiter.observer().request(endpoint, result.as_ref().map(|response| response.status), took);
         let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
