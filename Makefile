@@ -46,11 +46,11 @@ test: ## Run all tests, including the tests against a real API server
 # Two cores are idle for most of the time, so all three tests run at once.
 faults: ## Crash the operator before and after each effect, and in pairs (AMIGO_FAULTS_SEED=N repeats the pairs)
 	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets \
-	$(CARGO) test --locked --features crash-points --test process crash_points:: -- --ignored --nocapture --test-threads=3
+	$(CARGO) test --locked --workspace --features amigo-operator/crash-points --test process crash_points:: -- --ignored --nocapture --test-threads=3
 
 soak: ## Run three replicas with faults and kills under many grants and roles (SOAK_MINUTES=20, AMIGO_SOAK_SEED=N repeats one)
 	@assets=$$(tests/control-plane/build.sh) && KUBEBUILDER_ASSETS=$$assets \
-	$(CARGO) test --locked --test process soak:: -- --ignored --nocapture --test-threads=1
+	$(CARGO) test --locked --workspace --test process soak:: -- --ignored --nocapture --test-threads=1
 
 budgets: ## Measure the requests, memory and delays of a release build
 	$(CARGO) build --locked --release --bin amigo-operator
