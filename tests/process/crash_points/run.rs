@@ -85,7 +85,9 @@ impl Operators {
         let points = self.folder.path().join(lives.len().to_string());
         let mut variables = vec![("AMIGO_CRASH_POINTS", OsString::from(points))];
         variables.extend(self.crashes.get(lives.len()).map(|point| ("AMIGO_CRASH_AT", OsString::from(point))));
-        lives.push(OperatorProcess::start_with(&self.kubeconfig, &["--no-leader-election"], &variables));
+        // Any free port: one that was free a moment ago can belong to a connection of another run.
+        let flags = ["--no-leader-election", "--listen=127.0.0.1:0"];
+        lives.push(OperatorProcess::start_with(&self.kubeconfig, &flags, &variables));
     }
 
     /// Starts a successor of each operator that crashes; returns why one ended otherwise.
