@@ -33,7 +33,7 @@ fn fuzz_roles_are_read_or_refused() {
     let grant =
         json!({"permission_name": API_KEY, "action": "Deny", "conditions": {"x": {"type": "Equals", "value": 1}}});
     let role =
-        json!({"_id": "1", "name": "r", "description": null, "frontend_view": "client", "permission_grants": [grant]});
+        json!({"id": "1", "name": "r", "description": null, "frontend_view": "client", "permission_grants": [grant]});
     let roles = json!({"roles": [role]}).to_string();
     assert_eq!(wire::roles(&response(Endpoint::ListRoles, roles.clone())).unwrap().len(), 1);
     check!().with_type::<Vec<Edit>>().for_each(|edits| {
