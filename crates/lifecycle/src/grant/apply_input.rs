@@ -214,13 +214,15 @@ fn close_slot(record: &mut TemporaryPermissionGrantStatus, slot: u32) {
 fn looked_up(spec: &Spec, status: &mut Status, listed: &[ListedGrant], now: Now) {
     let began = status.memory.lookup_began.unwrap_or(now.boot);
     if status.record.intent.is_none() {
+        let before = status.record.clone();
         if status.record.attempts == 0 {
             let resolved = status.memory.resolved.clone().unwrap_or_default();
             rebuild(spec, status, &resolved, listed, now);
         } else {
             catch_up(spec, status, listed, now);
         }
-        status.history_looked_up(spec, began, now);
+        let is_found = status.record != before;
+        status.history_looked_up(spec, is_found, began, now);
         return;
     }
     adopt(spec, status, listed);

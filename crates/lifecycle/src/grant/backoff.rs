@@ -31,8 +31,7 @@ impl Status {
 
     /// After a look-up of the history. If attempts were lost, the last one can be too recent for the listing: what is
     /// missing then counts only after the quarantine. What was found counts only once it is written to the status.
-    pub(super) fn history_looked_up(&mut self, spec: &Spec, lookup_began: Duration, now: Now) {
-        let is_found = self.is_dirty();
+    pub(super) fn history_looked_up(&mut self, spec: &Spec, is_found: bool, lookup_began: Duration, now: Now) {
         let memory = &mut self.memory;
         let settled = memory.history_lost.map(|lost| lost + spec.timing.quarantine());
         memory.next_history_lookup =

@@ -408,3 +408,10 @@ fn stale_own_intent_is_not_sent() {
     world.work();
     assert_eq!((world.is_active(), world.record().attempts, world.history.posts), (true, 2, 3));
 }
+
+#[test]
+fn lost_intent_write_causes_no_other_status() {
+    let mut world = grant().world().with_fates("write", &[Fate::LostAfter]);
+    world.run_until(seconds(30));
+    assert_eq!((world.is_active(), world.history.writes), (true, 3));
+}
