@@ -22,7 +22,7 @@ build: ## Build the programs
 PURE := --package amigo-permissions --package amigo-api --package amigo-lifecycle
 PUBLIC := $(PURE) --package amigo-client
 
-# The model takes a minute or two; `make test` runs it.
+# The model alone takes most of a minute; `make test` runs it.
 check: ## Check format and lints, and run the pure tests but the model: the loop while you write code
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

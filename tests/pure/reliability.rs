@@ -1,10 +1,10 @@
 //! `docs/reliability.md` names a real test for each fault.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::Path};
+
+use test_support::repository;
+
+use super::test_files::{declared, file_of, read};
 
 const LEAST_ROWS: usize = 90;
 
@@ -90,28 +90,4 @@ fn tests_of(module: &str, file: &Path) -> BTreeSet<String> {
         }
     }
     tests
-}
-
-/// What follows `mod` in a line that declares a module.
-fn declared(line: &str) -> Option<&str> {
-    let visibility = ["pub(crate) ", "pub(super) ", "pub "];
-    let line = visibility.iter().find_map(|visibility| line.strip_prefix(visibility)).unwrap_or(line);
-    line.strip_prefix("mod ")
-}
-
-/// The file of a module that another file declares.
-fn file_of(file: &Path, module: &str) -> PathBuf {
-    let folder = file.parent().expect("a folder");
-    let is_root = ["main.rs", "lib.rs", "mod.rs"].iter().any(|name| file.ends_with(name));
-    let folder = if is_root { folder.to_owned() } else { file.with_extension("") };
-    let nested = folder.join(module).join("mod.rs");
-    if nested.exists() { nested } else { folder.join(format!("{module}.rs")) }
-}
-
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_else(|error| unreachable!("{}: {error}", file.display()))
-}
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use regex::Regex;
+use test_support::repository;
 
 const LONGEST_NAME: usize = 50;
 
@@ -48,22 +49,28 @@ fn test_names_have_at_most_fifty_characters() {
 /// The files that the `mod` lines of a file name.
 fn modules(file: &Path) -> Vec<PathBuf> {
     let text = read(file);
-    let folder = file.parent().expect("a folder");
-    let is_folder_root = ["main.rs", "lib.rs", "mod.rs"].iter().any(|name| file.ends_with(name));
-    let folder = if is_folder_root { folder.to_owned() } else { file.with_extension("") };
-    let names = text.lines().filter_map(|line| {
-        let line = line.strip_prefix("pub ").unwrap_or(line);
-        line.strip_prefix("mod ")?.strip_suffix(';')
-    });
-    let file_of = |name: &str| {
-        let (file, nested) = (folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs"));
-        if nested.exists() { nested } else { file }
-    };
-    names.map(file_of).collect()
+    let names = text.lines().filter_map(|line| declared(line)?.strip_suffix(';'));
+    names.map(|name| file_of(file, name)).collect()
 }
 
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).expect("a source file")
+/// What follows `mod` in a line that declares a module.
+pub fn declared(line: &str) -> Option<&str> {
+    let visibility = ["pub(crate) ", "pub(super) ", "pub "];
+    let line = visibility.iter().find_map(|visibility| line.strip_prefix(visibility)).unwrap_or(line);
+    line.strip_prefix("mod ")
+}
+
+/// The file of a module that another file declares.
+pub fn file_of(file: &Path, module: &str) -> PathBuf {
+    let folder = file.parent().expect("a folder");
+    let is_root = ["main.rs", "lib.rs", "mod.rs"].iter().any(|name| file.ends_with(name));
+    let folder = if is_root { folder.to_owned() } else { file.with_extension("") };
+    let nested = folder.join(module).join("mod.rs");
+    if nested.exists() { nested } else { folder.join(format!("{module}.rs")) }
+}
+
+pub fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| unreachable!("{}: {error}", file.display()))
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -76,8 +83,4 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         }
     }
     sources
-}
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -1,19 +1,9 @@
 //! The alerts: tested by promtool, and whole.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command, sync::OnceLock};
 
 use serde_json::Value;
-
-/// A file of the repository.
-pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
+use test_support::repository;
 
 /// The text of a file of the repository.
 pub fn text(path: &str) -> String {

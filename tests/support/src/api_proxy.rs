@@ -7,10 +7,8 @@ use axum::{
 };
 use http::{StatusCode, Uri, header};
 use kube::Client;
-use serde_json::json;
-use tokio::net::TcpListener;
 
-use crate::{OPERATOR, TestEnv};
+use crate::{OPERATOR, TestEnv, proxy::serve};
 
 const KINDS: &str = "/apis/permissions.amigo.ai/v1alpha1/";
 
@@ -25,16 +23,7 @@ impl TestEnv {
             let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
             forward(client.clone(), narrow(target, &namespace, &organization), request)
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let server = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(forward)).await });
-        json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "proxy",
-            "clusters": [{"name": "proxy", "cluster": {"server": server}}],
-            "users": [{"name": "proxy", "user": {}}],
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
-        })
-        .to_string()
+        serve(Router::new().fallback(forward)).await
     }
 }
 

@@ -16,9 +16,9 @@ use axum::{
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use kube::Client;
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use tokio::{sync::watch, time::sleep};
 
-use crate::OPERATOR;
+use crate::{OPERATOR, proxy::serve};
 
 /// The end of a watch whose version is too old.
 const GONE: &str = "{\"type\": \"ERROR\", \"object\": {\"kind\": \"Status\", \"apiVersion\": \"v1\", \"status\": \"Failure\", \
@@ -53,8 +53,8 @@ pub enum WatchMode {
 
 /// The proxy; it serves until the test's runtime ends.
 pub struct FaultProxy {
-    /// Its address, for a kubeconfig.
-    pub url: String,
+    /// The kubeconfig of its clients.
+    pub kubeconfig: String,
     state: Arc<Mutex<State>>,
     expiries: watch::Sender<()>,
 }
@@ -78,13 +78,10 @@ impl FaultProxy {
     /// Starts a proxy that sends everything in the name of the operator.
     pub async fn start(plane: &ControlPlane) -> Self {
         let client = plane.client_of(OPERATOR).await.expect("a client");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (state, expiries) = (Arc::<Mutex<State>>::default(), watch::Sender::new(()));
         let passage = Passage { client, state: Arc::clone(&state), expiries: expiries.clone() };
         let router = Router::new().fallback(move |request: Request| passage.clone().pass(request));
-        tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy serves") });
-        Self { url, state, expiries }
+        Self { kubeconfig: serve(router).await, state, expiries }
     }
 
     /// Lets a fault hit one request, after `skip` others of this method and end of the path.

@@ -38,7 +38,7 @@ impl TestEnv {
 
     /// As `operator`, with a proxy before the API server.
     pub fn operator_through(&self, proxy: &FaultProxy, flags: &[&str]) -> OperatorProcess {
-        OperatorProcess::start_through(self.plane(), proxy, flags)
+        OperatorProcess::start_with(&proxy.kubeconfig, flags, &[])
     }
 
     /// Asks for one grant of so many permissions.

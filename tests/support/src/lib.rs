@@ -15,6 +15,7 @@ mod control_plane;
 mod crds;
 mod fixtures;
 mod grants;
+mod proxy;
 mod run;
 mod test_env;
 

@@ -22,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{OPERATOR, eventually, fault_proxy::FaultProxy, program};
+use crate::{OPERATOR, eventually, program};
 
 /// The protocol's times, short, as in `stage::TIMING`; a lease that runs out in seconds.
 const SHORT_TIMES: &[&str] = &[
@@ -60,18 +60,7 @@ pub struct Memory {
 impl OperatorProcess {
     /// Starts the operator with short times; `flags` come last and win.
     pub fn start(plane: &ControlPlane, flags: &[&str]) -> Self {
-        let flags: Vec<&str> = SHORT_TIMES.iter().chain(flags).copied().collect();
-        Self::start_as_shipped(plane, &flags)
-    }
-
-    /// As `start`, with a proxy before the API server.
-    pub fn start_through(plane: &ControlPlane, proxy: &FaultProxy, flags: &[&str]) -> Self {
-        let kubeconfig = kubeconfig_of_operator(plane);
-        let server =
-            |line: &str| line.split_once("server: ").map(|(indent, _)| format!("{indent}server: {}", proxy.url));
-        let lines = kubeconfig.lines().map(|line| server(line).unwrap_or_else(|| line.to_owned()));
-        let flags: Vec<&str> = SHORT_TIMES.iter().chain(flags).copied().collect();
-        Self::start_as(&lines.collect::<Vec<_>>().join("\n"), &flags)
+        Self::start_with(&kubeconfig_of_operator(plane), flags, &[])
     }
 
     /// Starts the operator with its own defaults.
