@@ -168,11 +168,7 @@ impl State {
     }
 
     fn is_busy(&self) -> bool {
-        self.world.replicas.iter().any(|replica| match &replica.activity {
-            Activity::Waiting(wake) => wake.is_some_and(|wake| wake <= self.world.now),
-            Activity::Planned(_) | Activity::Performed(_) => true,
-            Activity::Finished => false,
-        })
+        self.world.replicas.iter().any(|replica| replica.is_due(self.world.now))
     }
 
     fn is_issued(&self, permissions: u32) -> bool {
@@ -299,12 +295,8 @@ impl Model for Bounds {
             }
             Action::Advance => {
                 // Straight to the next moment at which a replica wakes.
-                let wake = |replica: &Replica| match replica.activity {
-                    Activity::Waiting(wake) => wake,
-                    _ => None,
-                };
                 let end = self.horizon() + UNIT;
-                let next = world.replicas.iter().filter_map(wake).min().unwrap_or(end);
+                let next = world.replicas.iter().filter_map(Replica::wakes_at).min().unwrap_or(end);
                 let next = next.max(world.now + UNIT).min(end);
                 world.pass(next.saturating_sub(world.now));
             }

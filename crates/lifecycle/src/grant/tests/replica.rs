@@ -53,6 +53,22 @@ pub(super) struct Replica {
     pub random: u64,
 }
 
+impl Replica {
+    /// When its wait ends; `None` if it acts, waits for events only, or is finished.
+    pub fn wakes_at(&self) -> Option<Duration> {
+        match self.activity {
+            Activity::Waiting(wake) => wake,
+            _ => None,
+        }
+    }
+
+    /// Whether it has something to do now.
+    pub fn is_due(&self, now: Duration) -> bool {
+        matches!(self.activity, Activity::Planned(_) | Activity::Performed(_))
+            || self.wakes_at().is_some_and(|wake| wake <= now)
+    }
+}
+
 /// A write that takes effect after its caller timed out.
 #[derive(Clone, Debug)]
 pub(super) struct Delayed {

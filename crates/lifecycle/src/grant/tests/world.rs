@@ -449,12 +449,8 @@ impl World {
     /// Lets every replica act, without faults, until all of them wait.
     pub fn work(&mut self) {
         for _ in 0..200 {
-            let due = |replica: &Replica| match replica.activity {
-                Activity::Waiting(wake) => wake.is_some_and(|wake| wake <= self.now),
-                Activity::Finished => false,
-                Activity::Planned(_) | Activity::Performed(_) => true,
-            };
-            let busy: Vec<usize> = (0..self.replicas.len()).filter(|number| due(&self.replicas[*number])).collect();
+            let is_due = |number: &usize| self.replicas[*number].is_due(self.now);
+            let busy: Vec<usize> = (0..self.replicas.len()).filter(is_due).collect();
             if busy.is_empty() {
                 return;
             }
@@ -469,12 +465,9 @@ impl World {
     pub fn run_until(&mut self, end: Duration) {
         loop {
             self.work();
-            let wake = |replica: &Replica| match replica.activity {
-                Activity::Waiting(wake) => wake,
-                _ => None,
-            };
             let delayed = self.delayed.iter().map(|write| write.due).min();
-            let next = self.replicas.iter().filter_map(wake).chain(delayed).filter(|next| *next > self.now).min();
+            let next =
+                self.replicas.iter().filter_map(Replica::wakes_at).chain(delayed).filter(|next| *next > self.now).min();
             match next.filter(|next| *next <= end) {
                 Some(next) => self.advance(next.saturating_sub(self.now)),
                 None => break,
